@@ -1,0 +1,28 @@
+"""The `sam-pet` command: one module a subcommand, registered here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+
+from sam_pet.errors import InputError
+
+app = typer.Typer(
+    name="sam-pet",
+    help="Interactive whole-body PET/CT lesion segmentation with SAM 2.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a fault of the input is one line on stderr and exit code 2."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s")
+    try:
+        app(args=arguments)
+    except InputError as error:
+        print(f"sam-pet: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,96 @@
+"""Reading image files with errors a user can act on, and writing files that are whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+
+from sam_pet.errors import InputError
+
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+_LFS_POINTER = b"version https://git-lfs"
+
+
+def image_suffix(path: Path) -> str | None:
+    """The image suffix of a file name (".nii.gz" whole), or None if it is not one we read."""
+    return next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
+
+
+def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
+    """The 3-D image in a MHA, NIfTI or NRRD file, in the pixel type it is stored in.
+
+    Raises:
+        InputError: no such file, a Git-LFS pointer, not an image, or not one scalar 3-D volume;
+            `what` names it ("CT", "PET", "mask").
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{what}: {path} is a folder; give an image file ({', '.join(IMAGE_SUFFIXES)})")
+    if not path.is_file():
+        raise InputError(f"{what}: no such file: {path}")
+    with path.open("rb") as stream:
+        if stream.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            raise InputError(
+                f"{what}: {path} is a Git-LFS pointer and not the image; run 'git lfs pull' where it came from"
+            )
+    if image_suffix(path) is None:
+        raise InputError(f"{what}: {path} has no image suffix; known are {', '.join(IMAGE_SUFFIXES)}")
+    try:
+        image = sitk.ReadImage(os.fspath(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"{what}: {path} cannot be read as an image; check that it is complete ({reason})"
+        ) from error
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        size = " x ".join(map(str, image.GetSize()))
+        raise InputError(
+            f"{what}: {path} is not one 3-D volume ({size}, "
+            f"{image.GetNumberOfComponentsPerPixel()} values a voxel); export a single 3-D series"
+        )
+    return image
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A temporary name beside `path` that takes its place when the block ends without an error.
+
+    The temporary name keeps the suffix, by which image writers choose a format.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = image_suffix(path) or path.suffix
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:
+    """Write an image, compressed where the format can be; the file is whole or absent."""
+    if image_suffix(Path(path)) is None:
+        raise InputError(f"cannot write {path}: the name must end in one of {', '.join(IMAGE_SUFFIXES)}")
+    with replacing(path) as temporary:
+        sitk.WriteImage(image, os.fspath(temporary), useCompression=True)
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write indented JSON; the file is whole or absent."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,146 @@
+"""A study: CT (HU) and PET (SUV) of one patient visit on one grid, the PET grid."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from sam_pet.errors import InputError
+from sam_pet.files import read_image
+from sam_pet.geometry import AxialOrder, Grid
+
+logger = logging.getLogger(__name__)
+
+AIR_HU = -1000.0
+# SUVs above this were never seen in a lesion (autoPET: 393 at most) and hardly in a bladder, while any
+# whole-body or regional PET in Bq/mL passes it.
+_SUV_LIMIT = 2000.0
+
+Volume = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Study:
+    """CT and PET as float32 arrays [z, y, x] on `grid`; `ct` is None for a PET without CT.
+
+    Raises:
+        InputError: a volume has NaN or infinite voxels, the CT is not in HU, or the PET is not in SUV.
+    """
+
+    pet: Volume
+    ct: Volume | None
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        for what, array in (("PET", self.pet), ("CT", self.ct)):
+            if array is not None and array.shape != self.grid.shape:
+                raise ValueError(f"{what} of shape {array.shape} is not on a grid of shape {self.grid.shape}")
+        _check_pet(self.pet)
+        if self.ct is not None:
+            _check_ct(self.ct)
+
+    @cached_property
+    def order(self) -> AxialOrder:
+        """How the stored axes turn into axial frames."""
+        return AxialOrder.of(self.grid)
+
+    @property
+    def frame_spacing(self) -> tuple[float, float, float]:
+        """Spacing (x, y, z) in mm of the axial view: in the frames, and between them."""
+        return self.order.spacing(self.grid)
+
+    @property
+    def axial_pet(self) -> Volume:
+        return self.order.view(self.pet)
+
+    @property
+    def axial_ct(self) -> Volume | None:
+        return None if self.ct is None else self.order.view(self.ct)
+
+
+def read_study(
+    ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]
+) -> Study:
+    """Read CT and PET; a CT on another grid is resampled to the PET grid (air outside it).
+
+    Args:
+        ct: MHA, NIfTI or NRRD file in HU, or None for a PET alone.
+        pet: the same in SUV; its grid is the grid of every output.
+
+    Raises:
+        InputError: see `read_image` and `Study`; also when CT and PET do not overlap in space.
+    """
+    pet_image = _as_float(read_image(pet, "PET"))
+    grid = Grid.of(pet_image)
+    ct_image = None if ct is None else _on_grid(read_image(ct, "CT"), pet_image, Path(ct), Path(pet))
+    try:
+        return Study(
+            pet=_array(pet_image),
+            ct=None if ct_image is None else _array(ct_image),
+            grid=grid,
+        )
+    except InputError as error:
+        where = pet if str(error).startswith("PET") else ct
+        raise InputError(f"{error} ({where})") from error
+
+
+def _array(image: sitk.Image) -> Volume:
+    # The view keeps the image's buffer alive, so the volume is held once.
+    view: Volume = sitk.GetArrayViewFromImage(image)
+    return view
+
+
+def _as_float(image: sitk.Image) -> sitk.Image:
+    return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
+
+
+def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path, pet_path: Path) -> sitk.Image:
+    grid, ct_grid = Grid.of(pet), Grid.of(ct)
+    if ct_grid.same_as(grid):
+        return _as_float(ct)
+    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(ct_grid.size) - 1)
+    voxels = grid.to_voxel(ct_grid.to_world(corners))
+    low, high = voxels.min(axis=0), voxels.max(axis=0)
+    overlap = np.minimum(high, np.array(grid.size) - 0.5) - np.maximum(low, -0.5)
+    if (overlap < 0).any():
+        raise InputError(
+            f"CT and PET do not overlap in space: {ct_path} and {pet_path}; "
+            "check that they are of the same visit and in the same frame of reference"
+        )
+    covered = float(np.prod(np.minimum(overlap / np.array(grid.size), 1.0)))
+    if covered < 0.5:
+        logger.warning("the CT covers %.0f %% of the PET; air is assumed elsewhere", 100 * covered)
+    return sitk.Resample(ct, pet, sitk.Transform(), sitk.sitkLinear, AIR_HU, sitk.sitkFloat32)
+
+
+def _extremes(volume: Volume, what: str) -> tuple[float, float]:
+    low, high = float(volume.min()), float(volume.max())
+    if not np.isfinite([low, high]).all():
+        bad = sum(int((~np.isfinite(plane)).sum()) for plane in volume)
+        raise InputError(f"{what} has {bad} NaN or infinite voxels; export it again or replace them")
+    return low, high
+
+
+def _check_pet(pet: Volume) -> None:
+    _, high = _extremes(pet, "PET")
+    if high > _SUV_LIMIT:
+        raise InputError(
+            f"PET looks like Bq/mL and not SUV (maximum {high:.0f}); "
+            "convert it: SUV = Bq/mL x body weight in g / injected dose in Bq, decay-corrected"
+        )
+
+
+def _check_ct(ct: Volume) -> None:
+    low, high = _extremes(ct, "CT")
+    if low >= 0 or high - low < 50:
+        raise InputError(
+            f"CT is not in HU (values {low:g} to {high:g}, where air is near -1000); "
+            "apply its rescale slope and intercept before"
+        )
