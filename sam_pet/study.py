@@ -65,9 +65,7 @@ class Study:
         return None if self.ct is None else self.order.view(self.ct)
 
 
-def read_study(
-    ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]
-) -> Study:
+def read_study(ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]) -> Study:
     """Read CT and PET; a CT on another grid is resampled to the PET grid (air outside it).
 
     Args:
