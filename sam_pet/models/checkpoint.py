@@ -1,0 +1,229 @@
+"""Checkpoints that describe themselves: a folder with `config.json`, `model.safetensors` and `sam_pet.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from transformers import Sam2VideoConfig, Sam2VideoModel
+from transformers.initialization import no_init_weights
+
+from sam_pet import __version__
+from sam_pet.clips import ClipRecipe
+from sam_pet.errors import InputError
+from sam_pet.files import write_json
+from sam_pet.frames import RECIPES, FrameRecipe
+from sam_pet.models.architectures import architecture, set_image_size
+
+CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
+
+
+class ModelRecord(BaseModel):
+    """What must travel with weights: how frames and clips are made for them, and where they come from.
+
+    `sha256` is that of the weights file, filled in when it is written. `base` names the model that training
+    started from, in words `load_model` takes. `training` holds what the training wants remembered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    frames: FrameRecipe = RECIPES["petct"]
+    clip: ClipRecipe = ClipRecipe()
+    trained: bool = False
+    training: dict[str, Any] = Field(default_factory=dict)
+    base: str | None = None
+    base_sha256: str | None = None
+    sha256: str | None = None
+    licence: str = "Apache-2.0"
+    created_by: str = f"sam-pet {__version__}"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with."""
+
+    model: Sam2VideoModel
+    record: ModelRecord
+    sha256: str
+    source: str
+
+    @property
+    def image_size(self) -> int:
+        """The side of the model's square input, in pixels."""
+        return int(self.model.config.image_size)
+
+
+def untrained(name: str, image_size: int | None = None, seed: int = 0) -> Sam2VideoModel:
+    """A model with random weights: the same seed gives the same weights.
+
+    The positions of points and of the image share one Gaussian basis, as in SAM.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Sam2VideoModel(architecture(name, image_size))
+    basis = model.shared_image_embedding.positional_embedding
+    with torch.no_grad():
+        model.prompt_encoder.shared_embedding.positional_embedding.copy_(basis)
+    return model.eval()
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """The SHA-256 of the file that `save_model` writes for these weights."""
+    return hashlib.sha256(_serialised(model)).hexdigest()
+
+
+def _serialised(model: torch.nn.Module) -> bytes:
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    return safetensors.torch.save(state, metadata={"format": "pt"})
+
+
+def save_model(model: Sam2VideoModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
+    """Write a checkpoint folder, whole or not at all, and return its record with the weights' SHA-256.
+
+    Raises:
+        InputError: `folder` holds something that is not a checkpoint.
+    """
+    content = _serialised(model)
+    record = record.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+    with replacing_folder(Path(folder)) as temporary:
+        (temporary / WEIGHTS).write_bytes(content)
+        model.config.save_pretrained(temporary)
+        write_record(record, temporary)
+    return record
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of `folder` when the block ends without an error.
+
+    Raises:
+        InputError: `folder` holds something that is not a checkpoint.
+    """
+    if folder.exists() and not (folder / RECORD).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise InputError(f"{folder} exists and is no checkpoint; give another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    try:
+        temporary = scratch / "new"
+        temporary.mkdir()
+        yield temporary
+        if folder.exists():
+            folder.rename(scratch / "old")
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def write_record(record: ModelRecord, folder: Path) -> None:
+    write_json(record.model_dump(mode="json"), folder / RECORD)
+
+
+def read_record(folder: Path) -> ModelRecord | None:
+    """The record of a checkpoint folder, None where it has none.
+
+    Raises:
+        InputError: it is not valid.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        return ModelRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        reason = error.errors()[0] if isinstance(error, ValidationError) else None
+        detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
+        raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """Raises InputError if a file's SHA-256 is not the expected one."""
+    found = file_sha256(path)
+    if found != expected:
+        raise InputError(
+            f"{path} is damaged or was changed: its SHA-256 is {found[:12]}... and should be {expected[:12]}...; "
+            "fetch or write it again"
+        )
+
+
+def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
+    """The configuration in a checkpoint folder, for another image size if one is given.
+
+    Raises:
+        InputError: no `config.json`, or not that of a SAM 2 video model.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict) or content.get("model_type") != Sam2VideoConfig.model_type:
+            raise ValueError(f"its model_type is not {Sam2VideoConfig.model_type!r}")
+        config = Sam2VideoConfig.from_dict(content)
+        size = int(config.image_size)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path} does not describe a SAM 2 video model: {reason}") from error
+    set_image_size(config, image_size or size)
+    return config
+
+
+def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | Path) -> Sam2VideoModel:
+    """A model in eval mode with these weights; every key must be there, and no other.
+
+    Raises:
+        InputError: keys or shapes do not fit; `where` says whose they are.
+    """
+    with no_init_weights():
+        model = Sam2VideoModel(config)
+    expected = model.state_dict()
+    for key, value in expected.items():
+        if key not in state:
+            raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is missing")
+        if state[key].shape != value.shape:
+            shapes = f"{tuple(state[key].shape)} and not {tuple(value.shape)}"
+            raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is {shapes}")
+    extra = next((key for key in state if key not in expected), None)
+    if extra is not None:
+        raise InputError(f"{where} does not hold the weights of this SAM 2 model: {extra} is not known")
+    model.load_state_dict(state)
+    return model.eval()
+
+
+def load_folder(folder: Path, source: str, image_size: int | None = None) -> LoadedModel:
+    """The model in a checkpoint folder, ours or a plain one of `transformers`.
+
+    Raises:
+        InputError: a file is missing, damaged, or does not fit the others.
+    """
+    config = read_config(folder, image_size)
+    record = read_record(folder)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
+    sha256 = file_sha256(path)
+    if record is not None and record.sha256 is not None:
+        check_sha256(path, record.sha256)
+    try:
+        state = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+    model = build(config, state, path)
+    record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
+    return LoadedModel(model, record, sha256, source)
