@@ -22,6 +22,8 @@ AIR_HU = -1000.0
 # SUVs above this were never seen in a lesion (autoPET: 393 at most) and hardly in a bladder, while any
 # whole-body or regional PET in Bq/mL passes it.
 _SUV_LIMIT = 2000.0
+# The key under which ITK keeps this DICOM attribute.
+_FRAME_OF_REFERENCE = "0020|0052"
 
 Volume = npt.NDArray[np.float32]
 
@@ -29,9 +31,6 @@ Volume = npt.NDArray[np.float32]
 @dataclass(frozen=True)
 class Study:
     """CT and PET as float32 arrays [z, y, x] on `grid`; `ct` is None for a PET without CT.
-
-    Raises:
-        InputError: a volume has NaN or infinite voxels, the CT is not in HU, or the PET is not in SUV.
     """
 
     pet: Volume
@@ -42,9 +41,6 @@ class Study:
         for what, array in (("PET", self.pet), ("CT", self.ct)):
             if array is not None and array.shape != self.grid.shape:
                 raise ValueError(f"{what} of shape {array.shape} is not on a grid of shape {self.grid.shape}")
-        _check_pet(self.pet)
-        if self.ct is not None:
-            _check_ct(self.ct)
 
     @cached_property
     def order(self) -> AxialOrder:
@@ -71,35 +67,75 @@ def read_study(ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]) -
     Args:
         ct: MHA, NIfTI or NRRD file in HU, or None for a PET alone.
         pet: the same in SUV; its grid is the grid of every output.
+            Either may be a folder with a DICOM series, or one file of the series; a PET series is turned into
+            body-weight SUV.
 
     Raises:
-        InputError: see `read_image` and `Study`; also when CT and PET do not overlap in space.
+        InputError: see `read_image`, `sam_pet.dicom.read` and `study_of_images`.
     """
-    pet_image = _as_float(read_image(pet, "PET"))
-    grid = Grid.of(pet_image)
-    ct_image = None if ct is None else _on_grid(read_image(ct, "CT"), pet_image, Path(ct), Path(pet))
+    pet_image = _read(pet, "PET")
+    ct_image = None if ct is None else _read(ct, "CT")
+    return study_of_images(ct_image, pet_image, None if ct is None else Path(ct), Path(pet))
+
+
+def study_of_images(ct: sitk.Image | None, pet: sitk.Image, ct_path: Path | None, pet_path: Path) -> Study:
+    """A study of images in HU and SUV; the paths are where errors say that they come from.
+
+    Raises:
+        InputError: see `check_study`; also when CT and PET do not overlap in space.
+    """
+    pet = _as_float(pet)
+    if ct is not None:
+        ct = _on_grid(ct, pet, ct_path, pet_path)
+    study = Study(pet=_array(pet), ct=None if ct is None else _array(ct), grid=Grid.of(pet))
     try:
-        return Study(
-            pet=_array(pet_image),
-            ct=None if ct_image is None else _array(ct_image),
-            grid=grid,
-        )
+        check_study(study)
     except InputError as error:
-        where = pet if str(error).startswith("PET") else ct
+        where = pet_path if str(error).startswith("PET") else ct_path
         raise InputError(f"{error} ({where})") from error
+    return study
+
+
+def check_study(study: Study) -> None:
+    """Raise an InputError if a volume has NaN or infinite voxels, the CT is not in HU, or the PET is not in SUV."""
+    _check_pet(study.pet)
+    if study.ct is not None:
+        _check_ct(study.ct)
+
+
+def _read(path: str | os.PathLike[str], what: str) -> sitk.Image:
+    if not _is_dicom(Path(path)):
+        return read_image(path, what)
+    try:
+        from sam_pet.dicom.read import read_ct, read_pet
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{what}: reading the DICOM series {path} needs {error.name}; pip install 'sam-pet[dicom]', "
+            "or convert it to NIfTI or MHA"
+        ) from error
+    return read_ct(path) if what == "CT" else read_pet(path)
+
+
+def _is_dicom(path: Path) -> bool:
+    if not path.is_file():
+        return path.is_dir()
+    with path.open("rb") as stream:
+        return stream.read(132)[128:] == b"DICM"
 
 
 def _array(image: sitk.Image) -> Volume:
-    # The view keeps the image's buffer alive, so the volume is held once.
-    view: Volume = sitk.GetArrayViewFromImage(image)
-    return view
+    # A copy: SimpleITK's views do not keep the buffer of their image alive.
+    array: Volume = sitk.GetArrayFromImage(image)
+    return array
 
 
 def _as_float(image: sitk.Image) -> sitk.Image:
     return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
 
 
-def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path, pet_path: Path) -> sitk.Image:
+def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Path) -> sitk.Image:
+    if len({i.GetMetaData(_FRAME_OF_REFERENCE) for i in (ct, pet) if i.HasMetaDataKey(_FRAME_OF_REFERENCE)}) > 1:
+        logger.warning("CT and PET are in different frames of reference: %s and %s", ct_path, pet_path)
     grid, ct_grid = Grid.of(pet), Grid.of(ct)
     if ct_grid.same_as(grid):
         return _as_float(ct)
