@@ -70,11 +70,11 @@ class Clip:
 
     def frames(self, study: Study, recipe: FrameRecipe, slices: list[int]) -> Volume:
         """The fused frames of some slices, float32 (n, 3, size, size); beyond the volume lies air without uptake."""
-        pet = self._sample(study.axial_pet, slices, 0.0)
-        ct = None if study.axial_ct is None else self._sample(study.axial_ct, slices, AIR_HU)
+        pet = self.sample(study.axial_pet, slices, 0.0)
+        ct = None if study.axial_ct is None else self.sample(study.axial_ct, slices, AIR_HU)
         return recipe.render(ct, pet)
 
-    def _sample(self, volume: Volume, slices: list[int], outside: float) -> Volume:
+    def sample(self, volume: Volume, slices: list[int], outside: float) -> Volume:
         along_x, columns = self._interpolation(0, volume.shape[2])
         along_y, rows = self._interpolation(1, volume.shape[1])
         block = np.ascontiguousarray(volume[slices][:, rows, columns]) - np.float32(outside)

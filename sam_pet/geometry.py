@@ -57,8 +57,7 @@ class Grid:
     def contains(self, voxels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which integer voxel indices, shape (n, 3), lie on the grid."""
         voxels = np.asarray(voxels)
-        inside: npt.NDArray[np.bool_] = ((voxels >= 0) & (voxels < self.size)).all(axis=-1)
-        return inside
+        return np.logical_and(voxels >= 0, voxels < self.size).all(axis=-1, keepdims=True)[..., 0]
 
     def image(self, array: npt.NDArray[Any]) -> sitk.Image:
         """The array [z, y, x] as an image on this grid.

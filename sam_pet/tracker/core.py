@@ -189,7 +189,10 @@ class Core:
             labels = torch.full((n, 1), -1, dtype=torch.int32, device=conditioned.device)
         mask_prompt = None if earlier is None else earlier.clamp(-_PROMPT_LOGIT_LIMIT, _PROMPT_LOGIT_LIMIT)
         sparse, dense = model.prompt_encoder(
-            input_points=points.unsqueeze(1), input_labels=labels.unsqueeze(1), input_boxes=None, input_masks=mask_prompt
+            input_points=points.unsqueeze(1),
+            input_labels=labels.unsqueeze(1),
+            input_boxes=None,
+            input_masks=mask_prompt,
         )
         multimask = self._several_masks(count, first)
         masks, ious, tokens, score = model.mask_decoder(
@@ -203,9 +206,7 @@ class Core:
         masks, ious, tokens, score = masks[:, 0], ious[:, 0], tokens[:, 0], score[:, 0]
         best = ious.argmax(dim=1)
         token = tokens[torch.arange(n, device=best.device), best if tokens.shape[1] > 1 else torch.zeros_like(best)]
-        present = (score > 0).to(token.dtype)
-        pointer = present * model.object_pointer_proj(token) + (1 - present) * model.no_object_pointer
-        return Prediction(masks, ious, best, score, pointer)
+        return Prediction(masks, ious, best, score, model.object_pointer_proj(token))
 
     def _several_masks(self, points: int, first: bool) -> bool:
         config = self.model.config
@@ -216,22 +217,34 @@ class Core:
         )
 
     def remember(
-        self, features: Features, prediction: Prediction, prompted: bool, reverse: Sequence[bool]
+        self,
+        features: Features,
+        prediction: Prediction,
+        prompted: bool,
+        reverse: Sequence[bool],
+        believed: Sequence[bool] | None = None,
     ) -> list[Memory]:
-        """The memories of n frames whose masks are known."""
+        """The memories of n frames whose masks are known.
+
+        On a `believed` frame the lesion is present whatever the object score says: a reader pointed at it.
+        """
         model = self.model
-        shown = torch.where(prediction.object_score[:, :, None, None] > 0, prediction.logits, ABSENT_LOGIT)
+        present = prediction.object_score > 0
+        if believed is not None:
+            present = present | torch.tensor(believed, device=present.device)[:, None]
+        shown = torch.where(present[:, :, None, None], prediction.logits, ABSENT_LOGIT)
         full = F.interpolate(shown.float(), size=(self.size, self.size), mode="bilinear", align_corners=False)
         # A prompted mask is remembered as it was shown to the reader: yes or no.
         probability = (full > 0).to(full) if prompted and not model.training else full.sigmoid()
         scaled = probability * model.config.sigmoid_scale_for_mem_enc + model.config.sigmoid_bias_for_mem_enc
         encoded, _ = model.memory_encoder(features.coarse, scaled.to(features.coarse.dtype))
         if model.occlusion_spatial_embedding_parameter is not None:
-            absent = (prediction.object_score <= 0).to(encoded.dtype)
+            absent = (~present).to(encoded.dtype)
             encoded = encoded + absent[..., None, None] * model.occlusion_spatial_embedding_parameter[..., None, None]
         tokens = encoded.flatten(2).transpose(1, 2)
         if self.memory_dtype is not None:
             tokens = tokens.to(self.memory_dtype)
+        pointer = torch.where(present, prediction.pointer, model.no_object_pointer)
         rows = torch.arange(len(prediction.best), device=prediction.best.device)
         ious = prediction.ious[rows, prediction.best]
         return [
@@ -239,7 +252,7 @@ class Core:
                 logits=shown[i],
                 object_score=prediction.object_score[i],
                 iou=ious[i : i + 1],
-                pointer=prediction.pointer[i],
+                pointer=pointer[i],
                 tokens=tokens[i],
                 reverse=reverse[i],
                 prompted=prompted,

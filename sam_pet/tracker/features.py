@@ -99,7 +99,9 @@ class FeatureCache:
         features = encode(self._model, self._load(keys))
         for row, key in enumerate(keys):
             # Copies, so that dropping one frame gives its memory back.
-            single = Features(*(level[row : row + 1].clone() for level in (features.fine, features.middle, features.coarse)))
+            single = Features(
+                *(level[row : row + 1].clone() for level in (features.fine, features.middle, features.coarse))
+            )
             self._held[key] = single
             self._bytes += single.nbytes
 

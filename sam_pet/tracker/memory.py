@@ -16,7 +16,7 @@ class Prediction:
 
     `masks` (n, m, s, s) are the candidate masks as raw logits and `ious` (n, m) their expected IoU;
     `best` (n,) is the chosen candidate. `object_score` (n, 1) is above 0 where the lesion is on the frame;
-    `pointer` (n, C) is the object pointer of the chosen candidate.
+    `pointer` (n, C) is the object pointer of the chosen candidate, were it present.
     """
 
     masks: Tensor

@@ -19,13 +19,15 @@ Observer = Callable[[int, Prediction], None]
 class SlicePrompt:
     """What is drawn on one slice of one lesion: pixels (p, 2) as (u, v) and labels (p,), see `Core.decode`.
 
-    `earlier` are the logits (1, s, s) of the mask that is corrected.
+    `earlier` are the logits (1, s, s) of the mask that is corrected. `believed` prompts, those of a reader who
+    points at the lesion, overrule the object score on their slice.
     """
 
     slice_: int
     points: Tensor
     labels: Tensor
     earlier: Tensor | None = None
+    believed: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ class Tracker:
                 earlier=_stacked([prompts[r].earlier for r in rows]) if corrected else None,
                 first=not known,
             )
-            memories = self.core.remember(features, prediction, prompted=True, reverse=reverse)
+            memories = self.core.remember(
+                features, prediction, prompted=True, reverse=reverse, believed=[prompts[r].believed for r in rows]
+            )
             for i, (row, memory) in enumerate(zip(rows, memories, strict=True)):
                 banks[row] = banks[row].with_memory(prompts[row].slice_, memory)
                 _report(jobs[row], prompts[row].slice_, prediction, i)
@@ -157,8 +161,12 @@ class Tracker:
         slices = [w.slice_ for w in walks]
         features = self.source.fetch(
             [w.job.key(z) for w, z in zip(walks, slices, strict=True)],
-            upcoming=[k for steps in zip(*(_padded(w.ahead(self.lookahead), self.lookahead) for w in walks), strict=True)
-                      for k in steps if k is not None],
+            upcoming=[
+                k
+                for steps in zip(*(_padded(w.ahead(self.lookahead), self.lookahead) for w in walks), strict=True)
+                for k in steps
+                if k is not None
+            ],
         )
         recollections = [
             self.core.recollect(w.job.bank, z, w.lane.reverse, self.depth) for w, z in zip(walks, slices, strict=True)

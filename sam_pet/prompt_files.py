@@ -1,0 +1,218 @@
+"""Prompt files: the challenge's points, lists of voxels, 3-D Slicer markups, and our own record of a session."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam_pet.errors import InputError
+from sam_pet.geometry import Grid
+from sam_pet.prompts import (
+    LABELS,
+    Box,
+    Click,
+    Label,
+    Prompt,
+    Scribble,
+    box,
+    checked_label,
+    checked_voxels,
+    click,
+    require_on_grid,
+    scribble,
+    strokes,
+)
+
+logger = logging.getLogger(__name__)
+
+RECORD_TYPE = "sam_pet prompts"
+_FORMS = (
+    '{"type": "Multiple points", "points": [...]}, {"tumor": [...], "background": [...]}, '
+    "3-D Slicer markups, or the prompts.json of a saved session"
+)
+
+
+def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False) -> list[Prompt]:
+    """The prompts in a file, in the order in which they are to be applied: tumor strokes first where it has no order.
+
+    Args:
+        grid: the PET grid; prompts outside it are an error.
+        lenient: drop points that are not usable, with a warning each, where the default is an error.
+
+    Raises:
+        InputError: no such file, not JSON, none of the known forms, or an unusable point.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"prompts: no such file: {path}") from error
+    except OSError as error:
+        raise InputError(f"prompts: {path} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"prompts: {path} is not JSON ({error}); write it again") from error
+    try:
+        return parse_prompts(content, grid, lenient)
+    except InputError as error:
+        raise InputError(f"{error} ({path})") from error
+
+
+def parse_prompts(content: Any, grid: Grid, lenient: bool = False) -> list[Prompt]:
+    """As `read_prompts`, from decoded JSON."""
+    if isinstance(content, dict) and isinstance(content.get("points"), list):
+        return _parse_points(content["points"], grid, lenient)
+    if isinstance(content, dict) and content and set(content) <= set(LABELS):
+        return _parse_lists(content, grid, lenient)
+    if isinstance(content, dict) and isinstance(content.get("markups"), list):
+        return _parse_markups(content["markups"], grid, lenient)
+    if isinstance(content, dict) and content.get("type") == RECORD_TYPE and isinstance(content.get("prompts"), list):
+        return _usable(content["prompts"], lambda item, _: _parse_record(item, grid), lenient)
+    raise InputError(f"prompts: unknown form; known are {_FORMS}")
+
+
+def _usable(items: Sequence[Any], parse: Callable[[Any, int], Prompt], lenient: bool) -> list[Prompt]:
+    found = []
+    for number, item in enumerate(items):
+        try:
+            found.append(parse(item, number))
+        except InputError as error:
+            if not lenient:
+                raise
+            logger.warning("dropped: %s", error)
+    return found
+
+
+def _parse_points(points: Sequence[Any], grid: Grid, lenient: bool) -> list[Prompt]:
+    def parse(item: Any, number: int) -> Click:
+        what = f"prompts: point {number}"
+        if not isinstance(item, dict) or "point" not in item:
+            raise InputError(f'{what}: must be {{"point": [x, y, z], "name": "tumor"}}')
+        return _point(item["point"], item.get("name"), what, grid)
+
+    return _strokes_of(_usable(points, parse, lenient))
+
+
+def _parse_lists(content: dict[str, Any], grid: Grid, lenient: bool) -> list[Prompt]:
+    items = []
+    for label, voxels in content.items():
+        if not isinstance(voxels, list):
+            raise InputError(f"prompts: '{label}' must be a list of voxels [x, y, z]")
+        items += [(label, n, voxel) for n, voxel in enumerate(voxels)]
+    clicks = _usable(
+        items, lambda item, _: _point(item[2], item[0], f"prompts: {item[0]} point {item[1]}", grid), lenient
+    )
+    return _strokes_of(clicks)
+
+
+def _point(voxel: Any, name: Any, what: str, grid: Grid) -> Click:
+    voxels = checked_voxels([voxel], what)
+    if len(voxels) != 1:
+        raise InputError(f"{what}: must be one voxel [x, y, z]")
+    point = Click((int(voxels[0, 0]), int(voxels[0, 1]), int(voxels[0, 2])), checked_label(str(name), what))
+    try:
+        require_on_grid(point, grid)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+    return point
+
+
+def _strokes_of(clicks: Sequence[Prompt]) -> list[Prompt]:
+    found: list[Prompt] = []
+    for label in LABELS:
+        points = [c.voxels for c in clicks if c.label == label]
+        if points:
+            found += strokes(np.concatenate(points), label)
+    return found
+
+
+def _parse_markups(markups: Sequence[Any], grid: Grid, lenient: bool) -> list[Prompt]:
+    found: list[Prompt] = []
+    for markup in markups:
+        kind = markup.get("type") if isinstance(markup, dict) else None
+        points = markup.get("controlPoints") if isinstance(markup, dict) else None
+        if kind not in ("Fiducial", "Line", "Curve", "ClosedCurve") or not isinstance(points, list):
+            raise InputError(f"prompts: markups of type {kind!r} are not prompts; use Fiducial, Line or Curve")
+        system = str(markup.get("coordinateSystem", "LPS")).upper()
+        if system not in ("LPS", "RAS"):
+            raise InputError(f"prompts: unknown coordinate system {system!r} of a markup; export it as LPS or RAS")
+        flip = np.array([-1.0, -1.0, 1.0]) if system == "RAS" else np.ones(3)
+
+        def parse(item: Any, number: int, flip: Any = flip) -> Click:
+            what = f"prompts: control point {number}"
+            try:
+                position = np.asarray(item["position"], float).reshape(3) * flip
+            except (KeyError, TypeError, ValueError) as error:
+                raise InputError(f"{what}: has no position of three numbers") from error
+            voxel = np.round(grid.to_voxel(position))
+            return _point(voxel, _markup_label(item), what, grid)
+
+        clicks = _usable(points, parse, lenient)
+        found += clicks if kind == "Fiducial" else _curves(clicks, closed=kind == "ClosedCurve")
+    return sorted(found, key=lambda prompt: LABELS.index(prompt.label))
+
+
+def _markup_label(point: dict[str, Any]) -> Label:
+    # Slicer numbers points by itself ("F-1", "tumor-2"); only a name that says background makes one.
+    text = f"{point.get('label', '')} {point.get('description', '')}".lower()
+    return "background" if "background" in text else "tumor"
+
+
+def _curves(clicks: Sequence[Prompt], closed: bool) -> list[Prompt]:
+    if not clicks:
+        return []
+    nodes = np.concatenate([c.voxels for c in clicks])
+    if closed:
+        nodes = np.concatenate([nodes, nodes[:1]])
+    path = [nodes[:1]]
+    for a, b in itertools.pairwise(nodes):
+        steps = max(int(np.abs(b - a).max()), 1)
+        path.append(np.round(a + (b - a) * np.arange(1, steps + 1)[:, None] / steps).astype(np.int64))
+    return list(strokes(np.concatenate(path), clicks[0].label))
+
+
+def _parse_record(item: Any, grid: Grid) -> Prompt:
+    try:
+        kind, label, voxels = item["kind"], item["label"], item["voxels"]
+    except (KeyError, TypeError) as error:
+        raise InputError("prompts: each must have kind, label and voxels") from error
+    makers: dict[str, Callable[[], Prompt]] = {
+        "click": lambda: click(voxels[0], label),
+        "scribble": lambda: scribble(voxels, label),
+        "box": lambda: box(*voxels),
+    }
+    if kind not in makers:
+        raise InputError(f"prompts: unknown kind {kind!r}; known are {', '.join(makers)}")
+    prompt = makers[kind]()
+    require_on_grid(prompt, grid)
+    return prompt
+
+
+def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    """Prompts as JSON that `parse_prompts` reads back as they are, in order."""
+    kinds = {Click: "click", Scribble: "scribble", Box: "box"}
+    return {
+        "type": RECORD_TYPE,
+        "version": {"major": 1, "minor": 0},
+        "prompts": [
+            {"kind": kinds[type(p)], "label": p.label, "voxels": p.voxels.tolist()} for p in prompts
+        ],
+    }
+
+
+def points(prompts: Sequence[Prompt]) -> dict[str, Any]:
+    """Clicks and scribbles as the challenge's "Multiple points": tumor points first, one entry a voxel."""
+    drawn = [
+        {"point": voxel, "name": label}
+        for label in LABELS
+        for prompt in prompts
+        if prompt.label == label and not isinstance(prompt, Box)
+        for voxel in prompt.voxels.tolist()
+    ]
+    return {"version": {"major": 1, "minor": 0}, "type": "Multiple points", "points": drawn}

@@ -1,0 +1,139 @@
+"""Prompts: what a reader draws. All voxels are (x, y, z) on the PET grid as it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from skimage.measure import label as connected_groups
+
+from sam_pet.errors import InputError
+from sam_pet.geometry import Grid, Voxel
+
+Label = Literal["tumor", "background"]
+LABELS: tuple[Label, ...] = ("tumor", "background")
+Voxels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Click:
+    """One voxel."""
+
+    voxel: Voxel
+    label: Label = "tumor"
+
+    @property
+    def voxels(self) -> Voxels:
+        return np.array([self.voxel], np.int64)
+
+
+@dataclass(frozen=True)
+class Scribble:
+    """The voxels of one stroke."""
+
+    drawn: tuple[Voxel, ...]
+    label: Label = "tumor"
+
+    @property
+    def voxels(self) -> Voxels:
+        return np.array(self.drawn, np.int64)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box round a lesion, both corners included. It says where the lesion is, not that each voxel belongs to it."""
+
+    low: Voxel
+    high: Voxel
+    label: Label = "tumor"
+
+    @property
+    def voxels(self) -> Voxels:
+        """The two corners."""
+        return np.array([self.low, self.high], np.int64)
+
+
+Prompt = Click | Scribble | Box
+
+
+def click(voxel: Iterable[float], label: str = "tumor") -> Click:
+    """A checked click, see `checked_voxels`."""
+    return Click(_tuples(checked_voxels([voxel], "click"))[0], checked_label(label, "click"))
+
+
+def scribble(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> Scribble:
+    """A checked stroke; voxels drawn twice count once, the first time."""
+    drawn = _tuples(checked_voxels(voxels, "scribble"))
+    if not drawn:
+        raise InputError("scribble: no voxel is drawn")
+    return Scribble(tuple(dict.fromkeys(drawn)), checked_label(label, "scribble"))
+
+
+def box(low: Iterable[float], high: Iterable[float]) -> Box:
+    """A checked box; the corners may be any two opposite ones."""
+    corners = checked_voxels([low, high], "box")
+    first, last = _tuples(np.stack([corners.min(axis=0), corners.max(axis=0)]))
+    return Box(first, last)
+
+
+def checked_label(label: str, what: str) -> Label:
+    if label not in LABELS:
+        raise InputError(f"{what}: unknown label {label!r}; use 'tumor' or 'background'")
+    return label
+
+
+def checked_voxels(values: npt.NDArray[Any] | Iterable[Any], what: str) -> Voxels:
+    """Voxels (n, 3) as integers.
+
+    Raises:
+        InputError: not n x 3 numbers, or not within 0.01 of whole ones: then they are probably world positions.
+    """
+    try:
+        array = np.array([*values], float).reshape(-1, 3)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{what}: voxels must be three numbers each, x, y and z") from error
+    whole = np.round(array)
+    off = ~(np.abs(array - whole) <= 0.01).all(axis=1)
+    if off.any():
+        raise InputError(
+            f"{what}: ({', '.join(f'{v:g}' for v in array[off][0])}) is not a voxel; "
+            "give whole numbers x, y, z, not positions in mm"
+        )
+    return whole.astype(np.int64)
+
+
+def require_on_grid(prompt: Prompt, grid: Grid) -> None:
+    """Raise an InputError if a prompt leaves the grid."""
+    outside = prompt.voxels[~grid.contains(prompt.voxels)]
+    if len(outside):
+        raise InputError(
+            f"{type(prompt).__name__.lower()}: voxel {tuple(map(int, outside[0]))} lies outside the PET grid of "
+            f"{' x '.join(map(str, grid.size))} voxels; voxels are (x, y, z), counted from 0"
+        )
+
+
+def strokes(voxels: Voxels, label: Label) -> list[Click | Scribble]:
+    """Recover strokes from points without stroke ids: connected groups (8 neighbours) within one slice z.
+
+    A group of one voxel is a click. Groups come in the order of their first point.
+    """
+    drawn = np.array(list(dict.fromkeys(_tuples(voxels))), np.int64).reshape(-1, 3)
+    group = np.zeros(len(drawn), np.int64)
+    for z in np.unique(drawn[:, 2]):
+        rows = np.flatnonzero(drawn[:, 2] == z)
+        xy = drawn[rows, :2] - drawn[rows, :2].min(axis=0)
+        plane = np.zeros(xy.max(axis=0) + 1, bool)
+        plane[tuple(xy.T)] = True
+        group[rows] = connected_groups(plane, connectivity=2)[tuple(xy.T)] + group.max()
+    found: list[Click | Scribble] = []
+    for number in dict.fromkeys(group):
+        members = tuple(_tuples(drawn[group == number]))
+        found.append(Click(members[0], label) if len(members) == 1 else Scribble(members, label))
+    return found
+
+
+def _tuples(voxels: Voxels) -> list[Voxel]:
+    return [(x, y, z) for x, y, z in voxels.tolist()]

@@ -1,0 +1,104 @@
+"""One training step: encode whole clips, prompt, track both ways, correct, track again; losses on every frame."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
+from sam_pet.tracker.core import Core
+from sam_pet.tracker.features import EncodedFrames, encode
+from sam_pet.tracker.lanes import lanes_between, stale_slices
+from sam_pet.tracker.memory import MemoryBank, Prediction
+from sam_pet.tracker.points import spread_points
+from sam_pet.tracker.tracker import Job, SlicePrompt, Tracker
+from sam_pet.training.losses import clip_loss
+from sam_pet.training.samples import Sample
+
+
+class ClipStep(nn.Module):
+    """The model as training sees it: samples in, losses out, so that it can be wrapped for many processes.
+
+    Args:
+        model: a `Sam2VideoModel`.
+        corrections: strokes a simulated reader draws on the answer, each followed by another pass.
+        max_points: of a stroke.
+    """
+
+    def __init__(self, model: Any, corrections: int = 1, max_points: int = 8) -> None:
+        super().__init__()
+        self.model = model
+        self.corrections = corrections
+        self.max_points = max_points
+
+    def forward(self, samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Mean losses over the samples; `rng` draws the reader's choices."""
+        device = self.model.no_memory_embedding.device
+        clips = torch.cat([s.frames for s in samples]).to(device)
+        source = EncodedFrames(encode(self.model, clips))
+        starts = np.cumsum([0, *(len(s.frames) for s in samples)])
+        truths = [s.truth.to(device) for s in samples]
+        depth = max(len(s.frames) for s in samples)
+        tracker = Tracker(Core(self.model), source, depth=max(depth, 16), patience=None)
+
+        seen: list[list[tuple[int, Prediction]]] = [[] for _ in samples]
+        jobs = [self._job(int(starts[i]), seen[i]) for i in range(len(samples))]
+        prompts = [SlicePrompt(s.anchor, s.points, s.labels, believed=bool(s.truth[s.anchor].any())) for s in samples]
+        self._pass(tracker, jobs, prompts, samples)
+        for _ in range(int(rng.integers(self.corrections + 1))):
+            corrected = [(i, p) for i, s in enumerate(samples) if (p := self._correction(jobs[i].bank, s, rng))]
+            if corrected:
+                rows = [i for i, _ in corrected]
+                self._pass(tracker, [jobs[i] for i in rows], [p for _, p in corrected], [samples[i] for i in rows])
+
+        totals: dict[str, list[Tensor]] = defaultdict(list)
+        for answers, truth in zip(seen, truths, strict=True):
+            for name, value in clip_loss([p for _, p in answers], [truth[z] for z, _ in answers]).items():
+                totals[name].append(value)
+        return {name: torch.stack(values).mean() for name, values in totals.items()}
+
+    @staticmethod
+    def _job(start: int, seen: list[tuple[int, Prediction]]) -> Job:
+        return Job(MemoryBank(), [], key=lambda z: start + z, observe=lambda z, p: seen.append((z, p)))
+
+    @staticmethod
+    def _pass(tracker: Tracker, jobs: Sequence[Job], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]) -> None:
+        banks = tracker.prompt(jobs, prompts)
+        for job, bank, prompt, sample in zip(jobs, banks, prompts, samples, strict=True):
+            last = len(sample.frames) - 1
+            job.bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
+            job.lanes = lanes_between(bank, prompt.slice_, 0, last)
+        tracker.track(jobs)
+
+    def _correction(self, bank: MemoryBank, sample: Sample, rng: np.random.Generator) -> SlicePrompt | None:
+        """The stroke of the challenge's reader on the answer so far, with the answer on that slice as mask prompt."""
+        side = sample.truth.shape[-1]
+        memories = bank.all()
+        with torch.no_grad():
+            logits = torch.cat([memories[z].logits for z in range(len(sample.frames))]).unsqueeze(1)
+            shown = F.interpolate(logits.float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0] > 0
+        strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
+        stroke = draw_scribble(
+            shown.cpu().numpy().astype(np.uint8),
+            sample.truth.numpy().astype(np.uint8),
+            strategy,
+            seed=int(rng.integers(1 << 31)),
+        )
+        if stroke is None or not sample.truth.any():
+            return None
+        slice_ = int(stroke.voxels[0, 2])
+        points = spread_points(stroke.voxels[:, :2], self.max_points)
+        tumor = stroke.label == "tumor"
+        return SlicePrompt(
+            slice_,
+            torch.from_numpy(points.astype(np.float32)),
+            torch.full((len(points),), int(tumor), dtype=torch.int32),
+            earlier=memories[slice_].logits.detach(),
+            believed=tumor,
+        )
