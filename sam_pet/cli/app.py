@@ -7,6 +7,9 @@ import sys
 
 import typer
 
+from sam_pet.cli.models import models
+from sam_pet.cli.score import score
+from sam_pet.cli.simulate import simulate
 from sam_pet.errors import InputError
 
 app = typer.Typer(
@@ -17,10 +20,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(score)
+app.command()(simulate)
+
+app.add_typer(models)
+
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault of the input is one line on stderr and exit code 2."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s"
+    )
     try:
         app(args=arguments)
     except InputError as error:

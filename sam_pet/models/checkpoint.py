@@ -25,15 +25,21 @@ from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.frames import RECIPES, FrameRecipe
 from sam_pet.models.architectures import architecture, set_image_size
+from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
+_BASES = (
+    "shared_image_embedding.positional_embedding",
+    "prompt_encoder.shared_embedding.positional_embedding",
+)
 
 
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256` is that of the weights file, filled in when it is written. `base` names the model that training
-    started from, in words `load_model` takes. `training` holds what the training wants remembered.
+    `sha256` and `config_sha256` are those of the files of weights and configuration, filled in when these are
+    written. `base` names the model that training started from, in words `load_model` takes, and `base_sha256`
+    its weights. `training` holds what the training wants remembered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,7 +52,8 @@ class ModelRecord(BaseModel):
     base: str | None = None
     base_sha256: str | None = None
     sha256: str | None = None
-    licence: str = "Apache-2.0"
+    config_sha256: str | None = None
+    licence: str = "see its source"
     created_by: str = f"sam-pet {__version__}"
 
 
@@ -95,13 +102,10 @@ def save_model(model: Sam2VideoModel, record: ModelRecord, folder: str | Path) -
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
     """
-    content = _serialised(model)
-    record = record.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
     with replacing_folder(Path(folder)) as temporary:
-        (temporary / WEIGHTS).write_bytes(content)
+        (temporary / WEIGHTS).write_bytes(_serialised(model))
         model.config.save_pretrained(temporary)
-        write_record(record, temporary)
-    return record
+        return write_record(record, temporary, WEIGHTS)
 
 
 @contextmanager
@@ -126,8 +130,12 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def write_record(record: ModelRecord, folder: Path) -> None:
+def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
+    """Write the record of a folder's configuration and weights, with their SHA-256, and return it."""
+    hashes = {"sha256": file_sha256(folder / weights), "config_sha256": file_sha256(folder / CONFIG)}
+    record = record.model_copy(update=hashes)
     write_json(record.model_dump(mode="json"), folder / RECORD)
+    return record
 
 
 def read_record(folder: Path) -> ModelRecord | None:
@@ -145,21 +153,6 @@ def read_record(folder: Path) -> ModelRecord | None:
         reason = error.errors()[0] if isinstance(error, ValidationError) else None
         detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
         raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def check_sha256(path: Path, expected: str) -> None:
-    """Raises InputError if a file's SHA-256 is not the expected one."""
-    found = file_sha256(path)
-    if found != expected:
-        raise InputError(
-            f"{path} is damaged or was changed: its SHA-256 is {found[:12]}... and should be {expected[:12]}...; "
-            "fetch or write it again"
-        )
 
 
 def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
@@ -203,7 +196,7 @@ def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | 
     if extra is not None:
         raise InputError(f"{where} does not hold the weights of this SAM 2 model: {extra} is not known")
     model.load_state_dict(state)
-    return model.eval()
+    return model.float().eval()
 
 
 def load_folder(folder: Path, source: str, image_size: int | None = None) -> LoadedModel:
@@ -217,13 +210,26 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
-    sha256 = file_sha256(path)
-    if record is not None and record.sha256 is not None:
-        check_sha256(path, record.sha256)
-    try:
-        state = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+    expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
+    sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
+    state = read_weights(path)
+    # Written by versions of `transformers` that tie the two, the file holds the Gaussian basis once.
+    for one, other in (_BASES, _BASES[::-1]):
+        if one in state:
+            state.setdefault(other, state[one])
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
     return LoadedModel(model, record, sha256, source)
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors in a safetensors file.
+
+    Raises:
+        InputError: the file is not whole.
+    """
+    try:
+        state: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+    return state

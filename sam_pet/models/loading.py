@@ -2,15 +2,139 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
-from sam_pet.models.checkpoint import LoadedModel, ModelRecord, load_folder, untrained, weights_sha256
+from sam_pet.errors import InputError
+from sam_pet.models import adapters, hub, registry
+from sam_pet.models.checkpoint import (
+    CONFIG,
+    RECORD,
+    WEIGHTS,
+    LoadedModel,
+    ModelRecord,
+    build,
+    load_folder,
+    read_config,
+    save_model,
+    untrained,
+    weights_sha256,
+)
+from sam_pet.models.convert import convert_meta, read_meta
+from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+
+_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
+_META_SUFFIXES = (".pt", ".pth")
+_MEDSAM2_IMAGE_SIZE = 512
 
 
-def load_model(source: str | Path, image_size: int | None = None) -> LoadedModel:
-    folder = Path(source)
-    if folder.is_dir():
-        return load_folder(folder, str(source), image_size)
+def load_model(source: str | Path, image_size: int | None = None, base: str | Path | None = None) -> LoadedModel:
+    """A model in eval mode on the CPU, in float32.
+
+    Args:
+        source: a name of the registry ("default"); a checkpoint folder, of this project or of `transformers`; a `peft`
+            adapter's folder; a `.pt` or `.pth` file of Meta's or MedSAM2's; or a hub id "organisation/name".
+        image_size: side of the square input in pixels, when not the checkpoint's own.
+        base: the base model of an adapter, when it is not where the adapter says.
+
+    Raises:
+        InputError: no such model, or its files are missing, damaged, or do not fit each other.
+    """
+    entry = registry.find(source) if isinstance(source, str) else None
+    path = Path(source).expanduser()
+    if entry is not None:
+        return _load_entry(entry, str(source), image_size)
+    if path.is_dir():
+        return _load_folder(path, str(source), image_size, base)
+    if path.suffix in _META_SUFFIXES:
+        return _load_meta(path, str(source), image_size)
+    if isinstance(source, str) and _HUB_ID.fullmatch(source):
+        return _load_folder(fetch_hub_id(source), source, image_size, base)
+    raise _unknown(source)
+
+
+def _load_entry(entry: registry.Entry, source: str, image_size: int | None) -> LoadedModel:
+    if entry.repository is not None:
+        folder = hub.fetch(entry.repository, entry.files)
+        image_size = image_size or entry.image_size
+        if entry.files == (CONFIG, WEIGHTS):
+            loaded = load_folder(folder, source, image_size)
+        else:
+            loaded = _load_meta(folder / entry.files[0], source, image_size)
+        record = loaded.record.model_copy(update={"name": entry.name, "licence": entry.licence})
+        return dataclasses.replace(loaded, record=record)
+    if entry.folder is not None:
+        return _load_folder(entry.folder, source, image_size, None)
     model = untrained("nano", image_size)
     sha256 = weights_sha256(model)
-    return LoadedModel(model, ModelRecord(name="nano-untrained", sha256=sha256), sha256, str(source))
+    return LoadedModel(model, ModelRecord(name=entry.name, sha256=sha256, licence=entry.licence), sha256, source)
+
+
+def fetch_hub_id(source: str) -> Path:
+    """The folder with a checkpoint or an adapter fetched from the hub, by its id "organisation/name".
+
+    Raises:
+        InputError: not an id, or it cannot be fetched.
+    """
+    if not _HUB_ID.fullmatch(source):
+        raise _unknown(source)
+    try:
+        folder = hub.fetch(source, (CONFIG,), optional=(RECORD, adapters.ADAPTER_CONFIG))
+        adapter = (folder / adapters.ADAPTER_CONFIG).is_file()
+        return hub.fetch(source, (CONFIG, adapters.ADAPTER_WEIGHTS if adapter else WEIGHTS))
+    except InputError as error:
+        raise InputError(f"there is no folder {source} here, and as a hub id: {error}") from error
+
+
+def _unknown(source: str | Path) -> InputError:
+    known = ", ".join(registry.entries())
+    return InputError(f"no model is named {str(source)!r}, nor is there such a folder; known are {known}")
+
+
+def _load_folder(folder: Path, source: str, image_size: int | None, base: str | Path | None) -> LoadedModel:
+    if not (folder / adapters.ADAPTER_CONFIG).is_file():
+        return load_folder(folder, source, image_size)
+    if image_size is None and (folder / CONFIG).is_file():
+        image_size = int(read_config(folder).image_size)
+    named = base or adapters.base_of(folder)
+    try:
+        foundation = load_model(named, image_size)
+    except InputError as error:
+        raise InputError(f"{folder} is an adapter on {named}: {error}") from error
+    return adapters.merged(foundation, folder, source)
+
+
+def _load_meta(path: Path, source: str, image_size: int | None) -> LoadedModel:
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    if image_size is None and path.name.startswith("MedSAM2"):
+        # Nothing inside its files tells the size that MedSAM2 was trained at; their published names do.
+        image_size = _MEDSAM2_IMAGE_SIZE
+    expected = read_hashes(path.parent).get(path.name)
+    sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
+    config, state = convert_meta(read_meta(path), image_size, path)
+    model = build(config, state, path)
+    return LoadedModel(model, ModelRecord(name=path.stem, trained=True, sha256=sha256), sha256, source)
+
+
+def convert_model(
+    source: str | Path, folder: str | Path, name: str | None = None, image_size: int | None = None
+) -> ModelRecord:
+    """Write any model that can be loaded, a `.pt` of Meta's above all, as a checkpoint folder of its own."""
+    loaded = load_model(source, image_size)
+    record = loaded.record.model_copy(update={"name": name or loaded.record.name})
+    return save_model(loaded.model, record, folder)
+
+
+def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None = None) -> ModelRecord:
+    """Write the sum of an adapter and its base as a checkpoint folder that needs neither.
+
+    Raises:
+        InputError: `folder` is no adapter, or one for another base model.
+    """
+    folder = Path(folder)
+    if not (folder / adapters.ADAPTER_CONFIG).is_file():
+        raise InputError(f"{folder} is no adapter: it has no {adapters.ADAPTER_CONFIG}")
+    loaded = load_model(folder, base=base)
+    return save_model(loaded.model, loaded.record, out)

@@ -83,7 +83,9 @@ def test_prompt_encoder_gives_the_same_points_and_masks(pair: tuple[Any, Sam2Vid
 
 @torch.no_grad()
 @pytest.mark.parametrize("several", [True, False])
-def test_mask_decoder_gives_the_same_masks_scores_and_pointers(several: bool, pair: tuple[Any, Sam2VideoModel]) -> None:
+def test_mask_decoder_gives_the_same_masks_scores_and_pointers(
+    several: bool, pair: tuple[Any, Sam2VideoModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
     meta, ours = pair
     random = torch.Generator().manual_seed(2)
     grid = SIZE // 16

@@ -1,0 +1,139 @@
+"""`sam-pet models`: what models there are, and their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sam_pet.models.checkpoint import ModelRecord
+
+models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
+
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@models.command("list")
+def list_models(as_json: _Json = False) -> None:
+    """List the models known by name, and which of them are here."""
+    from sam_pet.models import registry
+
+    default = registry.find(registry.DEFAULT)
+    rows = [
+        {
+            "name": entry.name,
+            "about": entry.about,
+            "licence": entry.licence,
+            "source": entry.repository or ("embedded" if entry.folder else "built from a seed"),
+            "here": entry.here,
+            "sha256": entry.sha256,
+        }
+        for entry in registry.entries().values()
+    ]
+    if as_json:
+        print(json.dumps({"default": default.name if default else None, "models": rows}))
+        return
+    _print_table(rows)
+    if default is not None and default.name != registry.DEFAULT:
+        typer.echo(f"'{registry.DEFAULT}' is {default.name}.")
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "here", "licence", "source", "about")
+    for row in rows:
+        table.add_row(row["name"], "yes" if row["here"] else "no", row["licence"], row["source"], row["about"])
+    Console().print(table)
+
+
+@models.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="A name of `sam-pet models list`, or a hub id.")],
+    as_json: _Json = False,
+) -> None:
+    """Fetch a model from the hub, check it, and say under which licence it is."""
+    from sam_pet.models import hub, registry
+    from sam_pet.models.hashes import read_hashes
+    from sam_pet.models.loading import fetch_hub_id
+
+    entry = registry.find(name)
+    if entry is not None and entry.repository is None:
+        _report({"name": entry.name, "folder": None, "licence": entry.licence, "sha256": {}}, as_json)
+        return
+    if entry is not None and entry.repository is not None:
+        folder = hub.fetch(entry.repository, entry.files)
+        licence, note = entry.licence, entry.note
+    else:
+        folder = fetch_hub_id(name)
+        licence, note = "see its source", f"Its licence stands on {hub.endpoint()}/{name}."
+    if note:
+        typer.echo(f"sam-pet: {name}: licence {licence}. {note}", err=True)
+    _report({"name": name, "folder": str(folder), "licence": licence, "sha256": read_hashes(folder)}, as_json)
+
+
+@models.command()
+def verify(
+    source: Annotated[
+        str | None, typer.Argument(help="A name or a checkpoint folder; all that are here if not given.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Check the files of models against their recorded SHA-256."""
+    from sam_pet.models.verify import verify as verify_model
+    from sam_pet.models.verify import verify_all
+
+    found = verify_all() if source is None else {source: verify_model(source)}
+    if as_json:
+        print(json.dumps({"verified": found}))
+        return
+    for name, files in found.items():
+        typer.echo(f"{name}: {', '.join(files) + ' as recorded' if files else 'built from a seed, no files'}")
+
+
+@models.command()
+def convert(
+    source: Annotated[str, typer.Argument(help="A .pt of SAM 2 or MedSAM2, or any other model that loads.")],
+    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    name: Annotated[str | None, typer.Option(help="The model's name; else that of the file.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the input in pixels; else 1024, and 512 for MedSAM2.")
+    ] = None,
+    as_json: _Json = False,
+) -> None:
+    """Write a model as a checkpoint folder that describes itself."""
+    from sam_pet.models.loading import convert_model
+
+    _report_record(convert_model(source, out, name, image_size), out, as_json)
+
+
+@models.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
+    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    base: Annotated[str | None, typer.Option(help="The base model, when it is not where the adapter says.")] = None,
+    as_json: _Json = False,
+) -> None:
+    """Add an adapter into its base model and write the sum as a checkpoint folder."""
+    from sam_pet.models.loading import merge_adapter
+
+    _report_record(merge_adapter(adapter, out, base), out, as_json)
+
+
+def _report_record(record: ModelRecord, out: Path, as_json: bool) -> None:
+    content = {"name": record.name, "folder": str(out), "trained": record.trained, "sha256": record.sha256}
+    _report(content, as_json)
+
+
+def _report(content: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(content))
+        return
+    for key, value in content.items():
+        lines = value.items() if isinstance(value, dict) else [("", value)]
+        for file, text in lines:
+            typer.echo(f"{key}: {f'{file} ' if file else ''}{'none' if text is None else text}")

@@ -1,0 +1,111 @@
+"""Models by name: the embedded ones, and those on the hub that are known to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import sam_pet
+from sam_pet.errors import InputError
+from sam_pet.models.checkpoint import CONFIG, RECORD, WEIGHTS, read_record
+from sam_pet.models.hashes import read_hashes
+from sam_pet.models.hub import download_folder
+
+DEFAULT, UNTRAINED = "default", "nano-untrained"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A named model: embedded in `folder`, on the hub in `repository`, or, with neither, built from a seed."""
+
+    name: str
+    about: str
+    licence: str
+    folder: Path | None = None
+    repository: str | None = None
+    files: tuple[str, ...] = ()
+    image_size: int | None = None
+    note: str | None = None
+
+    @property
+    def here(self) -> bool:
+        """Whether it can be loaded without a network."""
+        return self.repository is None or all((self.location / file).is_file() for file in self.files)
+
+    @property
+    def location(self) -> Path:
+        """The folder its files lie in, or will."""
+        if self.repository is not None:
+            return download_folder(self.repository)
+        if self.folder is None:
+            raise InputError(f"{self.name} has no files: it is built from a seed")
+        return self.folder
+
+    @property
+    def sha256(self) -> str | None:
+        """The recorded SHA-256 of the weights; None before a first fetch, and where there is no file."""
+        if self.folder is not None:
+            record = read_record(self.folder)
+            return None if record is None else record.sha256
+        return None if self.repository is None else read_hashes(self.location).get(self.files[-1])
+
+
+def _meta(version: str, size: str, millions: int) -> Entry:
+    name = f"{version}-hiera-{size}"
+    return Entry(
+        name,
+        f"Meta's SAM {version.removeprefix('sam')} {size}, {millions} M parameters, natural images and video",
+        "Apache-2.0",
+        repository=f"facebook/{name}",
+        files=(CONFIG, WEIGHTS),
+        note="Trained on natural images: fine-tune it before you trust it on PET/CT.",
+    )
+
+
+def _medsam2(name: str, file: str, about: str) -> Entry:
+    # The licence is the one on https://huggingface.co/wanglab/MedSAM2.
+    return Entry(
+        name,
+        about,
+        "CC-BY-SA-4.0",
+        repository="wanglab/MedSAM2",
+        files=(file,),
+        image_size=512,
+        note="Its weights are CC-BY-SA-4.0: give credit, and share what you derive from them alike.",
+    )
+
+
+_HUB = (
+    *(
+        _meta(version, size, millions)
+        for version in ("sam2.1", "sam2")
+        for size, millions in (("tiny", 39), ("small", 46), ("base-plus", 81), ("large", 224))
+    ),
+    _medsam2("medsam2", "MedSAM2_latest.pt", "SAM 2.1 tiny tuned on CT, MRI and ultrasound, 512 pixels"),
+    _medsam2("medsam2-ctlesion", "MedSAM2_CTLesion.pt", "SAM 2.1 tiny tuned on lesions in CT, 512 pixels"),
+)
+_SEEDED = Entry(UNTRAINED, "the small CPU model with random weights, for tests and as a start", "Apache-2.0")
+
+
+def checkpoints_folder() -> Path:
+    """Where the embedded weights lie: in the installed package, or beside it in a checkout."""
+    package = Path(sam_pet.__file__).parent
+    installed = package / "checkpoints"
+    return installed if installed.is_dir() else package.parent / "checkpoints"
+
+
+def entries() -> dict[str, Entry]:
+    """All known models by name; every checkpoint folder among the embedded weights is one."""
+    embedded = {}
+    for path in sorted(checkpoints_folder().glob(f"*/{RECORD}")):
+        record = read_record(path.parent)
+        if record is not None:
+            about = str(record.training.get("about", "embedded"))
+            embedded[path.parent.name] = Entry(path.parent.name, about, record.licence, folder=path.parent)
+    return {entry.name: entry for entry in (*embedded.values(), _SEEDED, *_HUB)}
+
+
+def find(name: str) -> Entry | None:
+    """The model of a name; `default` is the untrained one until trained weights are embedded."""
+    known = entries()
+    return known.get(name) or (known[UNTRAINED] if name == DEFAULT else None)
