@@ -1,0 +1,45 @@
+"""Masks as files: 0 and 1 and nothing else, and two of them on one grid."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from sam_pet.errors import InputError
+from sam_pet.files import read_image
+from sam_pet.geometry import Grid
+
+
+def read_mask(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np.uint8], Grid]:
+    """A mask as uint8 array [z, y, x] of 0 and 1, and its grid.
+
+    Raises:
+        InputError: see `read_image`; also when the file holds other values than 0 and 1.
+    """
+    image = read_image(path, what)
+    values = sitk.GetArrayViewFromImage(image)
+    mask: npt.NDArray[np.uint8] = (values == 1).astype(np.uint8)
+    others = values[(values != 0) & (mask == 0)]
+    if others.size:
+        found = ", ".join(f"{value:g}" for value in np.unique(others[:1000])[:3])
+        raise InputError(
+            f"{what}: {path} is not a binary mask: {others.size} voxels hold other values than 0 and 1 "
+            f"(such as {found}); write lesions as 1 and all else as 0"
+        )
+    return mask, Grid.of(image)
+
+
+def require_same_grid(grid: Grid, other: Grid, what: str, other_what: str) -> None:
+    """Raise an InputError that says how two grids differ, if they do."""
+    if grid.same_as(other):
+        return
+    sizes = [" x ".join(map(str, g.size)) for g in (grid, other)]
+    difference = (
+        f"{sizes[0]} against {sizes[1]} voxels"
+        if grid.size != other.size
+        else "equal sizes, but other spacing, origin or direction"
+    )
+    raise InputError(f"{what} and {other_what} are on different grids ({difference}); resample one to the other's grid")
