@@ -1,0 +1,16 @@
+"""Simulated whole-body FDG and PSMA PET/CT studies with their lesions, made from seeds."""
+
+from sam_pet.phantom.make import Phantom, make_phantom
+from sam_pet.phantom.tissue import LOOKS, ORGAN_NAMES, Tissue, Tracer
+from sam_pet.phantom.write import write_folder, write_nnunet
+
+__all__ = [
+    "LOOKS",
+    "ORGAN_NAMES",
+    "Phantom",
+    "Tissue",
+    "Tracer",
+    "make_phantom",
+    "write_folder",
+    "write_nnunet",
+]

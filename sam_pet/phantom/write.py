@@ -1,0 +1,82 @@
+"""Write phantoms in the two layouts of case folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam_pet.errors import InputError
+from sam_pet.files import write_image, write_json
+from sam_pet.phantom.make import Phantom
+
+
+def write_nnunet(phantom: Phantom, name: str, folder: Path, *, instances: bool = True) -> None:
+    """Write `imagesTr/NAME_0000.nii.gz` (CT), `_0001` (PET), `labelsTr/NAME.nii.gz` (0/1) and `dataset.json`.
+
+    `phantoms/NAME.json` holds the facts; `phantoms/NAME_lesions.nii.gz` one number a lesion, if `instances`.
+
+    Raises:
+        InputError: the case exists already; nothing is written then.
+    """
+    files = {
+        "ct": folder / "imagesTr" / f"{name}_0000.nii.gz",
+        "pet": folder / "imagesTr" / f"{name}_0001.nii.gz",
+        "label": folder / "labelsTr" / f"{name}.nii.gz",
+        "instances": folder / "phantoms" / f"{name}_lesions.nii.gz",
+        "facts": folder / "phantoms" / f"{name}.json",
+    }
+    _write(phantom, name, files, instances=instances)
+    cases = len(list((folder / "labelsTr").glob("*.nii.gz")))
+    write_json(_dataset(cases), folder / "dataset.json")
+
+
+def write_folder(phantom: Phantom, name: str, folder: Path, *, instances: bool = True) -> None:
+    """Write `NAME/{CTres,SUV,SEG}.nii.gz`, `NAME/phantom.json` and, if `instances`, `NAME/lesions.nii.gz`.
+
+    Raises:
+        InputError: the case exists already; nothing is written then.
+    """
+    case = folder / name
+    files = {
+        "ct": case / "CTres.nii.gz",
+        "pet": case / "SUV.nii.gz",
+        "label": case / "SEG.nii.gz",
+        "instances": case / "lesions.nii.gz",
+        "facts": case / "phantom.json",
+    }
+    _write(phantom, name, files, instances=instances)
+
+
+def check_free(name: str, folder: Path, layout: str) -> None:
+    """Raise InputError if a case of this name is there."""
+    path = folder / name if layout == "folders" else folder / "labelsTr" / f"{name}.nii.gz"
+    if path.exists():
+        raise InputError(f"case {name} exists: {path}; choose another folder or seed, or remove it")
+
+
+def _write(phantom: Phantom, name: str, files: dict[str, Path], *, instances: bool) -> None:
+    for path in files.values():
+        if path.exists():
+            raise InputError(f"case {name} exists: {path}; choose another folder or seed, or remove it")
+    grid = phantom.study.grid
+    assert phantom.study.ct is not None
+    write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    write_image(grid.image(phantom.study.pet), files["pet"])
+    if instances:
+        write_image(grid.image(phantom.lesions), files["instances"])
+    write_json({"case": name, **phantom.facts}, files["facts"])
+    # Last, so that a case with a label is whole.
+    write_image(grid.image((phantom.lesions > 0).astype(np.uint8)), files["label"])
+
+
+def _dataset(cases: int) -> dict[str, Any]:
+    return {
+        "name": "simulated PET/CT",
+        "description": "Phantoms made by sam_pet.phantom; no patient data. See phantoms/ for each case's facts.",
+        "channel_names": {"0": "CT", "1": "PET"},
+        "labels": {"background": 0, "tumor": 1},
+        "numTraining": cases,
+        "file_ending": ".nii.gz",
+    }
