@@ -8,6 +8,7 @@ import sys
 import typer
 
 from sam_pet.cli.models import models
+from sam_pet.cli.phantom import phantom
 from sam_pet.cli.score import score
 from sam_pet.cli.simulate import simulate
 from sam_pet.errors import InputError
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(phantom)
 app.command()(score)
 app.command()(simulate)
 
