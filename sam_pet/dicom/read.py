@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from sam_pet.dicom.series import Series, read_series
 from sam_pet.dicom.suv import Weighting, suv_factor
-from sam_pet.dicom.tags import value_of
+from sam_pet.dicom.tags import quiet, value_of
 from sam_pet.study import Study, study_of_images
 
 
@@ -59,7 +59,8 @@ def read_dicom_study(
 
 def _image(series: Series, volume: npt.NDArray[np.float32]) -> sitk.Image:
     image = series.grid.image(volume)
-    frame_of_reference = value_of(series.slices[0], "FrameOfReferenceUID")
+    with quiet():
+        frame_of_reference = value_of(series.slices[0], "FrameOfReferenceUID")
     if frame_of_reference is not None:
         image.SetMetaData("0020|0052", str(frame_of_reference))
     return image

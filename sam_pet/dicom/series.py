@@ -6,7 +6,6 @@ import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,8 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from sam_pet.dicom.tags import described, number, numbers, quiet, required, value_of
 from sam_pet.errors import InputError
@@ -85,11 +86,13 @@ def _candidates(path: Path, what: str) -> list[list[_Slice]]:
     others: set[str] = set()
     for file in files:
         header = _header(file)
-        modality = None if header is None else value_of(header, "Modality")
-        if header is not None and modality == MODALITIES[what]:
+        if header is None:
+            continue
+        modality = str(required(header, "Modality", file))
+        if modality == MODALITIES[what]:
             found[str(required(header, "SeriesInstanceUID", file))].append((file, header))
-        elif modality is not None:
-            others.add(str(modality))
+        else:
+            others.add(modality)
     if path.is_file():
         series = [s for s in found.values() if any(file == path for file, _ in s)]
         if not series:
@@ -102,8 +105,11 @@ def _candidates(path: Path, what: str) -> list[list[_Slice]]:
 
 
 def _header(file: Path) -> Dataset | None:
+    """The header of an image or another DICOM object; None for other files and for an index of DICOM files."""
     try:
-        return dcmread(file, stop_before_pixels=True)
+        header = dcmread(file, stop_before_pixels=True)
+        index = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+        return None if index else header
     except InvalidDicomError:
         return None
     except Exception as error:
@@ -254,13 +260,15 @@ def _rescaled(path: Path, header: Dataset) -> npt.NDArray[np.float64]:
     slope = number(header, "RescaleSlope", path)
     intercept = number(header, "RescaleIntercept", path)
     pixels: npt.NDArray[np.float64]
-    # The decoders of both raise whatever they like, with texts that may show values.
-    with suppress(Exception):
-        pixels = dcmread(path).pixel_array * slope + intercept
-        return pixels
+    # Decoders raise whatever they like, with texts that may show values.
     try:
-        # ITK knows more compressions, and rescales by itself.
-        pixels = sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(path)))[0]
+        dataset = dcmread(path)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        if syntax.is_compressed and not get_decoder(syntax).is_available:
+            # ITK knows more compressions, and rescales by itself.
+            pixels = sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(path)))[0]
+        else:
+            pixels = dataset.pixel_array * slope + intercept
     except Exception as error:
         raise InputError(
             f"{path}: its pixels cannot be decoded ({type(error).__name__}); check that the file is complete, "

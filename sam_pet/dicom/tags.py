@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,16 @@ from sam_pet.errors import InputError
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without pydicom's warnings about odd values, since they show them."""
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield
+    """Without pydicom's warnings and log lines about odd values, since they show them."""
+    logger = logging.getLogger("pydicom")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        with warnings.catch_warnings(), disable_value_validation():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
 
 
 def described(keyword: str) -> str:

@@ -1,0 +1,254 @@
+"""Regions of interest from, and lesions into, a DICOM RT Structure Set (RTSTRUCT)."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset, FileDataset, dcmread
+from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
+from pydicom.sequence import Sequence as Items
+from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
+from skimage.draw import polygon2mask
+from skimage.measure import approximate_polygon, find_contours
+
+from sam_pet.colours import lesion_colour, lesion_name
+from sam_pet.dicom.seg import MAKER, SERIES_NUMBER, completed, present_lesions, tracer_of
+from sam_pet.dicom.series import Series
+from sam_pet.dicom.tags import quiet, required, value_of
+from sam_pet.errors import InputError
+from sam_pet.files import replacing
+from sam_pet.geometry import Grid
+
+_STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
+_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+_FINE = 3
+# In slices: contours closer than this are of one plane.
+_ONE_PLANE = 0.1
+
+
+def roi_names(path: str | os.PathLike[str]) -> list[str]:
+    """The names of the regions of interest in an RTSTRUCT, in its order; raises like `read_rtstruct`."""
+    with quiet():
+        return [str(name) for name in _rois(_structure_set(Path(path)), Path(path)).values()]
+
+
+def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDArray[np.uint8]:
+    """The mask [z, y, x] of a region of interest on a grid: the voxels whose centre its contours enclose.
+
+    Contours of one plane are combined by exclusive or, so that holes stay. A slice of the grid takes the
+    nearest plane, if that is at most half a plane spacing away.
+
+    Raises:
+        InputError: not an RTSTRUCT, no ROI of that name (those it has are listed), no closed contours, contours that
+            are not parallel to the grid's slices, or none of them on the grid.
+    """
+    path = Path(path)
+    with quiet():
+        structure_set = _structure_set(path)
+        rois = _rois(structure_set, path)
+        wanted = [number for number, name in rois.items() if name == roi]
+        if not wanted:
+            raise InputError(f"{path} has no ROI {roi}; it has {', '.join(rois.values()) or 'none'}")
+        contours = [
+            grid.to_voxel(np.reshape([float(c) for c in contour.ContourData], (-1, 3)))
+            for item in value_of(structure_set, "ROIContourSequence") or []
+            if value_of(item, "ReferencedROINumber") == wanted[0]
+            for contour in value_of(item, "ContourSequence") or []
+            if value_of(contour, "ContourGeometricType") in _CLOSED
+        ]
+    if not contours:
+        raise InputError(f"{path}: the ROI {roi} has no closed planar contours")
+    if any(np.ptp(contour[:, 2]) > 0.5 for contour in contours):
+        raise InputError(
+            f"{path}: the contours of the ROI {roi} are not parallel to the slices of the image; "
+            "give the image that they were drawn on"
+        )
+    mask = _filled(contours, grid)
+    if not mask.any():
+        raise InputError(f"{path}: the ROI {roi} holds no voxel of the image; give the image it was drawn on")
+    return mask
+
+
+def write_rtstruct(
+    labels: npt.NDArray[np.integer[Any]],
+    series: Series,
+    path: str | os.PathLike[str],
+    *,
+    model: str,
+    names: Mapping[int, str] | None = None,
+    tracer: str | None = None,
+) -> None:
+    """Write lesions as an RTSTRUCT: one ROI a lesion, with closed planar contours on the slices of a series.
+
+    The contours follow the voxel edges, a hundredth of a voxel inside them, so that readers that fill by voxel centres
+    and readers that round to voxels get the same mask back. Holes are contours of their own (exclusive or).
+
+    Args and errors are those of `write_seg`.
+    """
+    lesions = present_lesions(labels, series, path)
+    tracer = tracer or tracer_of(series.slices[0])
+    with quiet():
+        dataset = _frame(series)
+        dataset.StructureSetROISequence = Items()
+        dataset.ROIContourSequence = Items()
+        dataset.RTROIObservationsSequence = Items()
+        for number, lesion in enumerate(lesions, start=1):
+            roi = Dataset()
+            roi.ROINumber = number
+            roi.ReferencedFrameOfReferenceUID = dataset.FrameOfReferenceUID
+            roi.ROIName = lesion_name(lesion, names)[:64]
+            roi.ROIDescription = f"Lesion on PET, tracer {tracer or 'not stated'}"
+            roi.ROIGenerationAlgorithm = "SEMIAUTOMATIC"
+            roi.ROIGenerationDescription = f"{MAKER} {version(MAKER)}, model {model}"[:64]
+            dataset.StructureSetROISequence.append(roi)
+
+            contours = Dataset()
+            contours.ROIDisplayColor = list(lesion_colour(lesion))
+            contours.ReferencedROINumber = number
+            contours.ContourSequence = Items(_contours(labels == lesion, series))
+            dataset.ROIContourSequence.append(contours)
+
+            observation = Dataset()
+            observation.ObservationNumber = number
+            observation.ReferencedROINumber = number
+            observation.RTROIInterpretedType = "GTV"
+            observation.ROIInterpreter = ""
+            dataset.RTROIObservationsSequence.append(observation)
+        with replacing(path) as temporary:
+            dataset.save_as(temporary, enforce_file_format=True)
+
+
+def _structure_set(path: Path) -> FileDataset:
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    try:
+        structure_set = dcmread(path)
+    except InvalidDicomError:
+        raise InputError(f"{path} is not a DICOM file; give an RTSTRUCT") from None
+    except Exception as error:
+        raise InputError(f"{path} is damaged DICOM ({type(error).__name__}); copy it again") from None
+    if value_of(structure_set, "Modality") != "RTSTRUCT":
+        raise InputError(f"{path} is not an RTSTRUCT by its Modality (0008,0060)")
+    return structure_set
+
+
+def _rois(structure_set: Dataset, path: Path) -> dict[int, str]:
+    items = required(structure_set, "StructureSetROISequence", path)
+    return {int(required(item, "ROINumber", path)): str(value_of(item, "ROIName") or "") for item in items}
+
+
+def _filled(contours: list[npt.NDArray[np.float64]], grid: Grid) -> npt.NDArray[np.uint8]:
+    heights = np.array([contour[:, 2].mean() for contour in contours])
+    order = np.argsort(heights)
+    starts = np.flatnonzero(np.diff(heights[order], prepend=-np.inf) > _ONE_PLANE)
+    planes = np.split(order, starts[1:])
+    levels = heights[order][starts]
+    reach = 0.5 * (float(np.median(np.diff(levels))) if len(levels) > 1 else 1.0)
+    mask = np.zeros(grid.shape, np.uint8)
+    for z, plane in enumerate(mask):
+        nearest = int(np.abs(levels - z).argmin())
+        if abs(levels[nearest] - z) > reach + _ONE_PLANE:
+            continue
+        for index in planes[nearest]:
+            plane ^= polygon2mask(plane.shape, contours[index][:, 1::-1]).astype(np.uint8)
+    return mask
+
+
+def _contours(mask: npt.NDArray[np.bool_], series: Series) -> list[Dataset]:
+    items: list[Dataset] = []
+    for z in np.flatnonzero(mask.any(axis=(1, 2))).tolist():
+        for outline in _outlines(mask[z]):
+            voxels = np.column_stack([outline[:, ::-1], np.full(len(outline), z)])
+            item = Dataset()
+            item.ContourImageSequence = Items([_reference(series.slices[z])])
+            item.ContourGeometricType = "CLOSED_PLANAR"
+            item.NumberOfContourPoints = len(voxels)
+            item.ContourNumber = len(items) + 1
+            item.ContourData = [f"{c:.4f}" for c in series.grid.to_world(voxels).ravel()]
+            items.append(item)
+    return items
+
+
+def _outlines(plane: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.float64]]:
+    """The outlines (y, x), without the closing point, of the regions and holes of one slice."""
+    rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
+    corner = np.array([rows[0], columns[0]])
+    crop = np.pad(plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
+    # On a finer grid the contours keep to the voxel edges and do not cut their corners.
+    fine = crop.repeat(_FINE, axis=0).repeat(_FINE, axis=1).astype(np.float64)
+    outlines = []
+    for contour in find_contours(fine, 0.5 + 0.01 * _FINE):
+        outline = approximate_polygon(contour, 1e-6)[:-1]
+        outlines.append((outline + 0.5) / _FINE - 0.5 - 1 + corner)
+    return outlines
+
+
+def _reference(header: Dataset) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = header.SOPClassUID
+    item.ReferencedSOPInstanceUID = header.SOPInstanceUID
+    return item
+
+
+def _frame(series: Series) -> FileDataset:
+    """A structure set without regions, of the patient and study of the series."""
+    source = completed(series.slices[0])
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = RTStructureSetStorage
+    meta.MediaStorageSOPInstanceUID = generate_uid(None)
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    for keyword in (
+        "SpecificCharacterSet",
+        "PatientID",
+        "PatientName",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyInstanceUID",
+        "StudyID",
+        "StudyDate",
+        "StudyTime",
+        "StudyDescription",
+        "AccessionNumber",
+        "ReferringPhysicianName",
+        "FrameOfReferenceUID",
+    ):
+        if keyword in source:
+            dataset[keyword] = source[keyword]
+    now = datetime.datetime.now()
+    day, time = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
+    dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+    dataset.InstanceCreationDate, dataset.InstanceCreationTime = day, time
+    dataset.Modality = "RTSTRUCT"
+    dataset.Manufacturer = MAKER
+    dataset.ManufacturerModelName = MAKER
+    dataset.SoftwareVersions = version(MAKER)
+    dataset.SeriesInstanceUID = generate_uid(None)
+    dataset.SeriesNumber = SERIES_NUMBER + 1
+    dataset.SeriesDescription = "Lesions (structure set)"
+    dataset.OperatorsName = ""
+    dataset.PositionReferenceIndicator = ""
+    dataset.StructureSetLabel = "Lesions"
+    dataset.StructureSetDate, dataset.StructureSetTime = day, time
+
+    slices = Dataset()
+    slices.SeriesInstanceUID = source.SeriesInstanceUID
+    slices.ContourImageSequence = Items([_reference(header) for header in series.slices])
+    study = Dataset()
+    study.ReferencedSOPClassUID = _STUDY_MANAGEMENT
+    study.ReferencedSOPInstanceUID = source.StudyInstanceUID
+    study.RTReferencedSeriesSequence = Items([slices])
+    frame_of_reference = Dataset()
+    frame_of_reference.FrameOfReferenceUID = source.FrameOfReferenceUID
+    frame_of_reference.RTReferencedStudySequence = Items([study])
+    dataset.ReferencedFrameOfReferenceSequence = Items([frame_of_reference])
+    return dataset

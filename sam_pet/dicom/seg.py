@@ -1,0 +1,154 @@
+"""Writing lesions as a DICOM Segmentation (SEG) object."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from sam_pet.colours import lesion_colour, lesion_name
+from sam_pet.dicom.series import Series
+from sam_pet.dicom.tags import quiet, required, value_of
+from sam_pet.errors import InputError
+from sam_pet.files import replacing
+
+MAKER = "sam_pet"
+SERIES_NUMBER = 900
+# Type 2 in the patient and study modules: must be there, may be empty. De-identified series often lack some.
+_MAY_BE_EMPTY = (
+    "PatientID",
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+
+
+def write_seg(
+    labels: npt.NDArray[np.integer[Any]],
+    series: Series,
+    path: str | os.PathLike[str],
+    *,
+    model: str,
+    names: Mapping[int, str] | None = None,
+    tracer: str | None = None,
+) -> None:
+    """Write lesions as a DICOM SEG: one binary segment a lesion, which refers to the slices it was drawn on.
+
+    Patient and study are those of the series. Each segment says that it is a lesion, its tracer, and that
+    it was delineated semi-automatically by which model of which version of this package.
+
+    Args:
+        labels: lesion numbers [z, y, x] on the series' grid, 0 is background.
+        series: what the lesions were drawn on, as a rule the PET.
+        path: of the file.
+        model: name of the model.
+        names: of lesions, by their number; "Lesion N" for others.
+        tracer: for instance "18F-FDG"; None takes the radiopharmaceutical that the series names.
+
+    Raises:
+        InputError: there is no lesion; a SEG cannot be empty.
+        ValueError: the labels are not on the series' grid.
+    """
+    lesions = present_lesions(labels, series, path)
+    numbers = np.zeros(int(labels.max()) + 1, np.uint16)
+    numbers[lesions] = np.arange(1, len(lesions) + 1)
+    tracer = tracer or tracer_of(series.slices[0])
+    with quiet():
+        segmentation = hd.seg.Segmentation(
+            source_images=[completed(header) for header in series.slices],
+            pixel_array=numbers[labels],
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[
+                _segment(number, lesion_name(lesion, names), lesion, model, tracer)
+                for number, lesion in enumerate(lesions, start=1)
+            ],
+            series_instance_uid=generate_uid(None),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=generate_uid(None),
+            instance_number=1,
+            manufacturer=MAKER,
+            manufacturer_model_name=MAKER,
+            software_versions=version(MAKER),
+            device_serial_number="1",
+            content_label="LESIONS",
+            content_description=f"PET lesions, {tracer}"[:64] if tracer else "PET lesions",
+            transfer_syntax_uid=ExplicitVRLittleEndian,
+        )
+        segmentation.SeriesDescription = "Lesions (segmentation)"
+        with replacing(path) as temporary:
+            segmentation.save_as(temporary)
+
+
+def present_lesions(labels: npt.NDArray[np.integer[Any]], series: Series, path: str | os.PathLike[str]) -> list[int]:
+    """The lesion numbers of labels that are to be written with reference to a series.
+
+    Raises:
+        InputError: there is none, or the series lacks a tag to refer to it by.
+        ValueError: the labels are not on the series' grid.
+    """
+    if labels.shape != series.grid.shape:
+        raise ValueError(f"labels of shape {labels.shape} are not on a grid of shape {series.grid.shape}")
+    lesions: list[int] = [number for number in np.unique(labels).tolist() if number != 0]
+    if not lesions:
+        raise InputError(f"no lesion to write to {path}: this DICOM object cannot be empty")
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        required(series.slices[0], keyword, series.paths[0])
+    return lesions
+
+
+def completed(header: Dataset) -> Dataset:
+    """A copy of the header that has all patient and study attributes, if need be empty."""
+    header = copy.copy(header)
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in header:
+            setattr(header, keyword, "")
+    return header
+
+
+def tracer_of(header: Dataset) -> str | None:
+    """The radiopharmaceutical that a PET slice names, or None."""
+    with quiet():
+        for injection in value_of(header, "RadiopharmaceuticalInformationSequence") or []:
+            for code in value_of(injection, "RadiopharmaceuticalCodeSequence") or []:
+                meaning = value_of(code, "CodeMeaning")
+                if meaning is not None:
+                    return str(meaning)
+            name = value_of(injection, "Radiopharmaceutical")
+            if name is not None:
+                return str(name)
+    return None
+
+
+def _segment(number: int, name: str, lesion: int, model: str, tracer: str | None) -> hd.seg.SegmentDescription:
+    segment = hd.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=name[:64],
+        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+        segmented_property_type=codes.SCT.Lesion,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=f"{MAKER} {model}"[:64],
+            family=codes.DCM.ArtificialIntelligence,
+            version=version(MAKER),
+            source=MAKER,
+        ),
+        tracking_uid=generate_uid(None),
+        tracking_id=name[:64],
+        display_color=hd.color.CIELabColor.from_rgb(*lesion_colour(lesion)),
+    )
+    segment.SegmentDescription = f"Lesion on PET, tracer {tracer or 'not stated'}; {MAKER} with model {model}"
+    return segment
