@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sam_pet.models.checkpoint import ModelRecord
+    from sam_pet.models.record import ModelRecord
 
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
@@ -59,7 +59,6 @@ def fetch(
     """Fetch a model from the hub, check it, and say under which licence it is."""
     from sam_pet.models import hub, registry
     from sam_pet.models.hashes import read_hashes
-    from sam_pet.models.loading import fetch_hub_id
 
     entry = registry.find(name)
     if entry is not None and entry.repository is None:
@@ -69,7 +68,9 @@ def fetch(
         folder = hub.fetch(entry.repository, entry.files)
         licence, note = entry.licence, entry.note
     else:
-        folder = fetch_hub_id(name)
+        if not hub.HUB_ID.fullmatch(name):
+            raise registry.unknown(name)
+        folder = hub.fetch_checkpoint(name)
         licence, note = "see its source", f"Its licence stands on {hub.endpoint()}/{name}."
     if note:
         typer.echo(f"sam-pet: {name}: licence {licence}. {note}", err=True)

@@ -9,17 +9,9 @@ from peft import PeftModel
 from transformers import Sam2VideoModel
 
 from sam_pet.errors import InputError
-from sam_pet.models.checkpoint import (
-    LoadedModel,
-    ModelRecord,
-    read_record,
-    replacing_folder,
-    weights_sha256,
-    write_record,
-)
+from sam_pet.models.checkpoint import LoadedModel, replacing_folder, weights_sha256
 from sam_pet.models.hashes import check_sha256
-
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record, write_record
 
 
 def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
@@ -31,7 +23,8 @@ def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folde
     record = record.model_copy(update={"base": base.source, "base_sha256": base.sha256})
     model.active_peft_config.base_model_name_or_path = base.source
     with replacing_folder(Path(folder)) as temporary:
-        model.save_pretrained(temporary)
+        # Without this argument peft asks the hub for the base's vocabulary.
+        model.save_pretrained(temporary, save_embedding_layers=False)
         # It tells the image size that the adapter was trained at, which need not be the base's own.
         model.get_base_model().config.save_pretrained(temporary)
         return write_record(record, temporary, ADAPTER_WEIGHTS)

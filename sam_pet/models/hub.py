@@ -9,9 +9,11 @@ from pathlib import Path
 
 from sam_pet.errors import InputError
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes, write_hashes
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, RECORD, WEIGHTS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = "main"
+HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 def home() -> Path:
@@ -64,23 +66,33 @@ def fetch(repository: str, files: Sequence[str], optional: Sequence[str] = ()) -
     return folder
 
 
+def fetch_checkpoint(repository: str) -> Path:
+    """The folder with a checkpoint or an adapter fetched from the hub, by its id "organisation/name".
+
+    Raises:
+        InputError: it cannot be fetched.
+    """
+    folder = fetch(repository, (CONFIG,), optional=(RECORD, ADAPTER_CONFIG))
+    adapter = (folder / ADAPTER_CONFIG).is_file()
+    return fetch(repository, (CONFIG, ADAPTER_WEIGHTS if adapter else WEIGHTS))
+
+
 def _download(repository: str, file: str, folder: Path, optional: bool) -> str | None:
     """Fetch one file, resuming where an earlier try broke off; its SHA-256 where the hub tells it."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError
 
+    url = hf_hub_url(repository, file, revision=_REVISION, endpoint=endpoint())
     try:
-        hf_hub_download(repository, file, revision=_REVISION, local_dir=folder, endpoint=endpoint())
-        url = hf_hub_url(repository, file, revision=_REVISION, endpoint=endpoint())
+        # Asked first because, without a network, it gives up at once.
         told = get_hf_file_metadata(url, endpoint=endpoint()).etag
+        hf_hub_download(repository, file, revision=_REVISION, local_dir=folder, endpoint=endpoint())
     except Exception as error:  # the hub's client raises errors of several libraries
-        absent = isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError)
-        if optional and absent:
+        if optional and isinstance(error, EntryNotFoundError):
             return None
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{file} of {repository} cannot be fetched ({reason}); by hand: download "
-            f"{endpoint()}/{repository}/resolve/{_REVISION}/{file} where there is a network "
-            f"and put it into {folder}"
+            f"{file} of {repository} cannot be fetched ({reason}); by hand: download {url} "
+            f"where there is a network and put it into {folder}"
         ) from error
     return told if told and _SHA256.fullmatch(told) else None

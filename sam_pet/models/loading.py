@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 
 from sam_pet.errors import InputError
-from sam_pet.models import adapters, hub, registry
+from sam_pet.models import hub, registry
 from sam_pet.models.checkpoint import (
-    CONFIG,
-    RECORD,
-    WEIGHTS,
     LoadedModel,
-    ModelRecord,
     build,
     load_folder,
     read_config,
@@ -23,8 +18,8 @@ from sam_pet.models.checkpoint import (
 )
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, WEIGHTS, ModelRecord
 
-_HUB_ID = re.compile(r"[\w][\w.-]*/[\w][\w.-]*")
 _META_SUFFIXES = (".pt", ".pth")
 _MEDSAM2_IMAGE_SIZE = 512
 
@@ -49,9 +44,9 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
         return _load_folder(path, str(source), image_size, base)
     if path.suffix in _META_SUFFIXES:
         return _load_meta(path, str(source), image_size)
-    if isinstance(source, str) and _HUB_ID.fullmatch(source):
-        return _load_folder(fetch_hub_id(source), source, image_size, base)
-    raise _unknown(source)
+    if isinstance(source, str) and hub.HUB_ID.fullmatch(source):
+        return _load_folder(_fetch(source), source, image_size, base)
+    raise registry.unknown(source)
 
 
 def _load_entry(entry: registry.Entry, source: str, image_size: int | None) -> LoadedModel:
@@ -71,30 +66,18 @@ def _load_entry(entry: registry.Entry, source: str, image_size: int | None) -> L
     return LoadedModel(model, ModelRecord(name=entry.name, sha256=sha256, licence=entry.licence), sha256, source)
 
 
-def fetch_hub_id(source: str) -> Path:
-    """The folder with a checkpoint or an adapter fetched from the hub, by its id "organisation/name".
-
-    Raises:
-        InputError: not an id, or it cannot be fetched.
-    """
-    if not _HUB_ID.fullmatch(source):
-        raise _unknown(source)
+def _fetch(source: str) -> Path:
     try:
-        folder = hub.fetch(source, (CONFIG,), optional=(RECORD, adapters.ADAPTER_CONFIG))
-        adapter = (folder / adapters.ADAPTER_CONFIG).is_file()
-        return hub.fetch(source, (CONFIG, adapters.ADAPTER_WEIGHTS if adapter else WEIGHTS))
+        return hub.fetch_checkpoint(source)
     except InputError as error:
         raise InputError(f"there is no folder {source} here, and as a hub id: {error}") from error
 
 
-def _unknown(source: str | Path) -> InputError:
-    known = ", ".join(registry.entries())
-    return InputError(f"no model is named {str(source)!r}, nor is there such a folder; known are {known}")
-
-
 def _load_folder(folder: Path, source: str, image_size: int | None, base: str | Path | None) -> LoadedModel:
-    if not (folder / adapters.ADAPTER_CONFIG).is_file():
+    if not (folder / ADAPTER_CONFIG).is_file():
         return load_folder(folder, source, image_size)
+    from sam_pet.models import adapters  # peft takes a second to import
+
     if image_size is None and (folder / CONFIG).is_file():
         image_size = int(read_config(folder).image_size)
     named = base or adapters.base_of(folder)
@@ -134,7 +117,7 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
         InputError: `folder` is no adapter, or one for another base model.
     """
     folder = Path(folder)
-    if not (folder / adapters.ADAPTER_CONFIG).is_file():
-        raise InputError(f"{folder} is no adapter: it has no {adapters.ADAPTER_CONFIG}")
+    if not (folder / ADAPTER_CONFIG).is_file():
+        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}")
     loaded = load_model(folder, base=base)
     return save_model(loaded.model, loaded.record, out)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import sam_pet
 from sam_pet.errors import InputError
-from sam_pet.models.checkpoint import CONFIG, RECORD, WEIGHTS, read_record
 from sam_pet.models.hashes import read_hashes
 from sam_pet.models.hub import download_folder
+from sam_pet.models.record import CONFIG, RECORD, WEIGHTS, read_record
 
 DEFAULT, UNTRAINED = "default", "nano-untrained"
 
@@ -109,3 +109,9 @@ def find(name: str) -> Entry | None:
     """The model of a name; `default` is the untrained one until trained weights are embedded."""
     known = entries()
     return known.get(name) or (known[UNTRAINED] if name == DEFAULT else None)
+
+
+def unknown(source: str | Path) -> InputError:
+    """The error for words that name no model."""
+    known = ", ".join(entries())
+    return InputError(f"no model is named {str(source)!r}, nor is there such a folder; known are {known}")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from sam_pet.errors import InputError
 from sam_pet.models import registry
-from sam_pet.models.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
-from sam_pet.models.checkpoint import CONFIG, WEIGHTS, read_record
 from sam_pet.models.hashes import check_sha256, read_hashes
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, WEIGHTS, read_record
 
 
 def verify(source: str | Path) -> dict[str, str]:
@@ -24,8 +23,7 @@ def verify(source: str | Path) -> dict[str, str]:
     if entry is None:
         folder = Path(source)
         if not folder.is_dir():
-            known = ", ".join(registry.entries())
-            raise InputError(f"no model is named {str(source)!r}, nor is there such a folder; known are {known}")
+            raise registry.unknown(source)
         return _verify_files(folder, _recorded(folder))
     if not entry.here:
         raise InputError(f"{entry.name} is not here; fetch it with: sam-pet models fetch {entry.name}")

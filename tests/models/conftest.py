@@ -1,8 +1,12 @@
-"""Meta's own SAM 2 models, built from Meta's own configurations."""
+"""Meta's own SAM 2 models, built from Meta's own configurations, and a stand-in for the hub."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,3 +37,61 @@ def meta_model() -> Callable[..., Any]:
         return model
 
     return build
+
+
+class Hub:
+    """A stand-in for the hub on loopback: repositories are folders; counts what is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.asked: list[str] = []
+        self.lies_about: dict[str, str] = {}
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self) -> None:
+                self._answer(with_body=False)
+
+            def do_GET(self) -> None:
+                self._answer(with_body=True)
+
+            def _answer(self, with_body: bool) -> None:
+                hub.asked.append(f"{self.command} {self.path}")
+                repository, _, file = self.path.partition("/resolve/main/")
+                path = hub.root / repository.lstrip("/") / file
+                content = path.read_bytes() if file and path.is_file() else b""
+                self.send_response(200 if content else 404)
+                if content:
+                    sha256 = hub.lies_about.get(file, hashlib.sha256(content).hexdigest())
+                    self.send_header("ETag", f'"{sha256}"')
+                    self.send_header("X-Repo-Commit", "0" * 40)
+                else:
+                    known = (hub.root / repository.lstrip("/")).is_dir()
+                    self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if with_body:
+                    self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in hub that serves the folders in tmp_path / "hub", and an empty home for downloads."""
+    (tmp_path / "hub").mkdir()
+    stand_in = Hub(tmp_path / "hub")
+    thread = threading.Thread(target=stand_in.server.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setenv("HF_ENDPOINT", stand_in.url)
+    monkeypatch.setenv("SAM_PET_HOME", str(tmp_path / "home"))
+    yield stand_in
+    stand_in.server.shutdown()
+    stand_in.server.server_close()
+    thread.join()

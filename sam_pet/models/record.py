@@ -1,0 +1,66 @@
+"""What a checkpoint says of itself in `sam_pet.json`, and the names of its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sam_pet import __version__
+from sam_pet.clips import ClipRecipe
+from sam_pet.errors import InputError
+from sam_pet.files import write_json
+from sam_pet.frames import RECIPES, FrameRecipe
+from sam_pet.models.hashes import file_sha256
+
+CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+class ModelRecord(BaseModel):
+    """What must travel with weights: how frames and clips are made for them, and where they come from.
+
+    `sha256` and `config_sha256` are those of the files of weights and configuration, filled in when these are
+    written. `base` names the model that training started from, in words `load_model` takes, and `base_sha256`
+    its weights. `training` holds what the training wants remembered.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    frames: FrameRecipe = RECIPES["petct"]
+    clip: ClipRecipe = ClipRecipe()
+    trained: bool = False
+    training: dict[str, Any] = Field(default_factory=dict)
+    base: str | None = None
+    base_sha256: str | None = None
+    sha256: str | None = None
+    config_sha256: str | None = None
+    licence: str = "see its source"
+    created_by: str = f"sam-pet {__version__}"
+
+
+def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
+    """Write the record of a folder's configuration and weights, with their SHA-256, and return it."""
+    hashes = {"sha256": file_sha256(folder / weights), "config_sha256": file_sha256(folder / CONFIG)}
+    record = record.model_copy(update=hashes)
+    write_json(record.model_dump(mode="json"), folder / RECORD)
+    return record
+
+
+def read_record(folder: Path) -> ModelRecord | None:
+    """The record of a checkpoint folder, None where it has none.
+
+    Raises:
+        InputError: it is not valid.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        return ModelRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValidationError, UnicodeDecodeError) as error:
+        reason = error.errors()[0] if isinstance(error, ValidationError) else None
+        detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
+        raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error
