@@ -78,7 +78,7 @@ class Clip:
         along_x, columns = self._interpolation(0, volume.shape[2])
         along_y, rows = self._interpolation(1, volume.shape[1])
         block = np.ascontiguousarray(volume[slices][:, rows, columns]) - np.float32(outside)
-        return np.float32(outside) + np.einsum("vh,nhw,uw->nvu", along_y, block, along_x, optimize=True)
+        return np.float32(outside) + along_y @ block @ along_x.T
 
     def _interpolation(self, axis: int, length: int) -> tuple[Volume, slice]:
         """Weights (size, n) of the n voxels near the window, and which these are.
@@ -108,7 +108,7 @@ class Clip:
         columns, rows = self.voxel_range(0, shape[1]), self.voxel_range(1, shape[0])
         along_x = _linear(self._positions(0, columns, logits.shape[2]), logits.shape[2])
         along_y = _linear(self._positions(1, rows, logits.shape[1]), logits.shape[1])
-        values: Volume = np.einsum("vh,nhw,uw->nvu", along_y, logits, along_x, optimize=True)
+        values: Volume = along_y @ logits @ along_x.T
         return values, (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
 
     def _positions(self, axis: int, voxels: range, resolution: int) -> Points:

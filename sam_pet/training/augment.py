@@ -19,7 +19,7 @@ Rng = np.random.Generator
 def augment(crop: Crop, rng: Rng) -> Crop:
     """A crop seen from another side, by another scanner; its seed stays on the same spot."""
     crop = _flipped(crop, rng.random(3) < 0.5)
-    if rng.random() < 0.35:
+    if rng.random() < 0.25:
         crop = _turned(crop, rng)
     return _rescanned(crop, rng)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 
 from sam_pet.cases import Case
-from sam_pet.errors import InputError
 from sam_pet.files import replacing
 from sam_pet.study import Study
 
@@ -61,18 +61,16 @@ class CropFolder:
         """Make what is missing and return the crop files of the cases, in a fixed order.
 
         Raises:
-            InputError: a case is faulty, or all cases together have no lesion.
+            InputError: a case is faulty.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         files: list[Path] = []
-        for case in track(cases, "crops", transient=True, disable=None is None and not _terminal()):
+        for case in track(cases, "crops", transient=True, disable=not sys.stderr.isatty()):
             key = self._fingerprint(case)
             index = self.folder / f"{key}.json"
             if not index.is_file():
                 self._make(case, key, index)
             files += [self.folder / name for name in json.loads(index.read_text())]
-        if not any("lesion" in f.name for f in files):
-            raise InputError("cases: no lesion in any of them; training needs at least one")
         return files
 
     def _fingerprint(self, case: Case) -> str:
@@ -96,12 +94,6 @@ class CropFolder:
             names.append(path.name)
         with replacing(index) as temporary:
             temporary.write_text(json.dumps(names))
-
-
-def _terminal() -> bool:
-    import sys
-
-    return sys.stderr.isatty()
 
 
 def _crops(

@@ -17,19 +17,21 @@ from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.frames import FrameRecipe
 from sam_pet.geometry import Grid
 from sam_pet.readers.scribbles import STRATEGIES
-from sam_pet.study import AIR_HU, Study
+from sam_pet.study import Study
 from sam_pet.tracker.points import spread_points
 from sam_pet.training.augment import augment
 from sam_pet.training.crops import Crop, read_crop
 
 Rng = np.random.Generator
+WeightedCrops = tuple[Sequence[Path], float]
 
 
 @dataclass(frozen=True)
 class Sample:
     """A clip with its truth and first prompt.
 
-    `frames` (t, 3, S, S); `truth` (t, S, S) 0 or 1; `anchor` the prompted frame; `points` (p, 2) pixels and `labels` (p,).
+    `frames` (t, 3, S, S); `truth` (t, S, S) 0 or 1; `anchor` the prompted frame; `points` (p, 2) pixels and
+    `labels` (p,); `seed` is for what the simulated reader does later.
     """
 
     frames: Tensor
@@ -37,6 +39,7 @@ class Sample:
     anchor: int
     points: Tensor
     labels: Tensor
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ class SampleSettings:
 class ClipDataset(Dataset[Sample]):
     """Sample `i` is drawn from the generator of (seed, i): workers, processes and a resumed run see the same ones."""
 
-    def __init__(self, crops: Sequence[Path], settings: SampleSettings, size: int, seed: int) -> None:
-        self.lesions, self.cases = _by_case(crops, "lesion")
-        self.hot_spots, _ = _by_case(crops, "hotspot")
+    def __init__(self, crops: Sequence[WeightedCrops], settings: SampleSettings, size: int, seed: int) -> None:
+        self.lesions = _Groups(crops, "lesion")
+        self.hot_spots = _Groups(crops, "hotspot")
         self.settings = settings
         self.size = size
         self.seed = seed
@@ -67,20 +70,29 @@ class ClipDataset(Dataset[Sample]):
 
     def __getitem__(self, number: int) -> Sample:
         rng = np.random.default_rng([self.seed, number])
-        lesion = not self.hot_spots or rng.random() < self.settings.lesions
-        groups = self.lesions if lesion else self.hot_spots
-        # Cases weigh by the root of their number of crops: a case with hundreds of lesions must not be all there is.
-        weights = np.sqrt([len(g) for g in groups])
-        group = groups[rng.choice(len(groups), p=weights / weights.sum())]
-        return make_sample(read_crop(group[rng.integers(len(group))]), self.settings, rng)
+        lesion = not self.hot_spots.cases or rng.random() < self.settings.lesions
+        crop = (self.lesions if lesion else self.hot_spots).draw(rng)
+        return make_sample(read_crop(crop), self.settings, rng)
 
 
-def _by_case(crops: Sequence[Path], kind: str) -> tuple[list[list[Path]], list[str]]:
-    groups: dict[str, list[Path]] = {}
-    for path in crops:
-        if path.stem.endswith(kind):
-            groups.setdefault(path.name.split("-")[0], []).append(path)
-    return list(groups.values()), list(groups)
+class _Groups:
+    """Crops of one kind by case; a case weighs by the root of its number of crops, lest one with hundreds be all."""
+
+    def __init__(self, crops: Sequence[WeightedCrops], kind: str) -> None:
+        self.cases: list[list[Path]] = []
+        weights: list[float] = []
+        for paths, weight in crops:
+            by_case: dict[str, list[Path]] = {}
+            for path in paths:
+                if path.stem.endswith(kind):
+                    by_case.setdefault(path.name.split("-")[0], []).append(path)
+            self.cases += by_case.values()
+            weights += [weight * len(group) ** 0.5 for group in by_case.values()]
+        self.chances = np.array(weights) / max(sum(weights), 1e-9)
+
+    def draw(self, rng: Rng) -> Path:
+        group = self.cases[rng.choice(len(self.cases), p=self.chances)]
+        return group[rng.integers(len(group))]
 
 
 def make_sample(crop: Crop, settings: SampleSettings, rng: Rng) -> Sample:
@@ -111,16 +123,14 @@ def make_sample(crop: Crop, settings: SampleSettings, rng: Rng) -> Sample:
         here,
         torch.from_numpy(points.astype(np.float32)),
         torch.from_numpy(labels.astype(np.int32)),
+        int(rng.integers(1 << 31)),
     )
 
 
 def _anchor(crop: Crop, rng: Rng) -> int:
     """The slice to prompt: mostly where the lesion is large, at times any of its slices."""
     areas = crop.mask.sum(axis=(1, 2)).astype(float)
-    if rng.random() < 0.7:
-        areas = np.where(areas >= 0.5 * areas.max(), areas, 0)
-    else:
-        areas = (areas > 0).astype(float)
+    areas = np.where(areas >= 0.5 * areas.max(), areas, 0) if rng.random() < 0.7 else (areas > 0).astype(float)
     return int(rng.choice(len(areas), p=areas / areas.sum()))
 
 
@@ -183,11 +193,3 @@ def _first_prompt(
         choices = np.argwhere(truth)
         v, u = choices[rng.integers(len(choices))]
     return np.array([[u, v]], float), np.array([1])
-
-
-def collate(samples: Sequence[Sample]) -> list[Sample]:
-    """Samples keep their own prompts; clips are stacked where they are encoded."""
-    return list(samples)
-
-
-__all__ = ["AIR_HU", "ClipDataset", "Sample", "SampleSettings", "collate", "make_sample"]

@@ -37,8 +37,8 @@ class ClipStep(nn.Module):
         self.corrections = corrections
         self.max_points = max_points
 
-    def forward(self, samples: Sequence[Sample], rng: np.random.Generator) -> dict[str, Tensor]:
-        """Mean losses over the samples; `rng` draws the reader's choices."""
+    def forward(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
+        """The losses of `clip_loss`, averaged over the samples."""
         device = self.model.no_memory_embedding.device
         clips = torch.cat([s.frames for s in samples]).to(device)
         source = EncodedFrames(encode(self.model, clips))
@@ -51,11 +51,18 @@ class ClipStep(nn.Module):
         jobs = [self._job(int(starts[i]), seen[i]) for i in range(len(samples))]
         prompts = [SlicePrompt(s.anchor, s.points, s.labels, believed=bool(s.truth[s.anchor].any())) for s in samples]
         self._pass(tracker, jobs, prompts, samples)
-        for _ in range(int(rng.integers(self.corrections + 1))):
-            corrected = [(i, p) for i, s in enumerate(samples) if (p := self._correction(jobs[i].bank, s, rng))]
-            if corrected:
-                rows = [i for i, _ in corrected]
-                self._pass(tracker, [jobs[i] for i in rows], [p for _, p in corrected], [samples[i] for i in rows])
+        readers = [np.random.default_rng(s.seed) for s in samples]
+        strokes = [int(r.integers(self.corrections + 1)) for r in readers]
+        for number in range(self.corrections):
+            drawn = {
+                i: self._correction(jobs[i].bank, sample, readers[i])
+                for i, sample in enumerate(samples)
+                if number < strokes[i]
+            }
+            rows = [i for i, prompt in drawn.items() if prompt is not None]
+            prompts = [prompt for prompt in drawn.values() if prompt is not None]
+            if rows:
+                self._pass(tracker, [jobs[i] for i in rows], prompts, [samples[i] for i in rows])
 
         totals: dict[str, list[Tensor]] = defaultdict(list)
         for answers, truth in zip(seen, truths, strict=True):
