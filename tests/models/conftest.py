@@ -87,7 +87,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A stand-in hub that serves the folders in tmp_path / "hub", and an empty home for downloads."""
     (tmp_path / "hub").mkdir()
     stand_in = Hub(tmp_path / "hub")
-    thread = threading.Thread(target=stand_in.server.serve_forever, daemon=True)
+    thread = threading.Thread(target=stand_in.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setenv("HF_ENDPOINT", stand_in.url)
     monkeypatch.setenv("SAM_PET_HOME", str(tmp_path / "home"))
