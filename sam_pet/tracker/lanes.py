@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from sam_pet.tracker.memory import MemoryBank
 from sam_pet.tracker.tracker import Lane
 
@@ -12,21 +14,27 @@ def stale_slices(bank: MemoryBank, slice_: int) -> list[int]:
     return [z for z in bank.tracked if (below is None or z > below) and (above is None or z < above)]
 
 
-def lanes_between(bank: MemoryBank, slice_: int, first: int, last: int) -> list[Lane]:
-    """The lanes that fill the slices around a prompted one, up to its neighbours or to `first` and `last`.
+def lanes_to_fill(bank: MemoryBank, first: int, last: int) -> list[Lane]:
+    """The lanes through every stretch between prompted slices that holds no tracked one, within `first`..`last`.
 
-    Between two prompted slices each one's lane goes to the middle: the nearer one is trusted.
+    Outward from the outermost prompted slices; between two of them from both to the middle, as the nearer is trusted.
     """
-    below, above = bank.neighbours(slice_)
-    lanes = []
-    if above is None:
-        lanes.append(Lane(range(slice_ + 1, last + 1)))
-    else:
-        middle = (slice_ + above) // 2
-        lanes += [Lane(range(slice_ + 1, middle + 1)), Lane(range(above - 1, middle, -1))]
-    if below is None:
-        lanes.append(Lane(range(slice_ - 1, first - 1, -1)))
-    else:
-        middle = (slice_ + below) // 2
-        lanes += [Lane(range(slice_ - 1, middle, -1)), Lane(range(below + 1, middle + 1))]
+    prompted = sorted(bank.conditioning)
+    lanes = [Lane(range(prompted[0] - 1, first - 1, -1)), Lane(range(prompted[-1] + 1, last + 1))]
+    for low, high in pairwise(prompted):
+        middle = (low + high) // 2
+        lanes += [Lane(range(low + 1, middle + 1)), Lane(range(high - 1, middle, -1))]
+    stretches = [
+        range(first, prompted[0]),
+        *(range(a + 1, b) for a, b in pairwise(prompted)),
+        range(prompted[-1] + 1, last + 1),
+    ]
+    tracked = [s for s in stretches if any(z in bank.tracked for z in s)]
+    return [lane for lane in lanes if len(lane.slices) and not any(lane.slices[0] in s for s in tracked)]
+
+
+def lanes_beyond(bank: MemoryBank, first: int, last: int) -> list[Lane]:
+    """The lanes that go on from the outermost remembered slices to `first` and `last`."""
+    held = bank.all()
+    lanes = [Lane(range(min(held) - 1, first - 1, -1)), Lane(range(max(held) + 1, last + 1))]
     return [lane for lane in lanes if len(lane.slices)]

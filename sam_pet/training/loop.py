@@ -142,7 +142,9 @@ class _Run:
             end = self.done == self.recipe.steps
             if self.accelerator.is_main_process:
                 if self.done % 10 == 0 or end:
-                    self.folder.log(step=self.done, seconds=round(seconds, 3), lr=self.schedule.get_last_lr()[0], **losses)
+                    self.folder.log(
+                        step=self.done, seconds=round(seconds, 3), lr=self.schedule.get_last_lr()[0], **losses
+                    )
                 if self.done % self.recipe.save_every == 0 or end:
                     self.folder.save_state(self._state())
                 self._validate_if_due(end)
@@ -151,7 +153,9 @@ class _Run:
     def _batches(self, position: Position) -> Iterator[list[Sample]]:
         stage, ranks = position.stage, self.accelerator.num_processes
         if stage.batch % ranks:
-            raise InputError(f"finetune: a batch of {stage.batch} does not divide over {ranks} processes; change stages")
+            raise InputError(
+                f"finetune: a batch of {stage.batch} does not divide over {ranks} processes; change stages"
+            )
         settings = SampleSettings(
             frames=self.record.frames,
             clip=self.record.clip,
@@ -258,9 +262,7 @@ def cases_of(data: Data, training: bool = True) -> list[Case]:
 
 
 def _crops(recipe: Recipe, accelerator: Accelerator) -> list[WeightedCrops]:
-    folder = CropFolder(
-        recipe.out / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots
-    )
+    folder = CropFolder(recipe.out / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
     with accelerator.main_process_first():
         crops = [(folder.prepare(cases_of(data)), data.weight) for data in recipe.train]
     if not any("lesion" in path.name for paths, _ in crops for path in paths):

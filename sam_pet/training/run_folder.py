@@ -53,9 +53,7 @@ class RunFolder:
             temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
         write_json(environment(), self.path / "environment.json")
         names = "\n".join(p.name for p in crops)
-        write_json(
-            {"crops": len(crops), "sha256": hashlib.sha256(names.encode()).hexdigest()}, self.path / "data.json"
-        )
+        write_json({"crops": len(crops), "sha256": hashlib.sha256(names.encode()).hexdigest()}, self.path / "data.json")
 
     def log(self, **values: Any) -> None:
         """One line of metrics."""

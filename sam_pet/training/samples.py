@@ -8,9 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.ndimage import distance_transform_edt
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from sam_pet.clips import Clip, ClipRecipe
@@ -34,11 +32,11 @@ class Sample:
     `labels` (p,); `seed` is for what the simulated reader does later.
     """
 
-    frames: Tensor
-    truth: Tensor
+    frames: npt.NDArray[np.float32]
+    truth: npt.NDArray[np.float32]
     anchor: int
-    points: Tensor
-    labels: Tensor
+    points: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int32]
     seed: int
 
 
@@ -118,11 +116,11 @@ def make_sample(crop: Crop, settings: SampleSettings, rng: Rng) -> Sample:
     spot = clip.to_pixels(np.array([crop.seed[:2]]))[0]
     points, labels = _first_prompt(truth[here], pet, spot, settings, rng)
     return Sample(
-        torch.from_numpy(frames),
-        torch.from_numpy(truth.astype(np.float32)),
+        frames,
+        truth.astype(np.float32),
         here,
-        torch.from_numpy(points.astype(np.float32)),
-        torch.from_numpy(labels.astype(np.int32)),
+        points.astype(np.float32),
+        labels.astype(np.int32),
         int(rng.integers(1 << 31)),
     )
 

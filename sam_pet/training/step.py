@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.tracker.core import Core
 from sam_pet.tracker.features import EncodedFrames, encode
-from sam_pet.tracker.lanes import lanes_between, stale_slices
+from sam_pet.tracker.lanes import lanes_to_fill, stale_slices
 from sam_pet.tracker.memory import MemoryBank, Prediction
 from sam_pet.tracker.points import spread_points
 from sam_pet.tracker.tracker import Job, SlicePrompt, Tracker
@@ -40,16 +40,24 @@ class ClipStep(nn.Module):
     def forward(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """The losses of `clip_loss`, averaged over the samples."""
         device = self.model.no_memory_embedding.device
-        clips = torch.cat([s.frames for s in samples]).to(device)
+        clips = torch.from_numpy(np.concatenate([s.frames for s in samples])).to(device)
         source = EncodedFrames(encode(self.model, clips))
         starts = np.cumsum([0, *(len(s.frames) for s in samples)])
-        truths = [s.truth.to(device) for s in samples]
+        truths = [torch.from_numpy(s.truth).to(device) for s in samples]
         depth = max(len(s.frames) for s in samples)
         tracker = Tracker(Core(self.model), source, depth=max(depth, 16), patience=None)
 
         seen: list[list[tuple[int, Prediction]]] = [[] for _ in samples]
         jobs = [self._job(int(starts[i]), seen[i]) for i in range(len(samples))]
-        prompts = [SlicePrompt(s.anchor, s.points, s.labels, believed=bool(s.truth[s.anchor].any())) for s in samples]
+        prompts = [
+            SlicePrompt(
+                s.anchor,
+                torch.from_numpy(s.points),
+                torch.from_numpy(s.labels),
+                believed=bool(s.truth[s.anchor].any()),
+            )
+            for s in samples
+        ]
         self._pass(tracker, jobs, prompts, samples)
         readers = [np.random.default_rng(s.seed) for s in samples]
         strokes = [int(r.integers(self.corrections + 1)) for r in readers]
@@ -60,9 +68,9 @@ class ClipStep(nn.Module):
                 if number < strokes[i]
             }
             rows = [i for i, prompt in drawn.items() if prompt is not None]
-            prompts = [prompt for prompt in drawn.values() if prompt is not None]
+            shown = [prompt for prompt in drawn.values() if prompt is not None]
             if rows:
-                self._pass(tracker, [jobs[i] for i in rows], prompts, [samples[i] for i in rows])
+                self._pass(tracker, [jobs[i] for i in rows], shown, [samples[i] for i in rows])
 
         totals: dict[str, list[Tensor]] = defaultdict(list)
         for answers, truth in zip(seen, truths, strict=True):
@@ -80,7 +88,7 @@ class ClipStep(nn.Module):
         for job, bank, prompt, sample in zip(jobs, banks, prompts, samples, strict=True):
             last = len(sample.frames) - 1
             job.bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
-            job.lanes = lanes_between(bank, prompt.slice_, 0, last)
+            job.lanes = lanes_to_fill(job.bank, 0, last)
         tracker.track(jobs)
 
     def _correction(self, bank: MemoryBank, sample: Sample, rng: np.random.Generator) -> SlicePrompt | None:
@@ -93,7 +101,7 @@ class ClipStep(nn.Module):
         strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
         stroke = draw_scribble(
             shown.cpu().numpy().astype(np.uint8),
-            sample.truth.numpy().astype(np.uint8),
+            sample.truth.astype(np.uint8),
             strategy,
             seed=int(rng.integers(1 << 31)),
         )

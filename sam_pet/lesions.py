@@ -1,0 +1,301 @@
+"""Lesions: from prompts to 3-D masks, several at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sam_pet.clips import Clip, ClipRecipe
+from sam_pet.frames import FrameRecipe
+from sam_pet.prompts import Box, Prompt, Voxels
+from sam_pet.study import Study
+from sam_pet.tracker.core import Core
+from sam_pet.tracker.features import FeatureCache, Key
+from sam_pet.tracker.lanes import lanes_beyond, lanes_to_fill, stale_slices
+from sam_pet.tracker.memory import MemoryBank
+from sam_pet.tracker.points import spread_points
+from sam_pet.tracker.tracker import Job, Lane, SlicePrompt, Tracker
+from sam_pet.zoom import covering, first_clip, grown
+
+Bools = npt.NDArray[np.bool_]
+_TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
+_MAX_POINTS = 8
+_CONNECTIVITY = 18
+
+
+@dataclass(frozen=True)
+class Block:
+    """A mask within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
+
+    corner: tuple[int, int, int]
+    values: Bools
+
+    @property
+    def slices(self) -> tuple[slice, slice, slice]:
+        """Where the block lies in an axial array [z, y, x]."""
+        z, y, x = (slice(c, c + n) for c, n in zip(self.corner[::-1], self.values.shape, strict=True))
+        return z, y, x
+
+    def rows(self, voxels: Voxels) -> tuple[npt.NDArray[np.int64], ...]:
+        """Indices into `values` of those axial voxels (n, 3) that lie in the block."""
+        local = voxels - np.asarray(self.corner)
+        inside = ((local >= 0) & (local < np.array(self.values.shape[::-1]))).all(axis=1)
+        return tuple(local[inside, ::-1].T)
+
+    def touches(self, voxels: Voxels) -> int:
+        """How many of the axial voxels (n, 3) are in the mask."""
+        return int(self.values[self.rows(voxels)].sum())
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One object: its prompts in axial voxels, what the tracker remembers of it, and its mask.
+
+    `score` is the model's object score (a logit) on the slices it was prompted on, the best of them.
+    """
+
+    prompts: tuple[Prompt, ...]
+    clip: Clip
+    bank: MemoryBank
+    block: Block
+
+    @property
+    def score(self) -> float:
+        return max(float(memory.object_score) for memory in self.bank.conditioning.values())
+
+
+@dataclass
+class _Draft:
+    """A lesion being computed: prompts shown so far, and what came of them."""
+
+    prompts: tuple[Prompt, ...]
+    clip: Clip
+    bank: MemoryBank = field(default_factory=MemoryBank)
+    shown: int = 0
+
+
+class LesionTracker:
+    """Turns prompts into lesions of one study.
+
+    Args:
+        study: the study.
+        core: the model's steps.
+        frames: the recipe its frames are made with.
+        clips: the recipe of clip widths.
+        cache_bytes: how much memory image features may take.
+    """
+
+    def __init__(
+        self, study: Study, core: Core, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
+    ) -> None:
+        self.study = study
+        self.clips = clips
+        self._frames = frames
+        self._size = core.size
+        cache = FeatureCache(core.model, self._load, limit=cache_bytes)
+        self._device = core.device
+        self._tracker = Tracker(core, cache, depth=len(study.axial_pet))
+
+    def _load(self, keys: Sequence[Key]) -> torch.Tensor:
+        groups: dict[Clip, list[int]] = {}
+        for clip, z in keys:  # type: ignore[misc]
+            groups.setdefault(clip, []).append(z)
+        frames = {
+            (clip, z): frame
+            for clip, slices in groups.items()
+            for z, frame in zip(slices, clip.frames(self.study, self._frames, slices), strict=True)
+        }
+        return torch.from_numpy(np.stack([frames[key] for key in keys])).to(self._device)  # type: ignore[index]
+
+    @torch.no_grad()
+    def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
+        """New lesions, one for each prompt."""
+        drafts = [
+            _Draft((prompt,), first_clip(self.study, prompt.voxels, self.clips, self._size)) for prompt in prompts
+        ]
+        return self._settle(drafts, background)
+
+    @torch.no_grad()
+    def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+        """The lesions with one more prompt each, the same one."""
+        drafts = []
+        for lesion in lesions:
+            prompts = (*lesion.prompts, prompt)
+            clip = covering(self.study, lesion.clip, prompt.voxels, self.clips)
+            if _window(clip) == _window(lesion.clip):
+                drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts)))
+            else:
+                drafts.append(_Draft(prompts, clip))
+        return self._settle(drafts, background)
+
+    def without(self, lesion: Lesion, background: Voxels) -> Lesion:
+        """The lesion with its mask cut by background voxels, nothing tracked again."""
+        return replace(lesion, block=self._block(lesion.prompts, lesion.clip, lesion.bank, background))
+
+    def _settle(self, drafts: list[_Draft], background: Voxels) -> list[Lesion]:
+        """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
+        blocks: dict[int, Block] = {}
+        pending = list(range(len(drafts)))
+        while pending:
+            while unseen := [i for i in pending if drafts[i].shown < len(drafts[i].prompts)]:
+                self._show([drafts[i] for i in unseen])
+            for i in pending:
+                blocks[i] = self._block(drafts[i].prompts, drafts[i].clip, drafts[i].bank, background)
+            pending = [i for i in pending if self._grow(drafts[i], blocks[i])]
+            longer = [drafts[i] for i in pending if drafts[i].shown]
+            self._track(longer, [lanes_beyond(d.bank, d.clip.first, d.clip.last) for d in longer])
+        return [Lesion(d.prompts, d.clip, d.bank, blocks[i]) for i, d in enumerate(drafts)]
+
+    def _show(self, drafts: Sequence[_Draft]) -> None:
+        """The next prompt of each draft, slice by slice, then the slices around."""
+        queues = [self._slice_prompts(draft) for draft in drafts]
+        for turn in range(max(len(q) for q in queues)):
+            rows = [i for i, q in enumerate(queues) if turn < len(q)]
+            drawn = [self._with_earlier(drafts[i].bank, queues[i][turn]) for i in rows]
+            banks = self._tracker.prompt([self._job(drafts[i], []) for i in rows], drawn)
+            for i, bank, prompt in zip(rows, banks, drawn, strict=True):
+                drafts[i].bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
+        for draft in drafts:
+            draft.shown += 1
+        started = [d for d in drafts if d.bank.conditioning]
+        self._track(started, [lanes_to_fill(d.bank, d.clip.first, d.clip.last) for d in started])
+
+    def _track(self, drafts: Sequence[_Draft], lanes: Sequence[Sequence[Lane]]) -> None:
+        banks = self._tracker.track([self._job(d, paths) for d, paths in zip(drafts, lanes, strict=True)])
+        for draft, bank in zip(drafts, banks, strict=True):
+            draft.bank = bank
+
+    @staticmethod
+    def _job(draft: _Draft, lanes: Sequence[Lane]) -> Job:
+        window = _window(draft.clip)
+        return Job(draft.bank, lanes, key=lambda z: (window, z))
+
+    @staticmethod
+    def _with_earlier(bank: MemoryBank, prompt: SlicePrompt) -> SlicePrompt:
+        held = bank.get(prompt.slice_)
+        return prompt if held is None else replace(prompt, earlier=held.logits)
+
+    def _slice_prompts(self, draft: _Draft) -> list[SlicePrompt]:
+        """The newest prompt with all that was drawn before on its slices; background counts where a mask is."""
+        newest = draft.prompts[draft.shown]
+        shown = draft.prompts[: draft.shown + 1]
+        prompts = []
+        for z in sorted(_slices(newest)):
+            if newest.label == "background" and not _holds(draft.bank, z):
+                continue
+            points, labels = [], []
+            for prompt in sorted(shown, key=lambda p: not isinstance(p, Box)):
+                if z not in _slices(prompt):
+                    continue
+                pixels, values = _points(prompt, z, draft.clip)
+                points.append(pixels)
+                labels += values
+            prompts.append(
+                SlicePrompt(
+                    z,
+                    torch.from_numpy(np.concatenate(points).astype(np.float32)),
+                    torch.tensor(labels, dtype=torch.int32),
+                    believed=any(label != _BACKGROUND for label in labels),
+                )
+            )
+        return prompts
+
+    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> Block:
+        """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
+        held = bank.all()
+        if not held:
+            return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+        logits = torch.stack([m.logits[0] for m in held.values()]).float().cpu().numpy()
+        values, (rows, columns) = clip.restore(logits, self.study.axial_pet.shape[1:])
+        first, last = min(held), max(held)
+        mask = np.zeros((last - first + 1, *values.shape[1:]), bool)
+        mask[[z - first for z in held]] = values > 0
+        block = Block((columns.start, rows.start, first), mask)
+        mask[block.rows(background)] = False
+        drawn = [p.voxels for p in prompts if p.label == "tumor" and not isinstance(p, Box)]
+        _keep_connected(mask, [block.rows(voxels) for voxels in drawn])
+        for voxels in drawn:
+            mask[block.rows(voxels)] = True
+        mask[block.rows(background)] = False
+        return block
+
+    def _grow(self, draft: _Draft, block: Block) -> bool:
+        """Widen or lengthen the clip of a draft whose mask touches its edge; whether there is more to compute."""
+        found = np.nonzero(block.values)
+        if not found[0].size:
+            return False
+        corner = np.asarray(block.corner)
+        low = corner + np.array([axis.min() for axis in found[::-1]])
+        high = corner + np.array([axis.max() for axis in found[::-1]])
+        depth, height, width = self.study.axial_pet.shape
+        clip = draft.clip
+        columns, rows = clip.voxel_range(0, width), clip.voxel_range(1, height)
+        sideways = (
+            (low[0] <= columns.start and columns.start > 0)
+            or (high[0] >= columns.stop - 1 and columns.stop < width)
+            or (low[1] <= rows.start and rows.start > 0)
+            or (high[1] >= rows.stop - 1 and rows.stop < height)
+        )
+        if sideways and clip.width_mm * self.clips.growth <= self.clips.largest_mm:
+            drawn = np.concatenate([p.voxels for p in draft.prompts])
+            draft.clip = covering(self.study, grown(self.study, clip, low, high, self.clips), drawn, self.clips)
+            draft.bank, draft.shown = MemoryBank(), 0
+            return True
+        reach = max(int(clip.width_mm / 2 / self.study.frame_spacing[2]), 1)
+        limit = int(self.clips.largest_mm / self.study.frame_spacing[2])
+        if clip.last - clip.first + 1 >= limit:
+            return False
+        held = draft.bank.all()
+        down = low[2] <= clip.first and clip.first > 0 and min(held) == clip.first
+        up = high[2] >= clip.last and clip.last < depth - 1 and max(held) == clip.last
+        if down:
+            clip = replace(clip, first=max(clip.first - reach, 0))
+        if up:
+            clip = replace(clip, last=min(clip.last + reach, depth - 1))
+        draft.clip = clip
+        return bool(down or up)
+
+
+def _window(clip: Clip) -> Clip:
+    """The clip less its slices: features of a slice are the same in longer clips."""
+    return replace(clip, first=0, last=0)
+
+
+def _slices(prompt: Prompt) -> set[int]:
+    """The slices a prompt is shown on: those it is drawn on; of a box the middle one."""
+    if isinstance(prompt, Box):
+        return {(prompt.low[2] + prompt.high[2]) // 2}
+    return set(prompt.voxels[:, 2].tolist())
+
+
+def _points(prompt: Prompt, z: int, clip: Clip) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """Pixels and labels of a prompt on a slice."""
+    if isinstance(prompt, Box):
+        corners = clip.to_pixels(np.array([prompt.low, prompt.high]) + np.array([[-0.5], [0.5]]))
+        return corners, [_BOX_LOW, _BOX_HIGH]
+    drawn = spread_points(prompt.voxels[prompt.voxels[:, 2] == z], _MAX_POINTS)
+    return clip.to_pixels(drawn), [_TUMOR if prompt.label == "tumor" else _BACKGROUND] * len(drawn)
+
+
+def _holds(bank: MemoryBank, z: int) -> bool:
+    memory = bank.get(z)
+    return memory is not None and memory.present
+
+
+def _keep_connected(mask: Bools, drawn: Sequence[tuple[Any, ...]]) -> None:
+    """Drop, in place, what is not connected to a drawn voxel; if nothing is, all but the largest component."""
+    if not mask.any():
+        return
+    components, count = cc3d.connected_components(mask, connectivity=_CONNECTIVITY, return_N=True)
+    if count == 1:
+        return
+    kept = {int(n) for rows in drawn for n in np.unique(components[rows]) if n}
+    if not kept:
+        kept = {int(np.bincount(components.ravel())[1:].argmax()) + 1}
+    mask &= np.isin(components, list(kept))

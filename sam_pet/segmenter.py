@@ -1,0 +1,67 @@
+"""A segmenter: a loaded model, ready to open studies."""
+
+from __future__ import annotations
+
+import os
+from typing import Self
+
+import torch
+
+from sam_pet.errors import InputError
+from sam_pet.models.checkpoint import LoadedModel, ModelRecord
+from sam_pet.models.loading import load_model
+from sam_pet.session import Session
+from sam_pet.study import Study
+from sam_pet.tracker.core import Core
+
+
+class Segmenter:
+    """A SAM 2 model with the recipes it was trained for.
+
+    Args:
+        loaded: model and record, see `sam_pet.models.load_model`.
+        device: "auto" takes a GPU where there is one, else names a torch device.
+
+    Raises:
+        InputError: the device is not to be had.
+    """
+
+    def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
+        self.record: ModelRecord = loaded.record
+        self.sha256 = loaded.sha256
+        self.source = loaded.source
+        self.core = Core(loaded.model.eval().to(find_device(device)))
+
+    @classmethod
+    def from_pretrained(
+        cls, source: str | os.PathLike[str] = "default", device: str = "auto", image_size: int | None = None
+    ) -> Self:
+        """Load a model by name ("default"), hub id, checkpoint or adapter folder, or a Meta or MedSAM2 `.pt` file.
+
+        Args:
+            source: where the weights are; `sam-pet models list` shows the names.
+            device: see `Segmenter`.
+            image_size: side of the model's input in pixels, where it is to differ from the checkpoint's.
+
+        Raises:
+            InputError: nothing of that name, or a damaged or foreign file.
+        """
+        return cls(load_model(os.fspath(source), image_size), device)
+
+    def open(self, study: Study) -> Session:
+        """A new session on a study."""
+        return Session(study, self)
+
+
+def find_device(name: str) -> torch.device:
+    """The torch device of a name; "auto" is CUDA, else Apple's MPS, else the CPU."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device: {name!r} is not to be had here; use auto or cpu") from error
+    return device
