@@ -7,18 +7,16 @@ Dmax: Cottereau et al. 2020, J Nucl Med 61:40-45, doi 10.2967/jnumed.119.229450.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.ndimage import find_objects
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from sam_pet.geometry import Grid
+from sam_pet.labels import Box, Labels, lesion_boxes
 
 PEAK_ML = 1.0
 _SUBVOXELS = 10
@@ -38,10 +36,9 @@ _COLUMNS = {
 
 Mask = npt.NDArray[np.bool_]
 Volume = npt.NDArray[np.float32]
-Box = tuple[slice, slice, slice]
 
 
-def measure_lesions(labels: npt.NDArray[np.integer[Any]], pet: Volume, grid: Grid) -> pd.DataFrame:
+def measure_lesions(labels: Labels, pet: Volume, grid: Grid) -> pd.DataFrame:
     """One row for each lesion, in the order of their labels.
 
     Args:
@@ -61,12 +58,7 @@ def measure_lesions(labels: npt.NDArray[np.integer[Any]], pet: Volume, grid: Gri
     for what, array in (("labels", labels), ("pet", pet)):
         if array.shape != grid.shape:
             raise ValueError(f"{what} of shape {array.shape} are not on a grid of shape {grid.shape}")
-    boxes = cast(Sequence[Box | None], find_objects(labels)) if labels.size else []
-    rows = [
-        _measure(number, labels[box] == number, box, pet, grid)
-        for number, box in enumerate(boxes, start=1)
-        if box is not None
-    ]
+    rows = [_measure(number, labels[box] == number, box, pet, grid) for number, box in lesion_boxes(labels).items()]
     return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
 
 

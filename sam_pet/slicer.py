@@ -8,16 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.ndimage import find_objects
 
-from sam_pet.colours import lesion_colour, lesion_name
 from sam_pet.errors import InputError
 from sam_pet.files import replacing, write_image
 from sam_pet.geometry import Grid
+from sam_pet.labels import Labels, lesion_boxes, lesion_colour, lesion_name
 
 SUFFIX = ".seg.nrrd"
 _TERMINOLOGY = (
@@ -28,7 +25,7 @@ _TERMINOLOGY = (
 
 
 def write_seg_nrrd(
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     grid: Grid,
     path: str | os.PathLike[str],
     names: Mapping[int, str] | None = None,
@@ -53,7 +50,7 @@ def write_seg_nrrd(
 
 
 def write_colour_table(
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     path: str | os.PathLike[str],
     names: Mapping[int, str] | None = None,
 ) -> None:
@@ -65,26 +62,21 @@ def write_colour_table(
         names: as for `write_seg_nrrd`; spaces become underscores, which Slicer shows as spaces.
     """
     lines = ["# Color table: label, name, red, green, blue, opacity", "0 background 0 0 0 0"]
-    for lesion in _lesions(labels):
+    for lesion in lesion_boxes(labels):
         name = "_".join(lesion_name(lesion, names).split())
         lines.append(" ".join([str(lesion), name, *map(str, lesion_colour(lesion)), "255"]))
     with replacing(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _lesions(labels: npt.NDArray[np.integer[Any]]) -> list[int]:
-    return [number for number, box in enumerate(find_objects(labels), start=1) if box is not None]
-
-
-def _metadata(labels: npt.NDArray[np.integer[Any]], names: Mapping[int, str] | None) -> dict[str, str]:
+def _metadata(labels: Labels, names: Mapping[int, str] | None) -> dict[str, str]:
     content = {
         "Segmentation_ContainedRepresentationNames": "Binary labelmap|",
         "Segmentation_MasterRepresentation": "Binary labelmap",
         "Segmentation_SourceRepresentation": "Binary labelmap",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
-    present = [(number, box) for number, box in enumerate(find_objects(labels), start=1) if box is not None]
-    for index, (lesion, box) in enumerate(present):
+    for index, (lesion, box) in enumerate(lesion_boxes(labels).items()):
         extent = [bound for part in reversed(box) for bound in (part.start, part.stop - 1)]
         fields = {
             "ID": f"Lesion_{lesion}",

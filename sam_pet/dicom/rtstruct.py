@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +16,15 @@ from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from skimage.draw import polygon2mask
-from skimage.measure import approximate_polygon, find_contours
+from skimage.measure import find_contours
 
-from sam_pet.colours import lesion_colour, lesion_name
-from sam_pet.dicom.seg import MAKER, SERIES_NUMBER, completed, present_lesions, tracer_of
+from sam_pet.dicom.seg import MAKER, SERIES_NUMBER, completed, lesions_to_write, tracer_of
 from sam_pet.dicom.series import Series
 from sam_pet.dicom.tags import quiet, required, value_of
 from sam_pet.errors import InputError
 from sam_pet.files import replacing
 from sam_pet.geometry import Grid
+from sam_pet.labels import Box, Labels, lesion_colour, lesion_name
 
 _STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
@@ -78,7 +77,7 @@ def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDA
 
 
 def write_rtstruct(
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     series: Series,
     path: str | os.PathLike[str],
     *,
@@ -93,14 +92,14 @@ def write_rtstruct(
 
     Args and errors are those of `write_seg`.
     """
-    lesions = present_lesions(labels, series, path)
+    lesions = lesions_to_write(labels, series, path)
     tracer = tracer or tracer_of(series.slices[0])
     with quiet():
         dataset = _frame(series)
         dataset.StructureSetROISequence = Items()
         dataset.ROIContourSequence = Items()
         dataset.RTROIObservationsSequence = Items()
-        for number, lesion in enumerate(lesions, start=1):
+        for number, (lesion, box) in enumerate(lesions.items(), start=1):
             roi = Dataset()
             roi.ROINumber = number
             roi.ReferencedFrameOfReferenceUID = dataset.FrameOfReferenceUID
@@ -113,7 +112,7 @@ def write_rtstruct(
             contours = Dataset()
             contours.ROIDisplayColor = list(lesion_colour(lesion))
             contours.ReferencedROINumber = number
-            contours.ContourSequence = Items(_contours(labels == lesion, series))
+            contours.ContourSequence = Items(_contours(labels[box] == lesion, box, series))
             dataset.ROIContourSequence.append(contours)
 
             observation = Dataset()
@@ -162,11 +161,12 @@ def _filled(contours: list[npt.NDArray[np.float64]], grid: Grid) -> npt.NDArray[
     return mask
 
 
-def _contours(mask: npt.NDArray[np.bool_], series: Series) -> list[Dataset]:
+def _contours(mask: npt.NDArray[np.bool_], box: Box, series: Series) -> list[Dataset]:
+    corner = np.array([part.start for part in box[1:]])
     items: list[Dataset] = []
-    for z in np.flatnonzero(mask.any(axis=(1, 2))).tolist():
-        for outline in _outlines(mask[z]):
-            voxels = np.column_stack([outline[:, ::-1], np.full(len(outline), z)])
+    for z, plane in enumerate(mask, start=box[0].start):
+        for outline in _outlines(plane):
+            voxels = np.column_stack([(outline + corner)[:, ::-1], np.full(len(outline), z)])
             item = Dataset()
             item.ContourImageSequence = Items([_reference(series.slices[z])])
             item.ContourGeometricType = "CLOSED_PLANAR"
@@ -179,15 +179,15 @@ def _contours(mask: npt.NDArray[np.bool_], series: Series) -> list[Dataset]:
 
 def _outlines(plane: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.float64]]:
     """The outlines (y, x), without the closing point, of the regions and holes of one slice."""
-    rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
-    corner = np.array([rows[0], columns[0]])
-    crop = np.pad(plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 1)
     # On a finer grid the contours keep to the voxel edges and do not cut their corners.
-    fine = crop.repeat(_FINE, axis=0).repeat(_FINE, axis=1).astype(np.float64)
+    fine = np.pad(plane, 1).repeat(_FINE, axis=0).repeat(_FINE, axis=1).astype(np.float64)
     outlines = []
     for contour in find_contours(fine, 0.5 + 0.01 * _FINE):
-        outline = approximate_polygon(contour, 1e-6)[:-1]
-        outlines.append((outline + 0.5) / _FINE - 0.5 - 1 + corner)
+        outline = contour[:-1]
+        before, after = outline - np.roll(outline, 1, axis=0), np.roll(outline, -1, axis=0) - outline
+        bends = np.abs(before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]) > 1e-9
+        outline = outline[bends]
+        outlines.append((outline + 0.5) / _FINE - 1.5)
     return outlines
 
 

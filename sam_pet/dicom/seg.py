@@ -6,20 +6,18 @@ import copy
 import os
 from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
 
 import highdicom as hd
 import numpy as np
-import numpy.typing as npt
 from pydicom import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from sam_pet.colours import lesion_colour, lesion_name
 from sam_pet.dicom.series import Series
 from sam_pet.dicom.tags import quiet, required, value_of
 from sam_pet.errors import InputError
 from sam_pet.files import replacing
+from sam_pet.labels import Box, Labels, lesion_boxes, lesion_colour, lesion_name
 
 MAKER = "sam_pet"
 SERIES_NUMBER = 900
@@ -38,7 +36,7 @@ _MAY_BE_EMPTY = (
 
 
 def write_seg(
-    labels: npt.NDArray[np.integer[Any]],
+    labels: Labels,
     series: Series,
     path: str | os.PathLike[str],
     *,
@@ -63,8 +61,8 @@ def write_seg(
         InputError: there is no lesion; a SEG cannot be empty.
         ValueError: the labels are not on the series' grid.
     """
-    lesions = present_lesions(labels, series, path)
-    numbers = np.zeros(int(labels.max()) + 1, np.uint16)
+    lesions = list(lesions_to_write(labels, series, path))
+    numbers = np.zeros(max(lesions) + 1, np.uint16)
     numbers[lesions] = np.arange(1, len(lesions) + 1)
     tracer = tracer or tracer_of(series.slices[0])
     with quiet():
@@ -93,8 +91,8 @@ def write_seg(
             segmentation.save_as(temporary)
 
 
-def present_lesions(labels: npt.NDArray[np.integer[Any]], series: Series, path: str | os.PathLike[str]) -> list[int]:
-    """The lesion numbers of labels that are to be written with reference to a series.
+def lesions_to_write(labels: Labels, series: Series, path: str | os.PathLike[str]) -> dict[int, Box]:
+    """The lesions, with their boxes, of labels that are to be written with reference to a series.
 
     Raises:
         InputError: there is none, or the series lacks a tag to refer to it by.
@@ -102,7 +100,7 @@ def present_lesions(labels: npt.NDArray[np.integer[Any]], series: Series, path: 
     """
     if labels.shape != series.grid.shape:
         raise ValueError(f"labels of shape {labels.shape} are not on a grid of shape {series.grid.shape}")
-    lesions: list[int] = [number for number in np.unique(labels).tolist() if number != 0]
+    lesions = lesion_boxes(labels)
     if not lesions:
         raise InputError(f"no lesion to write to {path}: this DICOM object cannot be empty")
     for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):

@@ -233,7 +233,7 @@ def _step(along: npt.NDArray[np.float64], paths: Sequence[Path], what: str) -> f
     between = f"between {paths[widest]} and {paths[widest + 1]}"
     if (np.abs(ratio - np.round(ratio)) <= _EVEN).all():
         missing = int((np.round(ratio) - 1).sum())
-        raise InputError(f"{what}: {missing} slices are missing, the first {between}; export the whole series")
+        raise InputError(f"{what}: slices are missing ({missing}), the first {between}; export the whole series")
     raise InputError(
         f"{what}: the slices are not evenly spaced: {steps[widest]:.2f} mm {between}, {usual:.2f} mm elsewhere; "
         "resample the series to even spacing"

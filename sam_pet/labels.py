@@ -1,10 +1,17 @@
-"""Colours and names of lesions, the same in every output."""
+"""Label maps of lesions: their boxes, and the names and colours that every output gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import find_objects
+
+Box = tuple[slice, slice, slice]
 Colour = tuple[int, int, int]
+Labels = npt.NDArray[np.integer[Any]]
 
 # Told apart with every common colour blindness: Okabe and Ito 2008, jfly.uni-koeln.de/color, less black and the blue
 # that is lost on a dark image.
@@ -16,6 +23,12 @@ PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (204, 121, 167),
 )
+
+
+def lesion_boxes(labels: Labels) -> dict[int, Box]:
+    """The bounding box, as slices of the array [z, y, x], of each lesion by its number; 0 is background."""
+    boxes: Sequence[Any] = find_objects(labels) if labels.size else []
+    return {number: box for number, box in enumerate(boxes, start=1) if box is not None}
 
 
 def lesion_colour(lesion: int) -> Colour:
