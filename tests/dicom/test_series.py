@@ -143,7 +143,7 @@ def test_a_missing_slice_is_named_by_its_neighbours(stored: npt.NDArray[np.int16
     paths = save(slices(stored, "CT"), tmp_path)
     paths[3].unlink()
     message = refused(tmp_path)
-    assert "1 slices are missing" in message
+    assert "slices are missing (1)" in message
     assert f"between {paths[2]} and {paths[4]}" in message
 
 
