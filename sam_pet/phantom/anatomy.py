@@ -20,6 +20,7 @@ from sam_pet.phantom.tissue import SOFT, Tissue
 _BODY = (Tissue.SPLEEN, Tissue.KIDNEY, Tissue.LIVER, Tissue.LUNG, Tissue.HEART, Tissue.STOMACH)
 # Where the drawn body has these landmarks (mm).
 _LUNG_TOP, _LUNG_BOTTOM, _LUNG_WIDTH, _LUNG_FRONT, _LUNG_BACK = 570.0, 266.0, 268.0, -84.0, 90.0
+_WALL_MM = 16.0
 _BLADDER, _GLANDS, _BRAIN_BOTTOM, _BRAIN_Y = 42.0, 652.0, 676.0, 0.0
 
 
@@ -52,34 +53,33 @@ class OrganMap:
 
     def wall(self, box: Box, drawn: Profile) -> Profile:
         """The muscle wall of the drawn body, moved so that the mapped organs of the trunk lie inside it."""
-        labels = np.isin(self.labels[box], _BODY)
-        across = labels.any(axis=1)
-        deep = labels.any(axis=2)
+        organs = np.isin(self.labels[box], _BODY)
+        across = np.asarray(organs.any(axis=1))
+        deep = np.asarray(organs.any(axis=2))
         rows = np.flatnonzero(across.any(axis=1))
-        x, y = self._axes
-        half = np.array([np.abs(x[box[2]][np.flatnonzero(across[r])][[0, -1]]).max() for r in rows]) + 17.0
-        ends = np.array([y[box[1]][np.flatnonzero(deep[r])][[0, -1]] for r in rows])
-        n = len(drawn.a)
-        z = np.arange(n)
-        trust = np.zeros(n)
-        trust[rows] = 1.0
-        smooth = 18.0 / self.spacing[2]
-        trust = ndimage.gaussian_filter1d(trust, smooth) * np.interp(z, (rows[0], rows[-1]), (1, 1), 0, 0)
-
-        def blend(values: npt.NDArray[np.float64], base: Floats) -> Floats:
-            steady = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(values, 9), smooth, mode="nearest")
-            full = np.interp(z, rows, steady)
-            return (base + trust * (full - base)).astype(np.float32)
-
-        front, back = drawn.c - drawn.b, drawn.c + drawn.b
-        front = -blend(-(ends[:, 0] - 17.0), -front)
-        back = blend(ends[:, 1] + 17.0, back)
-        return Profile(np.maximum(blend(half, drawn.a), 0.75 * drawn.a), (back - front) / 2, (back + front) / 2)
-
-    @property
-    def _axes(self) -> tuple[Floats, Floats]:
+        if not len(rows):
+            return drawn
         whole, _ = fit(self, 0.0)
-        return whole.x, whole.y
+        x, y = whole.x[box[2]], whole.y[box[1]]
+        half = np.array([np.abs(x[np.flatnonzero(across[r])[[0, -1]]]).max() for r in rows]) + _WALL_MM
+        ends = np.array([y[np.flatnonzero(deep[r])[[0, -1]]] for r in rows])
+        smooth = 18.0 / self.spacing[2]
+        trust = np.zeros(len(drawn.a))
+        trust[rows] = 1.0
+        trust = ndimage.gaussian_filter1d(trust, smooth)
+
+        def blend(found: npt.NDArray[np.float64], base: Floats) -> Floats:
+            steady = ndimage.gaussian_filter1d(ndimage.maximum_filter1d(found, 9), smooth, mode="nearest")
+            spread = np.interp(np.arange(len(base)), rows, steady)
+            blended: Floats = (base + trust * (spread - base)).astype(np.float32)
+            return blended
+
+        # Rows with kidneys alone say nothing about the belly: no side may fall far behind the drawn one.
+        least = np.float32(0.85)
+        front = -np.maximum(blend(_WALL_MM - ends[:, 0], drawn.b - drawn.c), least * (drawn.b - drawn.c))
+        back = np.maximum(blend(ends[:, 1] + 1.4 * _WALL_MM, drawn.c + drawn.b), least * (drawn.c + drawn.b))
+        middle: Floats = (back + front) / np.float32(2)
+        return Profile(np.maximum(blend(half, drawn.a), least * drawn.a), back - middle, middle)
 
 
 def _largest(labels: npt.NDArray[np.uint8], voxel_ml: float) -> npt.NDArray[np.uint8]:
@@ -99,36 +99,39 @@ def _largest(labels: npt.NDArray[np.uint8], voxel_ml: float) -> npt.NDArray[np.u
 def fit(organ_map: OrganMap, head_shift: float) -> tuple[Frame, float]:
     """Body coordinates along each axis of the map, by its lungs, bladder, head glands and brain; and the head shift."""
     labels, spacing = organ_map.labels, organ_map.spacing
-    where = ndimage.find_objects(labels)
+    where = ndimage.find_objects(labels, max_label=10)
     lungs = where[Tissue.LUNG - 1]
     mask = labels[lungs] == Tissue.LUNG
     columns = np.cumsum(mask.sum(axis=(0, 1))) / mask.sum()
     left, right = np.searchsorted(columns, (0.002, 0.998)) + lungs[2].start
-    scale_x = _LUNG_WIDTH / max(float(right - left), 1.0)
-    x = (np.arange(labels.shape[2]) - (left + right) / 2) * scale_x
-    scale_y = (_LUNG_BACK - _LUNG_FRONT) / max(lungs[1].stop - lungs[1].start, 1)
-    y = (np.arange(labels.shape[1]) - lungs[1].start) * scale_y + _LUNG_FRONT
+    x = (np.arange(labels.shape[2]) - (left + right) / 2) * (_LUNG_WIDTH / max(float(right - left), 1.0))
+    deep = (_LUNG_BACK - _LUNG_FRONT) / max(lungs[1].stop - lungs[1].start, 1)
+    y = (np.arange(labels.shape[1]) - lungs[1].start) * deep + _LUNG_FRONT
 
-    marks = [(float(lungs[0].start), _LUNG_BOTTOM), (float(lungs[0].stop), _LUNG_TOP)]
-    for tissue, at in ((Tissue.BLADDER, _BLADDER), (Tissue.SALIVARY, _GLANDS), (Tissue.BRAIN, _BRAIN_BOTTOM)):
-        organ = where[tissue - 1] if len(where) >= tissue else None
-        if organ is None:
+    marks = {float(lungs[0].start): _LUNG_BOTTOM, float(lungs[0].stop): _LUNG_TOP}
+    for tissue, at in ((Tissue.BLADDER, _BLADDER), (Tissue.BRAIN, _BRAIN_BOTTOM), (Tissue.SALIVARY, _GLANDS)):
+        if where[tissue - 1] is None:
             continue
-        rows = np.flatnonzero((labels[organ] == tissue).any(axis=(1, 2))) + organ[0].start
+        rows = np.flatnonzero((labels == tissue).any(axis=(1, 2)))
         index = float(rows[0]) if tissue == Tissue.BRAIN else float(rows.mean())
-        slope = [(at - b) / (index - a) * 1.0 if index != a else 0.0 for a, b in marks[:2]]
-        if all(0.6 < s * 1.0 / spacing[2] < 1.7 for s in slope[:1]) and all(abs(index - a) > 5 for a, _ in marks):
-            marks.append((index, at))
-    marks.sort()
-    marks = [m for i, m in enumerate(marks) if i == 0 or m[1] > marks[i - 1][1]]
-    mean = (marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0])
-    ends = [(marks[0][0] - 2000, marks[0][1] - 2000 * mean), *marks, (marks[-1][0] + 2000, marks[-1][1] + 2000 * mean)]
-    z = np.interp(np.arange(labels.shape[0]), *zip(*ends, strict=True))
-    brain = where[Tissue.BRAIN - 1] if len(where) >= Tissue.BRAIN else None
+        anchor = min(marks) if at < _LUNG_BOTTOM else max(marks)
+        slope = (at - marks[anchor]) / ((index - anchor) * spacing[2]) if index != anchor else 0.0
+        # Stray pieces at the rim of the field of view are no landmarks: they would stretch the body.
+        if 0.4 < slope < 2.0:
+            marks[index] = at
+    at_index = np.array(sorted(marks))
+    at_body = np.array([marks[i] for i in at_index])
+    mean = (at_body[-1] - at_body[0]) / (at_index[-1] - at_index[0])
+    far = 2000.0
+    at_index = np.concatenate([[at_index[0] - far], at_index, [at_index[-1] + far]])
+    at_body = np.concatenate([[at_body[0] - far * mean], at_body, [at_body[-1] + far * mean]])
+    z = np.interp(np.arange(labels.shape[0]), at_index, at_body)
+
+    brain = where[Tissue.BRAIN - 1]
     if brain is not None and (brain[0].stop - brain[0].start) * spacing[2] > 40:
         middle = (brain[1].start + brain[1].stop) / 2
         head_shift = _BRAIN_Y - float(np.interp(middle, np.arange(len(y)), y))
-    return Frame(*(axis.astype(np.float32) for axis in (x, y, z)), spacing), head_shift
+    return Frame(x.astype(np.float32), y.astype(np.float32), z.astype(np.float32), spacing), head_shift
 
 
 def paste(canvas: Canvas, organ_map: OrganMap, box: Box, rng: np.random.Generator) -> None:
@@ -144,6 +147,7 @@ def paste(canvas: Canvas, organ_map: OrganMap, box: Box, rng: np.random.Generato
         canvas.paint((slice(None), slice(None), slice(None)), near, tissue, over)
     for drawn in organ_map.tissues:
         canvas.tissue[(canvas.tissue == drawn) & ~present] = Tissue.VISCERAL_FAT
+    _skull(canvas, labels, step)
     canvas.tissue[present] = labels[present]
     _brain(canvas, labels, step)
     _hollow(canvas, labels, step, Tissue.STOMACH, Tissue.CONTENTS, 0.86)
@@ -191,6 +195,21 @@ def _brain(canvas: Canvas, labels: npt.NDArray[np.uint8], step: tuple[float, flo
         draw_deep_brain(canvas, (float(canvas.x[x]), float(canvas.y[y]), float(canvas.z[z]) + 6), 1.0)
 
 
+def _skull(canvas: Canvas, labels: npt.NDArray[np.uint8], step: tuple[float, float, float]) -> None:
+    """A vault round the mapped brain, open at its base."""
+    brain = labels == Tissue.BRAIN
+    rows = np.flatnonzero(brain.any(axis=(1, 2)))
+    if not len(rows):
+        return
+    low = min(int(rows[0] + 25 / step[0]), len(labels) - 1)
+    part = slice(max(low - int(30 / step[0]), 0), len(labels))
+    near = ndimage.gaussian_filter(brain[part].astype(np.float32), [5.0 / s for s in step])[low - part.start :]
+    box = (slice(low, len(labels)), slice(0, labels.shape[1]), slice(0, labels.shape[2]))
+    canvas.paint(box, near > 0.001, Tissue.SKIN, (Tissue.OUTSIDE, Tissue.FAT, Tissue.MUSCLE))
+    canvas.paint(box, near > 0.03, Tissue.CORTEX)
+    canvas.paint(box, near > 0.20, Tissue.CSF)
+
+
 def _hollow(
     canvas: Canvas,
     labels: npt.NDArray[np.uint8],
@@ -200,10 +219,11 @@ def _hollow(
     depth: float,
 ) -> None:
     """Turn the inside of a mapped organ, some millimetres below its surface, into another tissue."""
-    where = ndimage.find_objects(labels == wall)
-    if not where or where[0] is None:
+    rows = [np.flatnonzero((labels == wall).any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    if not len(rows[0]):
         return
-    box: Box = where[0]
+    z, y, x = (slice(int(r[0]), int(r[-1]) + 1) for r in rows)
+    box = (z, y, x)
     mask = (labels[box] == wall).astype(np.float32)
     inside = ndimage.gaussian_filter(mask, [6.0 / s for s in step], mode="constant")
     canvas.paint(box, (inside + 0.05 * canvas.bump[box] > depth) & (mask > 0), inner, (wall, *SOFT))

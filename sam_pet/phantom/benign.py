@@ -35,16 +35,16 @@ def draw_benign(canvas: Canvas, patient: Patient, tracer: Tracer, rng: np.random
 def _brown_fat(canvas: Canvas, rng: np.random.Generator) -> None:
     over = (Tissue.FAT, Tissue.VISCERAL_FAT, Tissue.MUSCLE)
     for side in (-1, 1):
-        neck: list[Point] = [
-            (side * 48.0, 24, 620),
-            (side * 60.0, 22, 575),
-            (side * 95.0, 20, 548),
-            (side * 125.0, 14, 520),
-        ]
-        canvas.tube(neck, [*rng.uniform(3.5, 8.5, 4)], Tissue.BROWN_FAT, over=over, bump=0.35)
+        course = np.array([(48.0, 24, 620), (60, 22, 575), (95, 20, 548), (125, 14, 520)]) * (side, 1, 1)
+        at = np.linspace(0, 3, 14)
+        beads = [np.interp(at, np.arange(4), course[:, k]) + rng.normal(0, 4, 14) for k in range(3)]
+        for x, y, z, radius in zip(*beads, rng.uniform(0.0, 8.0, 14), strict=True):
+            size = (float(radius), float(radius), 1.4 * float(radius))
+            if radius > 2:
+                canvas.ellipsoid((float(x), float(y), float(z)), size, Tissue.BROWN_FAT, over=over, bump=0.3)
         for z in np.arange(300, 530, 25):
             if rng.random() < 0.6:
-                spot = (side * 26.0, float(spine_y(z)) + 12, float(z))
+                spot = (side * 26.0, float(spine_y(float(z))) + 12, float(z))
                 canvas.ellipsoid(spot, (5, 5, 5), Tissue.BROWN_FAT, over=over)
 
 

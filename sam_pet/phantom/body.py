@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.phantom.frame import Patient
-from sam_pet.phantom.shapes import Canvas, Floats, Point
+from sam_pet.phantom.shapes import Canvas, Floats, Point, smooth_noise
 from sam_pet.phantom.tissue import SOFT, Tissue
 
 # Muscle wall of trunk and neck by height: half width, half depth, centre of depth (mm).
@@ -37,9 +37,9 @@ _SPINE_Z = (-40, 0, 60, 100, 150, 220, 280, 350, 420, 500, 560, 610, 700)
 _SPINE_Y = (66, 74, 72, 55, 38, 36, 42, 55, 66, 65, 48, 30, 20)
 
 
-def spine_y(z: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def spine_y(z: float | Floats) -> npt.NDArray[np.float64]:
     """Depth of the centres of the vertebral bodies by height (mm)."""
-    return np.interp(z, _SPINE_Z, _SPINE_Y)
+    return np.asarray(np.interp(np.asarray(z), _SPINE_Z, _SPINE_Y))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def wall(canvas: Canvas, patient: Patient) -> Profile:
 def draw_body(canvas: Canvas, patient: Patient, profile: Profile, rng: np.random.Generator) -> None:
     """Outline, limbs, fat and muscle, thorax and belly, round the muscle wall `profile`."""
     fat = patient.fat_mm
-    trunk = (canvas.z > -75) & (canvas.z < 668)
+    trunk = (canvas.z > -48) & (canvas.z < 668)
     hips = 1.0 + (0.8 if patient.sex == "F" else 0.35) * np.exp(-(((canvas.z - 20) / 110.0) ** 2))
     neck = np.interp(canvas.z, (540, 600), (1.0, 0.45))
     layer = fat * hips * neck
@@ -102,6 +102,16 @@ def draw_body(canvas: Canvas, patient: Patient, profile: Profile, rng: np.random
             inner = (38 * size, 30 * size, 38 * size)
             canvas.ellipsoid(centre, inner, Tissue.BREAST, over=(Tissue.FAT,), bump=0.25)
     _draw_cavities(canvas, profile)
+    _draw_fascia(canvas, patient, rng)
+
+
+def _draw_fascia(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
+    """Sheets of fat between the muscles, along their length: the level sets of a noise stretched along z."""
+    dz, dy, dx = (float(axis[-1] - axis[0]) / (len(axis) - 1) for axis in (canvas.z, canvas.y, canvas.x))
+    n = canvas.tissue.shape
+    planes = smooth_noise(rng, (n[0], n[1], n[2]), (dz / 5.0, dy, dx), 32.0)
+    width = np.float32(0.025 + 0.004 * min(patient.fat_mm, 30.0))
+    canvas.tissue[(np.abs(planes) < width) & (canvas.tissue == Tissue.MUSCLE)] = Tissue.FAT
 
 
 def _draw_cavities(canvas: Canvas, profile: Profile) -> None:

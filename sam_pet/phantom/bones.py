@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from sam_pet.phantom.body import Profile, arm_points, spine_y
@@ -18,11 +20,13 @@ _LEVELS = np.concatenate(
 
 def draw_bones(canvas: Canvas, patient: Patient, profile: Profile, rng: np.random.Generator) -> None:
     """Paint the skeleton over body and organs' surroundings; lungs and organs are painted later around it."""
+    outside = canvas.tissue == Tissue.OUTSIDE
     _draw_spine(canvas)
     _draw_ribs(canvas, profile)
     _draw_pelvis(canvas)
     _draw_long_bones(canvas, patient)
     _draw_skull(canvas)
+    canvas.tissue[outside] = Tissue.OUTSIDE
     if rng.random() < 0.06:
         side = float(rng.choice((-1, 1)))
         stem: list[Point] = [(side * 88, 0, 0), (side * 118, 5, -20), (side * 108, 2, -130)]
@@ -30,7 +34,7 @@ def draw_bones(canvas: Canvas, patient: Patient, profile: Profile, rng: np.rando
 
 
 def _draw_spine(canvas: Canvas) -> None:
-    for i, (low, high) in enumerate(zip(_LEVELS[:-1], _LEVELS[1:], strict=True)):
+    for i, (low, high) in enumerate(itertools.pairwise(_LEVELS)):
         mid, size = (low + high) / 2, float(np.interp(low, (95, 300, 560, 680), (25, 20, 15, 11)))
         y = float(spine_y(mid))
         disc = 3.5 if i < 6 else 2.0

@@ -44,20 +44,20 @@ class Burden:
     @classmethod
     def draw(cls, tracer: Tracer, lesion_free: bool, rng: np.random.Generator) -> Burden:
         """Median 6 (FDG) or 8 (PSMA) lesions with a long tail, or none."""
-        middle = 6.0 if tracer == "fdg" else 8.0
+        middle = 6.5 if tracer == "fdg" else 8.5
         count = int(np.clip(np.round(np.exp(rng.normal(np.log(middle), 1.05))), 1, 150))
-        volume = float(1.05 * np.exp(rng.normal(0, 0.45)))
-        suv = float((4.6 if tracer == "fdg" else 5.2) * np.exp(rng.normal(0, 0.40)))
+        volume = float(0.9 * np.exp(rng.normal(0, 0.45)))
+        suv = float((4.6 if tracer == "fdg" else 5.0) * np.exp(rng.normal(0, 0.50)))
         return cls(0 if lesion_free else count, volume, suv)
 
     def lesion(self, rng: np.random.Generator) -> tuple[float, float]:
         """Volume (mL) and SUV of one lesion."""
         volume = self.volume_ml * np.exp(rng.normal(0, 1.05))
-        if rng.random() < 0.10:
-            volume *= np.exp(rng.uniform(1.0, 4.5))
-        suv = self.suv * np.exp(rng.normal(0, 0.45)) * (volume / 2.0) ** 0.06
-        if rng.random() < 0.05:
-            suv *= rng.uniform(1.5, 4.0)
+        if rng.random() < 0.11:
+            volume *= np.exp(rng.uniform(1.0, 5.0))
+        suv = self.suv * np.exp(rng.normal(0, 0.50)) * (volume / 2.0) ** 0.06
+        if rng.random() < 0.07:
+            suv *= rng.uniform(1.5, 5.0)
         return float(np.clip(volume, 0.1, 500.0)), float(np.clip(suv, 1.2, 90.0))
 
 
@@ -180,7 +180,7 @@ def _field(
     stretch = np.exp(rng.normal(0, 0.2 * wild, 3))
     shear = (turn * stretch / np.prod(stretch) ** (1 / 3)).astype(np.float32)
     jitter = rng.uniform(-0.4, 0.4, 3) * step
-    field = np.full(at.shape[:3], np.inf, np.float32)
+    field = np.full(z.shape, np.inf, np.float32)
     points = (seeds - low) * step
     if len(points) > 12:
         points = points[np.linspace(0, len(points) - 1, 12).astype(int)]
@@ -190,15 +190,16 @@ def _field(
     lobes = int(rng.integers(0, 2 + round(2.5 * wild * np.log1p(radius / 6))))
     for _ in range(lobes):
         heading = rng.normal(size=3)
-        point = points[int(rng.integers(len(points)))] + radius * rng.uniform(0.5, 1.0) * heading / np.linalg.norm(
-            heading
-        )
+        heading *= radius * rng.uniform(0.5, 1.0) / np.linalg.norm(heading)
+        point = points[int(rng.integers(len(points)))] + heading
         size = rng.uniform(0.35, 0.8)
         np.minimum(field, np.linalg.norm((at - point) / radius, axis=-1) / size, out=field)
-    spacing = tuple(float(s / f) for s, f in zip(step, fine, strict=True))
-    bump = smooth_noise(rng, (field.shape[0], field.shape[1], field.shape[2]), spacing, max(0.9 * radius, 4.0))
+    spacing = [float(s / f) for s, f in zip(step, fine, strict=True)]
+    nz, ny, nx = field.shape
+    bump = smooth_noise(rng, (nz, ny, nx), spacing, max(0.9 * radius, 4.0))
     field += np.float32(0.10 * wild) * bump
-    return field - field.min()
+    field -= field.min()
+    return field
 
 
 def _fill(
@@ -224,7 +225,7 @@ def _fill(
     texture = float(rng.uniform(0.05, 0.40))
     value = hot * np.exp(texture * rough - texture**2 / 2)
     volume = radius**3 * 4 / 3 * np.pi / 1000
-    necrotic = bool(volume > 4.0 and rng.random() < np.clip(0.12 + 0.11 * np.log(volume / 4.0), 0, 0.6))
+    necrotic = bool(volume > 3.0 and rng.random() < np.clip(0.15 + 0.13 * np.log(volume / 3.0), 0, 0.65))
     core = np.zeros(shape, np.float32)
     if necrotic:
         reach = float(rng.uniform(0.35, 0.8))

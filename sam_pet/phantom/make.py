@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ from sam_pet.study import Study
 
 # Half of the FDG cases of the challenge show no lesion, about a tenth of the PSMA ones.
 _LESION_FREE: dict[Tracer, float] = {"fdg": 0.5, "psma": 0.1}
-_REACH = ((-375.0, -225.0), (375.0, 215.0))
+_REACH = ((-345.0, -215.0), (345.0, 200.0))
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,13 @@ def make_phantom(
     _bend(canvas, frame, head_shift, texture, calm=organ_map is not None)
     if organ_map is not None:
         paste(canvas, organ_map, box, drawing)
+    inside = None if seeds is None else _inside_box(seeds, order, grid, box)
+    if inside is not None:
+        _pad(canvas, inside, step)
+    whole_box = box
+
+    box, canvas, fine = _cropped(box, canvas, fine)
+    frame = Frame(canvas.x, canvas.y, canvas.z, frame.spacing)
 
     imaging = next(streams)
     scanner = Scanner.draw(imaging)
@@ -121,7 +129,7 @@ def make_phantom(
         tissue=canvas.tissue,
         uptake=activity(canvas, table, fine),
         hu=hu,
-        labels=np.zeros(shape, np.uint16),
+        labels=np.zeros(canvas.tissue.shape, np.uint16),
         spacing=frame.spacing,
         fwhm_mm=scanner.fwhm_mm,
         contrast=patient.contrast,
@@ -131,22 +139,25 @@ def make_phantom(
     if lesion_free is None:
         lesion_free = bool(disease.random() < _LESION_FREE[tracer])
     burden = Burden.draw(tracer, lesion_free, disease)
-    if seeds is not None:
-        found = grow_at(scene, _inside_box(seeds, order, grid, box), burden, disease)
+    if inside is not None:
+        found = grow_at(
+            scene, inside + [w.start - b.start for w, b in zip(whole_box, box, strict=True)], burden, disease
+        )
     else:
         sites = Sites.draw(canvas.tissue, frame, tracer, head_shift, disease)
         found = grow_lesions(scene, sites, burden, disease)
     _lay_on_table(canvas, hu)
 
-    pet = pet_image(scene.uptake, canvas, frame.spacing, scanner, next(streams))
-    ct = ct_image(hu, canvas, frame.spacing, scanner, next(streams))
-    axial = tuple(grid.size[a] for a in order.axes)[::-1]
+    with ThreadPoolExecutor(2) as pool:
+        pet_made = pool.submit(pet_image, scene.uptake, canvas, frame.spacing, scanner, next(streams))
+        ct_made = pool.submit(ct_image, hu, canvas, frame.spacing, scanner, next(streams))
+        pet, ct = pet_made.result(), ct_made.result()
     study = Study(
-        pet=_stored(pet, axial, box, order, 0.0),
-        ct=_stored(ct, axial, box, order, AIR),
+        pet=_stored(pet, grid, box, order, 0.0),
+        ct=_stored(ct, grid, box, order, AIR),
         grid=grid,
     )
-    lesions = _stored(scene.labels, axial, box, order, 0)
+    lesions = _stored(scene.labels, grid, box, order, 0)
     for lesion in found:
         lesion["centre"] = _stored_centre(lesion["centre"], box, order)
         inside = pet[scene.labels == lesion["label"]]
@@ -166,7 +177,7 @@ def make_phantom(
         "benign": benign,
         "lesions": found,
     }
-    return Phantom(study, lesions, _stored(canvas.tissue, axial, box, order, 0), facts)
+    return Phantom(study, lesions, _stored(canvas.tissue, grid, box, order, 0), facts)
 
 
 def _body_box(frame: Frame) -> Box:
@@ -189,7 +200,42 @@ def _bend(canvas: Canvas, frame: Frame, head_shift: float, rng: np.random.Genera
             move += forward
         line = np.arange(n, dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
         index.append(np.clip(np.rint(line + move / np.float32(step)), 0, n - 1).astype(np.int32))
-    canvas.tissue = canvas.tissue[index[0], index[1], index[2]]
+    flat = (index[0] * np.int32(shape[1]) + index[1]) * np.int32(shape[2]) + index[2]
+    canvas.tissue = canvas.tissue.reshape(-1).take(flat)
+
+
+def _pad(canvas: Canvas, seeds: npt.NDArray[np.int64], step: tuple[float, ...]) -> None:
+    """Soft tissue round seeds that the fitted body leaves outside, as where a real arm lies elsewhere."""
+    lost = seeds[canvas.tissue[tuple(seeds.T)] == Tissue.OUTSIDE]
+    for tissue, reach in ((Tissue.FAT, 30.0), (Tissue.MUSCLE, 22.0)):
+        for seed in lost[::4]:
+            low = [max(int(i - reach / s), 0) for i, s in zip(seed, step, strict=True)]
+            high = [int(i + reach / s) + 1 for i, s in zip(seed, step, strict=True)]
+            z, y, x = (slice(a, min(b, n)) for a, b, n in zip(low, high, canvas.tissue.shape, strict=True))
+            offsets = np.ogrid[z, y, x]
+            distance = sum(((o - i) * s) ** 2 for o, i, s in zip(offsets, seed, step, strict=True))
+            canvas.paint((z, y, x), distance < reach**2, tissue, (Tissue.OUTSIDE, Tissue.SKIN, Tissue.FAT))
+
+
+def _cropped(box: Box, canvas: Canvas, fine: Floats) -> tuple[Box, Canvas, Floats]:
+    """Only the part of the box that the body and the table under it fill: the rest is air."""
+    if not canvas.tissue.any():
+        return box, canvas, fine
+    part = [slice(None)]
+    for axis, others, low, high in ((canvas.y, (0, 2), 8.0, 45.0), (canvas.x, (0, 1), 8.0, 8.0)):
+        filled = np.flatnonzero(canvas.tissue.any(axis=others))
+        start, stop = np.searchsorted(axis, (axis[filled[0]] - low, axis[filled[-1]] + high))
+        part.append(slice(int(start), max(int(stop), int(start) + 1)))
+    z, y, x = part
+    inner = Canvas(
+        canvas.x[x],
+        canvas.y[y],
+        canvas.z,
+        np.ascontiguousarray(canvas.bump[z, y, x]),
+        np.ascontiguousarray(canvas.tissue[z, y, x]),
+    )
+    moved = [slice(s.start + p.start, s.start + p.stop) for s, p in zip(box[1:], (y, x), strict=True)]
+    return (box[0], moved[0], moved[1]), inner, np.ascontiguousarray(fine[z, y, x])
 
 
 def _lay_on_table(canvas: Canvas, hu: Floats) -> None:
@@ -204,7 +250,7 @@ def _inside_box(seeds: list[Voxel], order: AxialOrder, grid: Grid, box: Box) -> 
     voxels = np.array(seeds, np.int64).reshape(-1, 3)
     low = np.array([s.start for s in box])
     size = np.array([s.stop - s.start for s in box])
-    inside = order.voxels(voxels)[:, ::-1] - low
+    inside: npt.NDArray[np.int64] = order.voxels(voxels)[:, ::-1] - low
     wrong = ~grid.contains(voxels) | (inside < 0).any(axis=1) | (inside >= size).any(axis=1)
     if wrong.any():
         voxel = tuple(int(v) for v in voxels[wrong.argmax()])
@@ -212,13 +258,11 @@ def _inside_box(seeds: list[Voxel], order: AxialOrder, grid: Grid, box: Box) -> 
     return inside
 
 
-def _stored(
-    part: npt.NDArray[Any], axial: tuple[int, ...], box: Box, order: AxialOrder, empty: float
-) -> npt.NDArray[Any]:
+def _stored(part: npt.NDArray[Any], grid: Grid, box: Box, order: AxialOrder, empty: float) -> npt.NDArray[Any]:
     """A box of the axial view as an array of the whole grid, in stored order."""
-    whole = np.full(axial, empty, part.dtype)
-    whole[box] = part
-    return np.ascontiguousarray(order.restore(whole))
+    whole = np.full(grid.shape, empty, part.dtype)
+    order.view(whole)[box] = part
+    return whole
 
 
 def _stored_centre(centre: list[float], box: Box, order: AxialOrder) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 
 import numpy as np
@@ -13,7 +14,6 @@ from sam_pet.phantom.tissue import BONE, SOFT, Tissue, Tracer
 
 _CAVITY = (Tissue.VISCERAL_FAT,)
 _BELLY = (Tissue.VISCERAL_FAT, Tissue.FAT)
-_MAPPED = (Tissue.LIVER, Tissue.SPLEEN, Tissue.STOMACH, Tissue.KIDNEY, Tissue.BLADDER, Tissue.LUNG)
 
 
 def draw_organs(
@@ -58,7 +58,7 @@ def _thorax(
     rng: np.random.Generator,
     mapped: Collection[Tissue],
 ) -> None:
-    del patient, tracer
+    del patient, profile, tracer
     tops = (float(rng.normal(380, 10)), float(rng.normal(366, 10)))
     turn = float(rng.normal(0, 8))
     heart = _near(rng, (26, -30, 416), 4)
@@ -83,7 +83,7 @@ def _thorax(
         draw_chambers(canvas, heart, size, turn, rng)
     aorta: list[Point] = [
         (6, -18, 445), (-18, -22, 485), (-10, -8, 515), (12, 22, 522), (22, 40, 505), (24, 48, 440), (14, 44, 340),
-        (6, 14 + 0.0, 270), (4, 10, 160),
+        (6, 14, 270), (4, 10, 160),
     ]  # fmt: skip
     width = float(np.exp(rng.normal(0, 0.12)))
     soft = (*chest, Tissue.LUNG, Tissue.BLOOD, Tissue.FAT)
@@ -117,7 +117,7 @@ def _thorax(
             [(0, 14, 496), (side * 30.0, 16, low), (side * 50.0, 20, low - 20)], (7, 6, 4), Tissue.AIRWAY, over=soft
         )
     gullet: list[Point] = [(2, 20, 590), (4, 30, 500), (10, 30, 400), (22, 10, 365)]
-    canvas.tube(gullet, 7.0, Tissue.STOMACH, over=chest)
+    canvas.tube(gullet, 7.0, Tissue.OESOPHAGUS, over=chest)
     if rng.random() < 0.25:
         for _ in range(int(rng.integers(1, 5))):
             spot = _near(rng, (float(rng.choice((-36, 36, -14, 14))), 14, 478), 8)
@@ -267,9 +267,7 @@ def draw_urine(canvas: Canvas, sinus: Point, side: int, size: float, rng: np.ran
         (side * 30.0, 12, 38),
     ]
     fine = [
-        tuple(np.array(a) + t * np.subtract(b, a))
-        for a, b in zip(path[:-1], path[1:], strict=True)
-        for t in np.linspace(0, 1, 6)
+        tuple(np.array(a) + t * np.subtract(b, a)) for a, b in itertools.pairwise(path) for t in np.linspace(0, 1, 6)
     ]
     for i in range(len(fine) - 1):
         if rng.random() < 0.42:

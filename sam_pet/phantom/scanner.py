@@ -75,6 +75,12 @@ def uptake_table(
     return ligand, table
 
 
+def _gravity(canvas: Canvas) -> Floats:
+    """Lungs are denser, and take up more, towards the back of a patient who lies on it: -0.5 to 0.5 over the chest."""
+    depth: Floats = np.clip(canvas.y / np.float32(180.0), -0.5, 0.5)
+    return depth[None, :, None]
+
+
 def activity(canvas: Canvas, table: dict[Tissue, float], fine: Floats) -> Floats:
     """SUV before the scanner: the mean of each tissue, with coarse (`canvas.bump`) and fine texture."""
     mean, within = np.zeros(256, np.float32), np.zeros(256, np.float32)
@@ -84,6 +90,7 @@ def activity(canvas: Canvas, table: dict[Tissue, float], fine: Floats) -> Floats
     texture *= 0.6 * canvas.bump + 0.8 * fine
     np.exp(texture, out=texture)
     texture *= mean[canvas.tissue]
+    texture *= np.where(canvas.tissue == Tissue.LUNG, 1.0 + 0.7 * _gravity(canvas), np.float32(1.0))
     return texture
 
 
@@ -104,6 +111,7 @@ def hounsfield(canvas: Canvas, contrast: bool, fine: Floats) -> Floats:
     texture[Tissue.CONTENTS] = 30
     out = mean[canvas.tissue]
     out += texture[canvas.tissue] * (0.5 * canvas.bump + 0.8 * fine)
+    out += np.where(canvas.tissue == Tissue.LUNG, 130.0 * _gravity(canvas), np.float32(0.0))
     return out
 
 
@@ -135,14 +143,14 @@ def pet_image(
     thick = np.sqrt(np.maximum(area, 1.0) / max(float(np.median(area)), 1.0))
     per_slice = scanner.noise * np.clip(np.exp(0.6 * (ndimage.gaussian_filter1d(thick, 3) - 1.0)), 0.5, 1.8)
     # OSEM: the standard deviation grows slower than the mean, and values stay positive and skewed.
-    relative = per_slice[:, None, None].astype(np.float32) * (pet / 2.0 + 0.02) ** np.float32(-0.3)
+    relative: Floats = per_slice[:, None, None].astype(np.float32) * (pet / 2.0 + 0.02) ** np.float32(-0.3)
     np.minimum(relative, 0.6, out=relative)
     noise *= relative
     noise -= 0.5 * relative**2
     np.exp(noise, out=noise)
     pet *= noise
     # A step that float32 holds exactly, as fine as a scanner's 16 bits, and that compresses.
-    return np.round(pet * 1024.0) / np.float32(1024.0)
+    return np.ldexp(np.round(np.ldexp(pet, 10)), -10)
 
 
 def correlated_noise(shape: tuple[int, ...], sigma: list[float], rng: np.random.Generator) -> Floats:
@@ -150,9 +158,10 @@ def correlated_noise(shape: tuple[int, ...], sigma: list[float], rng: np.random.
     white = rng.standard_normal(shape, dtype=np.float32)
     short: Floats = ndimage.gaussian_filter(white, sigma, mode="wrap", truncate=2.5)
     tail: Floats = ndimage.gaussian_filter(short, [2.0 * s for s in sigma], mode="wrap", truncate=2.0)
-    short /= max(float(short.std()), 1e-6)
-    short += 0.45 * tail / max(float(tail.std()), 1e-6)
-    short /= max(float(short.std()), 1e-6)
+    some = (slice(None, None, 2),) * 3
+    tail *= 0.45 * short[some].std() / max(float(tail[some].std()), 1e-6)
+    short += tail
+    short /= max(float(short[some].std()), 1e-6)
     return short
 
 
@@ -167,8 +176,11 @@ def ct_image(
     follow = np.float32(scanner.breathing_mm) * breathing_weight(canvas)
     follow += np.float32(scanner.shift_mm[2])
     moved = _shift_z(hu, follow / np.float32(spacing[2]))
-    dx, dy = scanner.shift_mm[0] / spacing[0], scanner.shift_mm[1] / spacing[1]
-    moved = ndimage.shift(moved, (0.0, dy, dx), order=1, mode="nearest", prefilter=False)
+    for axis, offset in ((1, scanner.shift_mm[1] / spacing[1]), (2, scanner.shift_mm[0] / spacing[0])):
+        whole = int(np.floor(offset))
+        low = np.roll(moved, whole, axis)
+        low += np.float32(offset - whole) * (np.roll(low, 1, axis) - low)
+        moved = low
     moved = ndimage.gaussian_filter(moved, [0.35, 0.5, 0.5], mode="nearest", truncate=3.0)
     noise = correlated_noise(moved.shape, [0.3, 0.55, 0.55], rng)
     noise *= scanner.ct_noise_hu
@@ -183,9 +195,11 @@ def _shift_z(volume: Floats, offset: Floats) -> Floats:
     at -= low
     plane = volume.shape[1] * volume.shape[2]
     flat = volume.reshape(-1)
-    index = low.astype(np.int64) * plane + np.arange(plane).reshape(volume.shape[1:])[None]
-    out = flat[index]
-    out += at * (flat[index + (plane if last else 0)] - out)
+    index = low * np.int32(plane)
+    index += np.arange(plane, dtype=np.int32).reshape(volume.shape[1:])[None]
+    out: Floats = flat.take(index)
+    index += np.int32(plane if last else 0)
+    out += at * (flat.take(index) - out)
     return out
 
 

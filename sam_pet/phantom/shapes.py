@@ -28,19 +28,21 @@ def smooth_noise(
     A cubic B-spline over random nodes `scale` / 1.5 apart; `spacing` is (z, y, x) in mm.
     """
     step = scale / 1.5
-    counts = [max(4, int(np.ceil(n * s / step)) + 4) for n, s in zip(shape, spacing, strict=True)]
-    field = rng.standard_normal(counts, dtype=np.float32)
-    for axis, (n, s, count) in enumerate(zip(shape, spacing, counts, strict=True)):
-        at = 1.0 + (np.arange(n) * s / step + rng.random()) % (count - 3)
-        node = np.floor(at).astype(int)
+    bases = []
+    for n, s in zip(shape, spacing, strict=True):
+        count = max(4, int(np.ceil(n * s / step)) + 4)
+        at = 1.0 + np.arange(n) * s / step + rng.random()
+        node = np.minimum(np.floor(at).astype(int), count - 3)
         t = at - node
-        weights = np.zeros((n, count), np.float32)
-        cubic = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-        norm = np.sqrt(sum(c**2 for c in cubic))
-        for offset, c in enumerate(cubic):
-            weights[np.arange(n), node - 1 + offset] = c / norm
-        field = np.moveaxis(np.tensordot(weights, field, (1, axis)), 0, axis)
-    return np.ascontiguousarray(field, np.float32)
+        cubic = np.stack([(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3])
+        basis = np.zeros((n, count), np.float32)
+        for offset, weight in enumerate(cubic / np.sqrt((cubic**2).sum(axis=0))):
+            basis[np.arange(n), node - 1 + offset] = weight
+        bases.append(basis)
+    nodes = rng.standard_normal([b.shape[1] for b in bases], dtype=np.float32)
+    plane = bases[1] @ (nodes @ bases[2].T)
+    field: Floats = bases[0] @ plane.reshape(len(plane), -1)
+    return field.reshape(shape)
 
 
 @dataclass
@@ -60,10 +62,10 @@ class Canvas:
     def empty(cls, x: Floats, y: Floats, z: Floats, bump: Floats) -> Canvas:
         return cls(x, y, z, bump, np.zeros((len(z), len(y), len(x)), np.uint8))
 
-    def box(self, low: Sequence[float], high: Sequence[float]) -> Box | None:
+    def box(self, low: npt.ArrayLike, high: npt.ArrayLike) -> Box | None:
         """The voxels between two corners (x, y, z), or None if there are none."""
         slices = []
-        for axis, a, b in zip((self.x, self.y, self.z), low, high, strict=True):
+        for axis, a, b in zip((self.x, self.y, self.z), np.asarray(low), np.asarray(high), strict=True):
             start, stop = int(np.searchsorted(axis, a)), int(np.searchsorted(axis, b, "right"))
             if start >= stop:
                 return None
@@ -111,13 +113,13 @@ class Canvas:
     def _ellipsoid_field(
         self, box: Box, centre: Point, radii: Point, turn: Point, power: float
     ) -> npt.NDArray[np.float32]:
-        x, y, z = self.mesh(box)
-        offset = (x - centre[0], y - centre[1], z - centre[2])
+        offset = [a - np.float32(c) for a, c in zip(self.mesh(box), centre, strict=True)]
         if any(turn):
             matrix = Rotation.from_euler("xyz", turn, degrees=True).as_matrix().T.astype(np.float32)
-            offset = tuple(r[0] * offset[0] + r[1] * offset[1] + r[2] * offset[2] for r in matrix)  # type: ignore[assignment]
-        total: Floats = sum(np.abs(o / np.float32(r)) ** power for o, r in zip(offset, radii, strict=True))  # type: ignore[assignment]
-        return total ** np.float32(1.0 / power)
+            offset = [r[0] * offset[0] + r[1] * offset[1] + r[2] * offset[2] for r in matrix]
+        x, y, z = (np.abs(o / np.float32(r)) ** np.float32(power) for o, r in zip(offset, radii, strict=True))
+        field: Floats = (x + y + z) ** np.float32(1.0 / power)
+        return field
 
     def tube(
         self,

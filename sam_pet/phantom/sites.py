@@ -25,23 +25,67 @@ _STATIONS: dict[str, tuple[tuple[Point, Point], ...]] = {
     "presacral node": (((0, 46, 62), (12, 6, 24)),),
     "inguinal node": (((72, -64, 0), (9, 8, 16)),),
 }
-_NODES = tuple(_STATIONS)
 _WEIGHTS: dict[Tracer, dict[str, float]] = {
     "fdg": {
-        "cervical node": 7, "supraclavicular node": 4, "axillary node": 6, "mediastinal node": 11, "hilar node": 5, "mesenteric node": 4,
-        "retroperitoneal node": 7, "iliac node": 4, "presacral node": 1, "inguinal node": 3, "lung": 16, "liver": 8, "spleen": 2, "bone": 14,
-        "soft tissue": 7, "adrenal": 1.5, "bowel": 1.5, "pleura": 2, "beside": 6,
+        "cervical node": 7,
+        "supraclavicular node": 4,
+        "axillary node": 6,
+        "mediastinal node": 11,
+        "hilar node": 5,
+        "mesenteric node": 4,
+        "retroperitoneal node": 7,
+        "iliac node": 4,
+        "presacral node": 1,
+        "inguinal node": 3,
+        "lung": 14,
+        "liver": 8,
+        "spleen": 2,
+        "bone": 14,
+        "soft tissue": 7,
+        "adrenal": 1.5,
+        "bowel": 1.5,
+        "pleura": 2,
+        "beside": 7,
     },
     "psma": {
-        "supraclavicular node": 3, "mediastinal node": 3, "retroperitoneal node": 10, "iliac node": 18, "presacral node": 5, "inguinal node": 1,
-        "bone": 42, "prostate": 14, "lung": 2, "liver": 1.5, "soft tissue": 0.5, "beside": 7,
+        "supraclavicular node": 3,
+        "mediastinal node": 3,
+        "retroperitoneal node": 10,
+        "iliac node": 18,
+        "presacral node": 5,
+        "inguinal node": 1,
+        "bone": 42,
+        "prostate": 14,
+        "lung": 2,
+        "liver": 1.5,
+        "soft tissue": 0.5,
+        "beside": 8,
     },
-}  # fmt: skip
+}
 _HOT: dict[Tracer, tuple[Tissue, ...]] = {
-    "fdg": (Tissue.BLADDER, Tissue.KIDNEY, Tissue.HEART, Tissue.URINE, Tissue.LIVER, Tissue.COLON, Tissue.MUCOSA, Tissue.BRAIN),
-    "psma": (Tissue.BLADDER, Tissue.BLADDER, Tissue.KIDNEY, Tissue.SALIVARY, Tissue.URINE, Tissue.URINE, Tissue.LIVER, Tissue.DUODENUM, Tissue.SPLEEN),
-}  # fmt: skip
-_LIVING = tuple(
+    "fdg": (
+        Tissue.BLADDER,
+        Tissue.KIDNEY,
+        Tissue.HEART,
+        Tissue.URINE,
+        Tissue.LIVER,
+        Tissue.COLON,
+        Tissue.MUCOSA,
+        Tissue.BRAIN,
+    ),
+    "psma": (
+        Tissue.BLADDER,
+        Tissue.BLADDER,
+        Tissue.KIDNEY,
+        Tissue.SALIVARY,
+        Tissue.URINE,
+        Tissue.URINE,
+        Tissue.LIVER,
+        Tissue.DUODENUM,
+        Tissue.SPLEEN,
+    ),
+}
+LIVING = tuple(
     t
     for t in Tissue
     if t
@@ -103,9 +147,6 @@ def site_of(tissue: int) -> str:
         if tissue in tissues:
             return site
     return "bone" if tissue in BONE else "soft tissue"
-
-
-LIVING = _LIVING
 
 
 @dataclass

@@ -68,6 +68,7 @@ class Tissue(IntEnum):
     INJECTION = 45
     REACTIVE_NODE = 46
     METAL = 47
+    OESOPHAGUS = 48
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ LOOKS: dict[Tissue, Look] = {
     T.DUODENUM: Look(35, 70, 1.9, 9.5, 10.0, 0.35, 0.30),
     T.ADRENAL: Look(25, 65, 1.9, 2.6, 3.2, 0.30, 0.10),
     T.BREAST: Look(-45, -35, 0.75, 0.55, 0.6, 0.30, 0.30),
-    T.GONAD: Look(35, 45, 2.4, 0.8, 0.9, 0.35, 0.12),
+    T.GONAD: Look(35, 45, 2.0, 0.8, 0.9, 0.30, 0.12),
     T.UTERUS: Look(45, 90, 2.0, 1.2, 1.4, 0.40, 0.18),
     T.BROWN_FAT: Look(-85, -80, 6.0, 0.4, 0.4, 0.45, 0.45),
     T.JOINT: Look(120, 130, 2.3, 1.3, 1.8, 0.35, 0.30),
@@ -131,9 +132,10 @@ LOOKS: dict[Tissue, Look] = {
     T.LARYNX: Look(60, 80, 2.1, 1.2, 1.4, 0.45, 0.20),
     T.ACTIVE_MUSCLE: Look(52, 64, 2.2, 0.75, 0.85, 0.40, 0.25),
     T.SKIN: Look(-20, -10, 0.60, 0.50, 0.55, 0.2, 0.1),
-    T.CORD: Look(30, 35, 1.7, 0.6, 0.7, 0.2, 0.1),
+    T.CORD: Look(30, 35, 1.6, 0.4, 0.5, 0.2, 0.1),
     T.INJECTION: Look(30, 40, 12.0, 9.0, 9.0, 0.8, 0.3),
     T.REACTIVE_NODE: Look(35, 70, 2.2, 1.6, 2.0, 0.35, 0.15),
+    T.OESOPHAGUS: Look(38, 60, 1.5, 1.1, 1.4, 0.25, 0.20),
     T.METAL: Look(3000, 3000, 0.3, 0.25, 0.3, 0.2, 0.1),
 }
 del T
