@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import SimpleITK as sitk
 
 from sam_pet.errors import InputError
-from sam_pet.files import read_image
 from sam_pet.geometry import Grid
+from sam_pet.masks import read_mask, require_same_grid
 from sam_pet.study import Study, read_study
 
 Mask = npt.NDArray[np.uint8]
@@ -40,6 +39,11 @@ class Case:
         match = re.match(r"(fdg|psma)_", self.name)
         return match.group(1) if match else None
 
+    @property
+    def centre(self) -> str | None:
+        """The hospital: autoPET's FDG studies are from Tübingen (UKT), its PSMA studies from Munich (LMU)."""
+        return None if self.tracer is None else {"fdg": "UKT", "psma": "LMU"}[self.tracer]
+
     def study(self) -> Study:
         """Read CT and PET, see `read_study`."""
         return read_study(self.ct, self.pet)
@@ -50,14 +54,12 @@ class Case:
         Raises:
             InputError: it is on another grid than the PET, or holds other values.
         """
-        image = read_image(self.truth, "truth")
-        if not Grid.of(image).same_as(grid):
-            raise InputError(f"truth: {self.truth} is not on the grid of {self.pet}; resample it to the PET grid")
-        mask = sitk.GetArrayFromImage(image)
-        values = np.unique(mask)
-        if not np.isin(values, (0, 1)).all():
-            raise InputError(f"truth: {self.truth} must hold 0 and 1 only, not {values[:5].tolist()}")
-        return mask.astype(np.uint8)
+        mask, own = read_mask(self.truth, "truth")
+        try:
+            require_same_grid(own, grid, "truth", "PET")
+        except InputError as error:
+            raise InputError(f"{error} ({self.truth})") from error
+        return mask
 
 
 def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Case]:
@@ -65,7 +67,7 @@ def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = Non
 
     Args:
         folder: nnU-Net layout (`imagesTr/NAME_0000.nii.gz` CT, `_0001` PET, `labelsTr/NAME.nii.gz`)
-            or a folder a case (`CASE/{CTres,SUV,SEG}.nii.gz`; CTres may be missing).
+            or a folder a case (`CASE/{CTres,SUV,SEG}.nii.gz`; only CTres may be missing).
         names: only these, in this order.
 
     Raises:
@@ -91,20 +93,23 @@ def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = Non
 
 
 def _nnunet(root: Path) -> list[Case]:
+    truths = {path.name.removesuffix(".nii.gz") for path in (root / "labelsTr").glob("*.nii.gz")}
+    images = {path.name.removesuffix(".nii.gz")[:-5] for path in (root / "imagesTr").glob("*_000[01].nii.gz")}
     cases = []
-    for truth in sorted((root / "labelsTr").glob("*.nii.gz")):
-        name = truth.name.removesuffix(".nii.gz")
+    for name in sorted(truths | images):
         ct, pet = (root / "imagesTr" / f"{name}_{channel}.nii.gz" for channel in ("0000", "0001"))
-        cases.append(Case(name, _existing(ct, name), _existing(pet, name), truth))
+        truth = root / "labelsTr" / f"{name}.nii.gz"
+        cases.append(Case(name, _existing(ct, name), _existing(pet, name), _existing(truth, name)))
     return cases
 
 
 def _folders(root: Path) -> list[Case]:
     cases = []
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and (p / "SUV.nii.gz").is_file()):
-        ct = folder / "CTres.nii.gz"
-        truth = _existing(folder / "SEG.nii.gz", folder.name)
-        cases.append(Case(folder.name, ct if ct.is_file() else None, folder / "SUV.nii.gz", truth))
+    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
+        ct, pet, truth = (folder / f"{part}.nii.gz" for part in ("CTres", "SUV", "SEG"))
+        if any(path.is_file() for path in (ct, pet, truth)):
+            name = folder.name
+            cases.append(Case(name, ct if ct.is_file() else None, _existing(pet, name), _existing(truth, name)))
     return cases
 
 

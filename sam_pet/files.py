@@ -46,9 +46,7 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
         image = sitk.ReadImage(os.fspath(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
-        raise InputError(
-            f"{what}: {path} cannot be read as an image; check that it is complete ({reason})"
-        ) from error
+        raise InputError(f"{what}: {path} cannot be read as an image; check that it is complete ({reason})") from error
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
@@ -82,10 +80,15 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:
-    """Write an image, compressed where the format can be; the file is whole or absent."""
+def require_image_name(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError if no image can be written under this name."""
     if image_suffix(Path(path)) is None:
         raise InputError(f"cannot write {path}: the name must end in one of {', '.join(IMAGE_SUFFIXES)}")
+
+
+def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:
+    """Write an image, compressed where the format can be; the file is whole or absent."""
+    require_image_name(path)
     with replacing(path) as temporary:
         sitk.WriteImage(image, os.fspath(temporary), useCompression=True)
 

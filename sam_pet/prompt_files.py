@@ -200,9 +200,7 @@ def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
     return {
         "type": RECORD_TYPE,
         "version": {"major": 1, "minor": 0},
-        "prompts": [
-            {"kind": kinds[type(p)], "label": p.label, "voxels": p.voxels.tolist()} for p in prompts
-        ],
+        "prompts": [{"kind": kinds[type(p)], "label": p.label, "voxels": p.voxels.tolist()} for p in prompts],
     }
 
 

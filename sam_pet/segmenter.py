@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Self
 
@@ -13,6 +14,8 @@ from sam_pet.models.loading import load_model
 from sam_pet.session import Session
 from sam_pet.study import Study
 from sam_pet.tracker.core import Core
+
+logger = logging.getLogger(__name__)
 
 
 class Segmenter:
@@ -47,6 +50,11 @@ class Segmenter:
             InputError: nothing of that name, or a damaged or foreign file.
         """
         return cls(load_model(os.fspath(source), image_size), device)
+
+    def warn_if_untrained(self) -> None:
+        """Log a warning where the weights are random."""
+        if not self.record.trained:
+            logger.warning("the model %r is untrained: its masks mean nothing", self.record.name)
 
     def open(self, study: Study) -> Session:
         """A new session on a study."""

@@ -30,8 +30,7 @@ Volume = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Study:
-    """CT and PET as float32 arrays [z, y, x] on `grid`; `ct` is None for a PET without CT.
-    """
+    """CT and PET as float32 arrays [z, y, x] on `grid`; `ct` is None for a PET without CT."""
 
     pet: Volume
     ct: Volume | None

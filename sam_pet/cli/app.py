@@ -7,9 +7,12 @@ import sys
 
 import typer
 
+from sam_pet.cli.demo import demo
+from sam_pet.cli.finetune import finetune
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
 from sam_pet.cli.score import score
+from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
 from sam_pet.errors import InputError
 
@@ -21,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(segment)
+app.command()(demo)
+app.command()(finetune)
 app.command()(phantom)
 app.command()(score)
 app.command()(simulate)
@@ -30,9 +36,7 @@ app.add_typer(models)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault of the input is one line on stderr and exit code 2."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s")
     try:
         app(args=arguments)
     except InputError as error:

@@ -1,0 +1,33 @@
+VENV := .venv
+PIP := $(VENV)/bin/pip --disable-pip-version-check
+PYTHON ?= python3
+
+.PHONY: demo test quality format
+
+# The main job on the built-in study, on a fresh machine.
+demo: $(VENV)/.installed
+	$(VENV)/bin/sam-pet demo --out demo
+
+# The whole test suite, on a fresh machine.
+test: $(VENV)/.developed
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadscope
+
+quality: $(VENV)/.developed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.developed
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install -q -c constraints.txt -e .
+	touch $@
+
+# `sam2` asks for torchvision, which its video predictor does not need.
+$(VENV)/.developed: $(VENV)/.installed
+	$(PIP) install -q -c constraints.txt -e '.[dev]' setuptools wheel
+	$(PIP) install -q -c constraints.txt --no-deps --no-build-isolation sam2
+	touch $@

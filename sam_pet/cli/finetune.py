@@ -1,0 +1,28 @@
+"""`sam-pet finetune`: a training run from a recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def finetune(
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe; those in finetune/ are a start.")],
+    changes: Annotated[list[str] | None, typer.Argument(help="key=value, part.key=value: values changed.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a model as a recipe says; the same command goes on where a run was left."""
+    from sam_pet.training.recipe import read_recipe
+
+    settings = read_recipe(recipe, changes or ())
+
+    from sam_pet.training.loop import finetune as run
+
+    checkpoint = run(settings)
+    if as_json:
+        print(json.dumps({"checkpoint": str(checkpoint), "steps": settings.steps}))
+    else:
+        print(f"checkpoint: {checkpoint}")

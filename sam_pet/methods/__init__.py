@@ -1,0 +1,103 @@
+"""Methods: anything that turns a study and strokes into a mask, behind one protocol, so that peers can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sam_pet.errors import InputError
+from sam_pet.methods.method import Mask, Method, MethodSession, StrokesMethod, obey
+
+__all__ = ["METHODS", "Mask", "Method", "MethodSession", "make_method", "obey"]
+
+
+def _threshold(name: str, _: str | None) -> Method:
+    from sam_pet.methods import liver, threshold
+
+    levels = {
+        "threshold41": threshold.fraction_of_max(0.41),
+        "threshold50": threshold.fraction_of_max(0.50),
+        "suv4": threshold.fixed(4.0),
+        "percist": liver.percist,
+    }
+    return StrokesMethod(name, threshold.region_growing(levels[name]))
+
+
+def _graph(name: str, _: str | None) -> Method:
+    from sam_pet.methods import graph
+
+    solvers = {"random-walker": graph.walk, "geodesic": graph.geodesic}
+    return StrokesMethod(name, graph.from_seeds(solvers[name]))
+
+
+def _sam_pet(name: str, model: str | None) -> Method:
+    from sam_pet.methods.ours import make_sam_pet
+
+    return make_sam_pet(name, model or "default")
+
+
+def _sam2_stock(name: str, model: str | None) -> Method:
+    from sam_pet.methods.sam2_stock import make_sam2_stock
+
+    return make_sam2_stock(name, model or "default")
+
+
+def _sam2_slices(name: str, model: str | None) -> Method:
+    from sam_pet.methods.sam2_slices import make_sam2_slices
+
+    return make_sam2_slices(name, model or "default")
+
+
+def _unet_click(name: str, folder: str | None) -> Method:
+    from sam_pet.methods.unet_click import make_unet_click
+
+    return make_unet_click(name, folder)
+
+
+def _medsam_lite(name: str, _: str | None) -> Method:
+    from sam_pet.methods.medsam_lite import make_medsam_lite
+
+    return make_medsam_lite(name)
+
+
+def _nninteractive(name: str, _: str | None) -> Method:
+    from sam_pet.methods.nninteractive import make_nninteractive
+
+    return make_nninteractive(name)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    make: Callable[[str, str | None], Method]
+    # What may follow the name and a colon.
+    takes: str | None = None
+
+
+_MAKERS = {
+    "sam-pet": _Maker(_sam_pet, "MODEL"),
+    "threshold41": _Maker(_threshold),
+    "threshold50": _Maker(_threshold),
+    "suv4": _Maker(_threshold),
+    "percist": _Maker(_threshold),
+    "random-walker": _Maker(_graph),
+    "geodesic": _Maker(_graph),
+    "sam2-stock": _Maker(_sam2_stock, "MODEL"),
+    "sam2-slices": _Maker(_sam2_slices, "MODEL"),
+    "unet-click": _Maker(_unet_click, "FOLDER"),
+    "medsam-lite": _Maker(_medsam_lite),
+    "nninteractive": _Maker(_nninteractive),
+}
+METHODS = tuple(f"{name}[:{maker.takes}]" if maker.takes else name for name, maker in _MAKERS.items())
+
+
+def make_method(name: str) -> Method:
+    """The method of a name in `METHODS`; what follows a colon names the weights: `sam-pet:sam2.1-hiera-tiny`.
+
+    Raises:
+        InputError: unknown name, or what the method needs is not installed.
+    """
+    kind, colon, choice = name.partition(":")
+    maker = _MAKERS.get(kind)
+    if maker is None or (colon and (maker.takes is None or not choice)):
+        raise InputError(f"unknown method {name!r}; known are {', '.join(METHODS)}")
+    return maker.make(name, choice or None)
