@@ -35,11 +35,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Burden:
-    """One patient's disease: number, and medians of volume (mL) and uptake (SUV)."""
+    """One patient's disease: number, medians of volume (mL) and uptake (SUV), and the volume of a large mass if any."""
 
     count: int
     volume_ml: float
     suv: float
+    mass_ml: float | None = None
 
     @classmethod
     def draw(cls, tracer: Tracer, lesion_free: bool, rng: np.random.Generator) -> Burden:
@@ -48,7 +49,9 @@ class Burden:
         count = int(np.clip(np.round(np.exp(rng.normal(np.log(middle), 1.05))), 1, 150))
         volume = float(0.9 * np.exp(rng.normal(0, 0.45)))
         suv = float((4.6 if tracer == "fdg" else 5.0) * np.exp(rng.normal(0, 0.50)))
-        return cls(0 if lesion_free else count, volume, suv)
+        mass = float(np.exp(rng.uniform(np.log(30.0), np.log(500.0))))
+        with_mass = tracer == "fdg" and rng.random() < 0.08
+        return cls(0 if lesion_free else count, volume, suv, mass if with_mass else None)
 
     def lesion(self, rng: np.random.Generator) -> tuple[float, float]:
         """Volume (mL) and SUV of one lesion."""
@@ -64,11 +67,14 @@ class Burden:
 def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Draw a patient's lesions into the scene; the facts of those that found a place."""
     facts: list[dict[str, Any]] = []
-    for _ in range(burden.count):
+    for i in range(burden.count):
         volume, suv = burden.lesion(rng)
+        mass = i == 0 and burden.mass_ml is not None
+        if i == 0 and burden.mass_ml is not None:
+            volume = burden.mass_ml
         own = np.random.default_rng(rng.integers(2**63))
         radius = (volume * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
-        spot = sites.pick(radius, own)
+        spot = sites.pick(radius, own, mass=mass)
         if spot is None:
             continue
         site, centre = spot
@@ -216,7 +222,7 @@ def _fill(
     uptake, hu = scene.uptake[box], scene.hu[box]
     around = float(np.median(uptake[label]))
     # A reader marks what stands out from its surroundings.
-    suv = max(suv, 1.25 * around + 0.5)
+    suv = max(suv, 1.35 * around + 0.6)
     recovery = _recovery(radius, scene.fwhm_mm)
     hot = min(around + (suv - around) / recovery, 3.5 * suv, 150.0)
     shape = (label.shape[0], label.shape[1], label.shape[2])

@@ -34,7 +34,7 @@ class Scanner:
         shift = rng.normal(0.0, (1.2, 1.2, 1.5))
         return cls(
             fwhm_mm=fwhm,
-            noise=float(np.clip(np.exp(rng.normal(np.log(0.13), 0.4)), 0.05, 0.32)),
+            noise=float(np.clip(np.exp(rng.normal(np.log(0.14), 0.45)), 0.05, 0.30)),
             noise_fwhm_mm=float(fwhm * rng.uniform(0.75, 1.15)),
             breathing_mm=float(np.clip(rng.normal(5.0, 7.0), -10.0, 22.0)),
             breath_blur_mm=float(rng.uniform(1.5, 5.0)),

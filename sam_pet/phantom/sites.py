@@ -102,7 +102,6 @@ LIVING = tuple(
 )
 _SOLID = (
     *SOFT,
-    Tissue.BLOOD,
     Tissue.CARTILAGE,
     Tissue.REACTIVE_NODE,
     Tissue.PANCREAS,
@@ -169,11 +168,16 @@ class Sites:
         weights = {site: w * float(rng.gamma(0.6)) for site, w in base.items()}
         return cls(tissue, frame, tracer, head_shift, weights)
 
-    def pick(self, radius_mm: float, rng: np.random.Generator, tries: int = 25) -> tuple[str, Index] | None:
-        """A site and the centre of a lesion of about this radius, or None if nothing in view fits."""
+    def pick(
+        self, radius_mm: float, rng: np.random.Generator, *, mass: bool = False, tries: int = 25
+    ) -> tuple[str, Index] | None:
+        """A site and the centre of a lesion of about this radius, or None if nothing in view fits.
+
+        A `mass` lies in the soft tissues.
+        """
         names = list(self.weights)
         chances = np.array([self.weights[n] for n in names]) + 1e-6
-        for _ in range(tries):
+        for _ in range(0 if mass else tries):
             site = names[int(rng.choice(len(names), p=chances / chances.sum()))]
             centre = self._centre(site, radius_mm, rng)
             if centre is not None and self.tissue[centre] in ground(site, rng):
