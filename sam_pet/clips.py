@@ -22,7 +22,7 @@ Points = npt.NDArray[np.float64]
 class ClipRecipe(BaseModel):
     """How wide clips are; it travels with a checkpoint.
 
-    A clip starts `first_mm` wide and as long, and grows by `growth` while the mask touches its edge, up to `largest_mm`.
+    A clip starts `first_mm` wide and as long; while the mask touches its edge it grows by `growth`, up to `largest_mm`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,9 +34,9 @@ class ClipRecipe(BaseModel):
 
 @dataclass(frozen=True)
 class Clip:
-    """A window `width_mm` wide around `center` (axial voxel x, y), as `size` x `size` pixels, on slices `first`..`last`.
+    """A window around `center` (axial voxel x, y) as `size` x `size` pixels, on slices `first`..`last`.
 
-    `spacing` is that of the frame, (x, y) in mm.
+    It is `width_mm` wide and high; `spacing` is that of the frame, (x, y) in mm.
     """
 
     center: tuple[float, float]
@@ -54,12 +54,14 @@ class Clip:
         """Pixels (u, v) of axial voxels (x, y[, z]), shape (n, 2)."""
         xy = np.asarray(voxels, float)[..., :2]
         offset_mm = (xy - np.asarray(self.center)) * np.asarray(self.spacing)
-        return offset_mm * (self.size / self.width_mm) + (self.size - 1) / 2
+        pixels: Points = offset_mm * (self.size / self.width_mm) + (self.size - 1) / 2
+        return pixels
 
     def to_voxels(self, pixels: npt.ArrayLike) -> Points:
         """The inverse of `to_pixels`: continuous axial voxels (x, y), shape (n, 2)."""
         offset = (np.asarray(pixels, float) - (self.size - 1) / 2) * (self.width_mm / self.size)
-        return offset / np.asarray(self.spacing) + np.asarray(self.center)
+        voxels: Points = offset / np.asarray(self.spacing) + np.asarray(self.center)
+        return voxels
 
     def voxel_range(self, axis: int, length: int) -> range:
         """The voxels along x (axis 0) or y (1) whose centres lie in the window, cut at the volume's border."""
@@ -78,7 +80,8 @@ class Clip:
         along_x, columns = self._interpolation(0, volume.shape[2])
         along_y, rows = self._interpolation(1, volume.shape[1])
         block = np.ascontiguousarray(volume[slices][:, rows, columns]) - np.float32(outside)
-        return np.float32(outside) + along_y @ block @ along_x.T
+        sampled: Volume = np.float32(outside) + along_y @ block @ along_x.T
+        return sampled
 
     def _interpolation(self, axis: int, length: int) -> tuple[Volume, slice]:
         """Weights (size, n) of the n voxels near the window, and which these are.
@@ -88,7 +91,7 @@ class Clip:
         positions = self.to_voxels(np.arange(self.size)[:, None].repeat(2, axis=1))[:, axis]
         reach = max(1.0, self.width_mm / self.size / self.spacing[axis])
         around = np.arange(int(np.floor(positions[0] - reach)), int(np.ceil(positions[-1] + reach)) + 1)
-        weights = np.maximum(0.0, 1 - np.abs(positions[:, None] - around) / reach)
+        weights: Points = np.maximum(0.0, 1 - np.abs(positions[:, None] - around) / reach)
         weights /= weights.sum(axis=1, keepdims=True)
         inside = (around >= 0) & (around < length)
         kept = around[inside]
@@ -108,7 +111,7 @@ class Clip:
         columns, rows = self.voxel_range(0, shape[1]), self.voxel_range(1, shape[0])
         along_x = _linear(self._positions(0, columns, logits.shape[2]), logits.shape[2])
         along_y = _linear(self._positions(1, rows, logits.shape[1]), logits.shape[1])
-        values: Volume = along_y @ logits @ along_x.T
+        values: Volume = np.matmul(np.matmul(along_y, logits), along_x.T)
         return values, (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
 
     def _positions(self, axis: int, voxels: range, resolution: int) -> Points:

@@ -39,9 +39,11 @@ class Channel(BaseModel):
     def render(self, values: Volume) -> Volume:
         """Values in HU or SUV, any shape, as 0..1."""
         shifted = np.clip(values, self.low, self.high) - np.float32(self.low)
-        if self.curve == "log":
-            return np.log1p(shifted) / np.float32(math.log1p(self.high - self.low))
-        return shifted / np.float32(self.high - self.low)
+        width = self.high - self.low
+        shown: Volume = (
+            np.log1p(shifted) / np.float32(math.log1p(width)) if self.curve == "log" else shifted / np.float32(width)
+        )
+        return shown
 
 
 class FrameRecipe(BaseModel):

@@ -44,20 +44,25 @@ class Grid:
 
     @cached_property
     def _affine(self) -> npt.NDArray[np.float64]:
-        return np.asarray(self.direction).reshape(3, 3) * np.asarray(self.spacing)
+        affine: npt.NDArray[np.float64] = np.asarray(self.direction).reshape(3, 3) * np.asarray(self.spacing)
+        return affine
 
     def to_world(self, voxels: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """World positions (mm, LPS) of (continuous) voxel indices, shape (..., 3)."""
-        return np.asarray(voxels, float) @ self._affine.T + np.asarray(self.origin)
+        points: npt.NDArray[np.float64] = np.asarray(voxels, float) @ self._affine.T + np.asarray(self.origin)
+        return points
 
     def to_voxel(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Continuous voxel indices of world positions (mm, LPS), shape (..., 3)."""
-        return (np.asarray(points, float) - np.asarray(self.origin)) @ np.linalg.inv(self._affine).T
+        offsets = np.asarray(points, float) - np.asarray(self.origin)
+        voxels: npt.NDArray[np.float64] = offsets @ np.linalg.inv(self._affine).T
+        return voxels
 
     def contains(self, voxels: npt.ArrayLike) -> npt.NDArray[np.bool_]:
         """Which integer voxel indices, shape (n, 3), lie on the grid."""
         voxels = np.asarray(voxels)
-        return np.logical_and(voxels >= 0, voxels < self.size).all(axis=-1, keepdims=True)[..., 0]
+        inside: npt.NDArray[np.bool_] = np.logical_and.reduce((voxels >= 0) & (voxels < self.size), axis=-1)
+        return inside
 
     def image(self, array: npt.NDArray[Any]) -> sitk.Image:
         """The array [z, y, x] as an image on this grid.

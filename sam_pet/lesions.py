@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import cc3d
 import numpy as np
@@ -104,14 +104,16 @@ class LesionTracker:
 
     def _load(self, keys: Sequence[Key]) -> torch.Tensor:
         groups: dict[Clip, list[int]] = {}
-        for clip, z in keys:  # type: ignore[misc]
+        # This is the tracker's only source of frames, and `_job` names each by its window and slice.
+        wanted = cast("Sequence[tuple[Clip, int]]", keys)
+        for clip, z in wanted:
             groups.setdefault(clip, []).append(z)
         frames = {
             (clip, z): frame
             for clip, slices in groups.items()
             for z, frame in zip(slices, clip.frames(self.study, self._frames, slices), strict=True)
         }
-        return torch.from_numpy(np.stack([frames[key] for key in keys])).to(self._device)  # type: ignore[index]
+        return torch.from_numpy(np.stack([frames[key] for key in wanted])).to(self._device)
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:

@@ -9,8 +9,9 @@ from typing import Self
 import torch
 
 from sam_pet.errors import InputError
-from sam_pet.models.checkpoint import LoadedModel, ModelRecord
+from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
+from sam_pet.models.record import ModelRecord
 from sam_pet.session import Session
 from sam_pet.study import Study
 from sam_pet.tracker.core import Core

@@ -18,7 +18,10 @@ _ROOM = 1.3
 
 
 def first_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
-    """A clip around axial voxels (n, 3): on the ladder of widths, the first that has room for them and the hot spot there."""
+    """A clip around axial voxels (n, 3).
+
+    On the ladder of widths it takes the first that has room for them and the hot spot there.
+    """
     low, high = _spot(study, voxels)
     spacing = np.asarray(study.frame_spacing)
     low, high = np.minimum(low, voxels.min(axis=0)), np.maximum(high, voxels.max(axis=0))

@@ -50,7 +50,8 @@ class Core:
 
     @property
     def device(self) -> torch.device:
-        return next(self.model.parameters()).device
+        device: torch.device = next(self.model.parameters()).device
+        return device
 
     @property
     def size(self) -> int:
@@ -80,7 +81,8 @@ class Core:
 
     def without_memory(self, features: Features) -> Tensor:
         """Coarse features (n, C, h, w) of frames that are the first ones prompted."""
-        return features.coarse + self.model.no_memory_embedding.view(1, -1, 1, 1)
+        coarse: Tensor = features.coarse + self.model.no_memory_embedding.view(1, -1, 1, 1)
+        return coarse
 
     def attend(self, features: Features, recollections: Sequence[Recollection], depth: int) -> Tensor:
         """Coarse features (n, C, h, w) of n frames, conditioned on what each one's lesion remembers.
@@ -95,7 +97,7 @@ class Core:
             for rows in groups.values()
             for row, part in zip(
                 rows,
-                self._attend_equal(features.coarse[rows], [recollections[r] for r in rows], depth).split(1),
+                torch.split(self._attend_equal(features.coarse[rows], [recollections[r] for r in rows], depth), 1),
                 strict=True,
             )
         }
@@ -121,7 +123,8 @@ class Core:
             memory_posision_embeddings=torch.cat(position, dim=1).transpose(0, 1),
             num_object_pointer_tokens=pointers,
         )
-        return attended.reshape(n, height * width, channels).transpose(1, 2).unflatten(2, (height, width))
+        conditioned: Tensor = attended.reshape(n, height * width, channels).transpose(1, 2)
+        return conditioned.reshape(n, channels, height, width)
 
     def _spatial_tokens(self, recollections: Sequence[Recollection], height: int, width: int) -> tuple[Tensor, Tensor]:
         model = self.model
@@ -146,7 +149,7 @@ class Core:
         model = self.model
         pointers = torch.stack([torch.stack([m.pointer for _, m in r.pointers]) for r in recollections])
         splits = channels // model.mem_dim
-        tokens = pointers.unflatten(2, (splits, model.mem_dim)).flatten(1, 2)
+        tokens = pointers.reshape(len(pointers), -1, model.mem_dim)
         if not model.config.enable_temporal_pos_encoding_for_object_pointers:
             return tokens, torch.zeros_like(tokens)
         distances = torch.tensor([[d for d, _ in r.pointers] for r in recollections], device=pointers.device)

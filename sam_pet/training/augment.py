@@ -39,7 +39,7 @@ def _flipped(crop: Crop, flips: npt.NDArray[np.bool_]) -> Crop:
 
 @cache
 def _affine() -> Any:
-    from monai.transforms import RandAffined
+    from monai.transforms.spatial.dictionary import RandAffined
 
     # Rotation in the axial plane and zoom about the middle; a hot spot's seed moves with the image (see _turned).
     return RandAffined(

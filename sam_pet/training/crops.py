@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypedDict
 
 import cc3d
 import numpy as np
@@ -22,6 +23,12 @@ from sam_pet.study import Study
 
 _FORMAT = 1
 Bools = npt.NDArray[np.bool_]
+
+
+class _Settings(TypedDict):
+    margin_mm: float
+    smallest_ml: float
+    hot_spots: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class CropFolder:
 
     def __init__(self, folder: Path, margin_mm: float = 60.0, smallest_ml: float = 0.05, hot_spots: int = 6) -> None:
         self.folder = folder
-        self.settings = {"margin_mm": margin_mm, "smallest_ml": smallest_ml, "hot_spots": hot_spots}
+        self.settings: _Settings = {"margin_mm": margin_mm, "smallest_ml": smallest_ml, "hot_spots": hot_spots}
 
     def prepare(self, cases: Sequence[Case]) -> list[Path]:
         """Make what is missing and return the crop files of the cases, in a fixed order.
@@ -139,11 +146,18 @@ def _hot_spots(
     near = gaussian_filter(truth.astype(np.float32), [5.0 / s for s in spacing[::-1]]) > 1e-3
     smooth[near] = 0
     distance = max(int(30.0 / min(spacing)), 1)
-    return peak_local_max(smooth, min_distance=distance, threshold_abs=1.5, num_peaks=count, exclude_border=False)
+    peaks: npt.NDArray[np.int64] = peak_local_max(
+        smooth, min_distance=distance, threshold_abs=1.5, num_peaks=count, exclude_border=False
+    )
+    return peaks
 
 
 def _write(crop: Crop, path: Path) -> None:
-    arrays = {"pet": crop.pet.astype(np.float16), "mask": np.packbits(crop.mask), "spacing": crop.spacing}
+    arrays: dict[str, Any] = {
+        "pet": crop.pet.astype(np.float16),
+        "mask": np.packbits(crop.mask),
+        "spacing": crop.spacing,
+    }
     if crop.ct is not None:
         arrays["ct"] = crop.ct.astype(np.int16)
     with path.open("wb") as stream:

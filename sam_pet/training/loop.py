@@ -24,8 +24,9 @@ from sam_pet.cases import Case, find_cases
 from sam_pet.errors import InputError
 from sam_pet.frames import frame_recipe
 from sam_pet.models.adapters import save_adapter
-from sam_pet.models.checkpoint import LoadedModel, ModelRecord, save_model
+from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
+from sam_pet.models.record import ModelRecord
 from sam_pet.training.crops import CropFolder
 from sam_pet.training.lora import add_lora, parameter_counts
 from sam_pet.training.recipe import Data, Recipe, Stage
@@ -203,7 +204,7 @@ class _Run:
             return
         if not end and self.done % self.recipe.validation.every:
             return
-        model = self.average.module
+        model: Any = self.average.module
         if self.recipe.mode == "lora":
             model = model.base_model.model
         loaded = LoadedModel(model.eval(), self.record, sha256="", source=self.recipe.name)
@@ -264,7 +265,7 @@ def cases_of(data: Data, training: bool = True) -> list[Case]:
 def _crops(recipe: Recipe, accelerator: Accelerator) -> list[WeightedCrops]:
     folder = CropFolder(recipe.out / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
     with accelerator.main_process_first():
-        crops = [(folder.prepare(cases_of(data)), data.weight) for data in recipe.train]
+        crops: list[WeightedCrops] = [(folder.prepare(cases_of(data)), data.weight) for data in recipe.train]
     if not any("lesion" in path.name for paths, _ in crops for path in paths):
         raise InputError("recipe: no case to train on has a lesion; check the labels of the folders under train")
     return crops

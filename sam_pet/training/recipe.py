@@ -75,7 +75,7 @@ class Samples(_Part):
 
 
 class Validation(_Part):
-    """The interactive loop on cases kept apart: one click, then `scribbles` strokes, every `every` steps and at the end."""
+    """The interactive loop on cases kept apart, every `every` steps and at the end: a click, `scribbles` strokes."""
 
     data: list[Data]
     every: int = Field(default=1000, gt=0)

@@ -46,7 +46,8 @@ class RunFolder:
             changed = [key for key in new if new[key] != old[key]]
             if changed:
                 raise InputError(
-                    f"finetune: {self.path} holds a run with another {changed[0]}; give another out= or remove the folder"
+                    f"finetune: {self.path} holds a run with another {changed[0]}; "
+                    "give another out= or remove the folder"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
@@ -74,7 +75,7 @@ class RunFolder:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and git revision."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

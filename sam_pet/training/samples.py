@@ -138,7 +138,7 @@ def _window(crop: Crop, anchor: int, is_lesion: bool, settings: SampleSettings, 
     spacing = crop.spacing
     if is_lesion:
         rows, columns = (np.flatnonzero(crop.mask.any(axis=axes)) for axes in ((0, 2), (0, 1)))
-        extent = max((np.ptp(columns) + 1) * spacing[0], (np.ptp(rows) + 1) * spacing[1])
+        extent = float(max((np.ptp(columns) + 1) * spacing[0], (np.ptp(rows) + 1) * spacing[1]))
         middle = np.array([columns.mean(), rows.mean()])
     else:
         extent = float(rng.uniform(5, 60))
@@ -173,9 +173,9 @@ def _first_prompt(
         return spot[None] + rng.normal(0, 2, (1, 2)), np.array([1])
     kind = rng.choice(["inner", "hottest", "any", "scribble", "box"], p=[0.35, 0.2, 0.1, 0.25, 0.1])
     if kind == "box":
-        v, u = np.nonzero(truth)
+        rows, columns = np.nonzero(truth)
         jitter = rng.normal(0, 1.5, 4)
-        corners = np.array([[u.min(), v.min()], [u.max(), v.max()]]) + jitter.reshape(2, 2)
+        corners = np.array([[columns.min(), rows.min()], [columns.max(), rows.max()]]) + jitter.reshape(2, 2)
         return corners.astype(float), np.array([2, 3])
     if kind == "scribble":
         name = rng.choice(list(STRATEGIES))

@@ -72,7 +72,7 @@ def pair(request: pytest.FixtureRequest) -> tuple[Any, Any]:
     return predictor, model.eval()
 
 
-def meta_state(predictor: Any, video: torch.Tensor) -> dict[str, Any]:
+def meta_state(video: torch.Tensor) -> dict[str, Any]:
     """What `init_state` makes of a video file, for frames in memory."""
     state: dict[str, Any] = {
         "images": video,
@@ -108,14 +108,16 @@ def meta_masks(
     predictor: Any, video: torch.Tensor, prompts: dict[int, Prompt], correction: Prompt | None
 ) -> list[Masks]:
     """Low-resolution logits by lesion and frame, the latest of each frame."""
-    state = meta_state(predictor, video)
+    state = meta_state(video)
     masks: list[Masks] = [{} for _ in prompts]
 
     def walk(start: int) -> None:
         for reverse in (False, True):
             for t, _, _ in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
                 for lesion, held in state["output_dict_per_obj"].items():
-                    masks[lesion][t] = {**held["non_cond_frame_outputs"], **held["cond_frame_outputs"]}[t]["pred_masks"][0]
+                    masks[lesion][t] = {**held["non_cond_frame_outputs"], **held["cond_frame_outputs"]}[t][
+                        "pred_masks"
+                    ][0]
 
     predictor.clear_non_cond_mem_around_input = False
     for lesion, (points, labels) in prompts.items():
@@ -128,9 +130,7 @@ def meta_masks(
     return masks
 
 
-def our_masks(
-    model: Any, video: torch.Tensor, prompts: dict[int, Prompt], correction: Prompt | None
-) -> list[Masks]:
+def our_masks(model: Any, video: torch.Tensor, prompts: dict[int, Prompt], correction: Prompt | None) -> list[Masks]:
     tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(encode(model, video)), COUNT, patience=None)
     masks: list[Masks] = [{} for _ in prompts]
 
@@ -146,7 +146,9 @@ def our_masks(
             for z in slices:
                 if clear and z in banks[0].conditioning:
                     banks = [bank.without_tracked(range(z - 7, z + 8)) for bank in banks]
-                banks = tracker.track([Job(bank, [Lane(range(z, z + slices.step, slices.step))], lambda z: z) for bank in banks])
+                banks = tracker.track(
+                    [Job(bank, [Lane(range(z, z + slices.step, slices.step))], lambda z: z) for bank in banks]
+                )
                 for seen, bank in zip(masks, banks, strict=False):
                     seen[z] = bank.all()[z].logits
         return banks

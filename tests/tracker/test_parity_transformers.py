@@ -70,7 +70,9 @@ SCRIBBLE = (torch.tensor([[30.0, 40.0], [36.0, 44.0], [80.0, 90.0]]), torch.tens
 BOX = (torch.tensor([[30.0, 40.0], [70.0, 90.0]]), torch.tensor([2, 3], dtype=torch.int32))
 
 
-@pytest.mark.parametrize("prompts", [[CLICK], [SCRIBBLE], [BOX], [CLICK, SCRIBBLE]], ids=["click", "scribble", "box", "two"])
+@pytest.mark.parametrize(
+    "prompts", [[CLICK], [SCRIBBLE], [BOX], [CLICK, SCRIBBLE]], ids=["click", "scribble", "box", "two"]
+)
 @torch.no_grad()
 def test_both_directions_match_the_stock_loop(
     model: Any, video: torch.Tensor, prompts: list[tuple[torch.Tensor, torch.Tensor]]
