@@ -19,6 +19,7 @@ from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
+from sam_pet.models.start import start_weights
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
 from sam_pet.models.record import CONFIG, RECORD, WEIGHTS, ModelRecord, read_record, write_record
 
@@ -51,6 +52,7 @@ def untrained(name: str, image_size: int | None = None, seed: int = 0) -> Sam2Vi
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Sam2VideoModel(architecture(name, image_size))
+        start_weights(model)
     basis = model.shared_image_embedding.positional_embedding
     with torch.no_grad():
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(basis)
