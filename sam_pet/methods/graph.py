@@ -72,7 +72,8 @@ def _solve_in(box: Slices, study: Study, strokes: Sequence[Stroke], solve: Solve
     tumor, background = (coarse((marks == label).astype(np.float32), factors) > 0 for label in (1, 2))
     small = np.where(tumor, 1, np.where(background, 2, 0)).astype(np.int8)
     if not (small == 2).any() or not (small == 1).any():
-        return marks == 1
+        alone: Bools = marks == 1
+        return alone
     found = solve(coarse(pet, factors), small, tuple(s * k for s, k in zip(spacing, factors, strict=True)))
     return fine(found, factors, pet.shape)
 
@@ -107,7 +108,10 @@ def _forget(marks: Seeds, box: Slices, grid: Grid, stroke: Stroke, label: int) -
 
 def _inside(indices: npt.NDArray[np.int64], box: Slices) -> npt.NDArray[np.int64]:
     local = indices - [part.start for part in box]
-    return local[((local >= 0) & (local < [part.stop - part.start for part in box])).all(axis=1)]
+    inside: npt.NDArray[np.int64] = local[
+        ((local >= 0) & (local < [part.stop - part.start for part in box])).all(axis=1)
+    ]
+    return inside
 
 
 def _reaching_border(mask: Bools) -> Bools:
@@ -123,7 +127,7 @@ def _reaching_border(mask: Bools) -> Bools:
 
 def walk(image: Volume, marks: Seeds, spacing: tuple[float, ...]) -> Bools:
     """Where a random walker reaches tumor seeds before background seeds (Grady 2006)."""
-    labels = random_walker(image, marks, beta=_BETA, mode="cg_j", tol=1e-3, spacing=spacing)
+    labels = random_walker(image, marks, beta=_BETA, mode="cg_j", tol=1e-3, prob_tol=0.1, spacing=spacing)
     found: Bools = labels == 1
     return found
 
@@ -132,8 +136,6 @@ def geodesic(image: Volume, marks: Seeds, spacing: tuple[float, ...]) -> Bools:
     """Where the way to tumor seeds is shorter than to background seeds, steps in uptake being long ways."""
     steps = np.gradient(gaussian_filter(image, 0.5), *spacing)
     cost = np.sqrt(1 + _MM_PER_LOG_SUV**2 * sum(step**2 for step in steps))
-    distances = [
-        MCP_Geometric(cost, sampling=spacing).find_costs(np.argwhere(marks == label))[0] for label in (1, 2)
-    ]
+    distances = [MCP_Geometric(cost, sampling=spacing).find_costs(np.argwhere(marks == label))[0] for label in (1, 2)]
     found: Bools = distances[0] < distances[1]
     return found

@@ -121,7 +121,8 @@ def _ball(spacing: list[float]) -> npt.NDArray[np.float64]:
     radius = _SPHERE_MM / 2
     axes = [np.arange(-int(radius / s), int(radius / s) + 1) * s for s in spacing]
     z, y, x = np.meshgrid(*axes, indexing="ij")
-    return (z**2 + y**2 + x**2 <= radius**2).astype(float)
+    ball: npt.NDArray[np.float64] = (z**2 + y**2 + x**2 <= radius**2).astype(float)
+    return ball
 
 
 def _blocks(volume: Volume, step: list[int]) -> Volume:

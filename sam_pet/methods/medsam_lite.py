@@ -71,7 +71,8 @@ class _Images:
 
     def pet(self, z: int) -> Volume:
         """SUV of a slice at the network's resolution, (256, 256)."""
-        return self.slices.clip.sample(self.slices.study.axial_pet, [z], 0.0)[0]
+        plane: Volume = self.slices.clip.sample(self.slices.study.axial_pet, [z], 0.0)[0]
+        return plane
 
     @torch.inference_mode()
     def segment(self, z: int, box: Box) -> Volume:
@@ -155,7 +156,8 @@ def _box_of(mask: Bools) -> Box | None:
 def _widened(box: Box) -> Box:
     middle, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 + _MARGIN_PIXELS
     half = np.maximum(half, _SMALLEST_PIXELS)
-    return np.clip(np.concatenate([middle - half, middle + half]), 0, SIZE - 1)
+    wide: Box = np.clip(np.concatenate([middle - half, middle + half]), 0, SIZE - 1)
+    return wide
 
 
 def make_medsam_lite(name: str) -> MedSamLite:

@@ -48,7 +48,9 @@ class _Stock:
         self._model = model
         self._slices = slices
         size = slices.clip.size
-        self._session = Sam2VideoInferenceSession(frames, size, size, inference_device=model.device, dtype=torch.float32)
+        self._session = Sam2VideoInferenceSession(
+            frames, size, size, inference_device=model.device, dtype=torch.float32
+        )
         self._logits: dict[int, Volume] = {}
 
     @torch.inference_mode()

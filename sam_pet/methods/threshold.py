@@ -24,7 +24,7 @@ def fraction_of_max(fraction: float) -> Level:
 
 def fixed(suv: float) -> Level:
     """The same SUV everywhere."""
-    return lambda study, stroke: suv
+    return lambda *_: suv
 
 
 def region_growing(level: Level) -> Segment:

@@ -69,9 +69,9 @@ def build(settings: Settings) -> nn.Module:
         InputError: MONAI is not installed.
     """
     try:
-        from monai.networks.nets import UNet
+        from monai.networks.nets.unet import UNet
     except ModuleNotFoundError as error:
-        raise InputError("method unet-click needs monai; pip install 'sam-pet[unet-click]'") from error
+        raise InputError("method unet-click needs monai; pip install 'sam-pet[train]'") from error
     network: nn.Module = UNet(
         spatial_dims=3,
         in_channels=5,

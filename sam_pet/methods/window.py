@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from sam_pet.extent import Slices
 from sam_pet.geometry import Grid
@@ -12,6 +14,8 @@ from sam_pet.methods.method import Bools
 from sam_pet.methods.near import near
 from sam_pet.readers.stroke import Stroke
 from sam_pet.study import Volume
+
+T = TypeVar("T", bound=np.generic)
 
 
 def merged(boxes: Sequence[Slices]) -> list[Slices]:
@@ -70,7 +74,7 @@ def factors_for(shape: tuple[int, ...], spacing: tuple[float, ...], most: int) -
     return factors[0], factors[1], factors[2]
 
 
-def fine(coarsened: Volume, factors: tuple[int, int, int], shape: tuple[int, ...]) -> Volume:
+def fine(coarsened: npt.NDArray[T], factors: tuple[int, int, int], shape: tuple[int, ...]) -> npt.NDArray[T]:
     """The inverse of `coarse`: each voxel takes the value of its block."""
     for axis, factor in enumerate(factors):
         coarsened = coarsened.repeat(factor, axis=axis)

