@@ -8,6 +8,7 @@ import sys
 import typer
 
 from sam_pet.cli.demo import demo
+from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
@@ -26,6 +27,7 @@ app = typer.Typer(
 
 app.command()(segment)
 app.command()(demo)
+app.command()(evaluate)
 app.command()(finetune)
 app.command()(phantom)
 app.command()(score)
