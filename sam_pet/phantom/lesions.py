@@ -65,7 +65,7 @@ class Burden:
 
 
 def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Draw a patient's lesions into the scene; the facts of those that found a place."""
+    """Draw a patient's lesions into the scene; the facts of those that found a place (nearly all)."""
     facts: list[dict[str, Any]] = []
     for i in range(burden.count):
         volume, suv = burden.lesion(rng)
@@ -74,14 +74,16 @@ def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Gene
             volume = burden.mass_ml
         own = np.random.default_rng(rng.integers(2**63))
         radius = (volume * 1000 * 3 / (4 * np.pi)) ** (1 / 3)
-        spot = sites.pick(radius, own, mass=mass)
-        if spot is None:
-            continue
-        site, centre = spot
-        volume = min(volume, _LARGEST_ML.get(site, 500.0 if site == "soft tissue" else 250.0))
-        grown = _grow(scene, site, np.array([centre]), volume, suv, ground(site, own), own, len(facts) + 1)
-        if grown is not None:
-            facts.append(grown)
+        for _ in range(5):
+            spot = sites.pick(radius, own, mass=mass)
+            if spot is None:
+                break
+            site, centre = spot
+            size = min(volume, _LARGEST_ML.get(site, 500.0 if site == "soft tissue" else 250.0))
+            grown = _grow(scene, site, np.array([centre]), size, suv, ground(site, own), own, len(facts) + 1)
+            if grown is not None:
+                facts.append(grown)
+                break
     return facts
 
 
@@ -237,7 +239,7 @@ def _fill(
         reach = float(rng.uniform(0.35, 0.8))
         other = smooth_noise(rng, shape, spacing, max(0.8 * radius, 6.0))
         core = np.clip((reach - depth + 0.14 * other) / 0.12, 0, 1).astype(np.float32)
-        cold = float(rng.uniform(0.05, 0.4))
+        cold = float(rng.uniform(0.08, 0.5))
         value = value * (1 - core * (1 - cold))
     uptake += share * (value.astype(np.float32) - uptake)
 
