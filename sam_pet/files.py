@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +17,18 @@ import SimpleITK as sitk
 
 from sam_pet.errors import InputError
 
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+# By ITK's reader, which else would take the suffix in one case only.
+_READERS = {
+    ".nii.gz": "NiftiImageIO",
+    ".nii": "NiftiImageIO",
+    ".mha": "MetaImageIO",
+    ".mhd": "MetaImageIO",
+    ".nrrd": "NrrdImageIO",
+    ".nhdr": "NrrdImageIO",
+}
+IMAGE_SUFFIXES = tuple(_READERS)
+# The others are two files, which cannot take their places at once.
+_ONE_FILE = (".nii.gz", ".nii", ".mha", ".nrrd")
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -27,7 +41,7 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
     """The 3-D image in a MHA, NIfTI or NRRD file, in the pixel type it is stored in.
 
     Raises:
-        InputError: no such file, a Git-LFS pointer, not an image, or not one scalar 3-D volume;
+        InputError: no such file, a Git-LFS pointer, not an image or cut short, or not one scalar 3-D volume;
             `what` names it ("CT", "PET", "mask").
     """
     path = Path(path)
@@ -40,13 +54,17 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
             raise InputError(
                 f"{what}: {path} is a Git-LFS pointer and not the image; run 'git lfs pull' where it came from"
             )
-    if image_suffix(path) is None:
+    suffix = image_suffix(path)
+    if suffix is None:
         raise InputError(f"{what}: {path} has no image suffix; known are {', '.join(IMAGE_SUFFIXES)}")
     try:
-        image = sitk.ReadImage(os.fspath(path))
+        image = sitk.ReadImage(os.fspath(path), imageIO=_READERS[suffix])
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise InputError(f"{what}: {path} cannot be read as an image; check that it is complete ({reason})") from error
+        raise InputError(
+            f"{what}: {path} cannot be read as an image; check that it is complete ({_reason(error)})"
+        ) from error
+    if _READERS[suffix] == "NiftiImageIO":
+        _require_whole_nifti(path, image, what)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
@@ -56,6 +74,38 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
             f"{image.GetNumberOfComponentsPerPixel()} values a voxel); export a single 3-D series"
         )
     return image
+
+
+def _reason(error: RuntimeError) -> str:
+    """What ITK says, less its source lines, addresses and the latest errno, which has nothing to do with it."""
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith("Reason:")]
+    return re.sub(r"^\S*\s?ERROR: (\w+\(0x[0-9a-f]+\): )?", "", lines[-1])
+
+
+def _require_whole_nifti(path: Path, image: sitk.Image, what: str) -> None:
+    """Raise an InputError if a NIfTI file is cut short: ITK leaves what is missing as it finds the memory."""
+    bits = int(image.GetMetaData("bitpix")) * image.GetNumberOfPixels()
+    wanted = int(float(image.GetMetaData("vox_offset"))) + bits // 8
+    if not _holds(path, wanted):
+        raise InputError(f"{what}: {path} is cut short: {wanted} bytes of image belong in it; copy it again")
+
+
+def _holds(path: Path, wanted: int) -> bool:
+    """Whether a file has this many bytes, unpacked if it is gzip; only counted where the gzip trailer is at odds."""
+    with path.open("rb") as stream:
+        if stream.read(2) != b"\x1f\x8b":
+            return path.stat().st_size >= wanted
+        stream.seek(-4, os.SEEK_END)
+        if int.from_bytes(stream.read(4), "little") == wanted % (1 << 32):
+            return True
+    found = 0
+    try:
+        with gzip.open(path) as unpacked:
+            while chunk := unpacked.read(1 << 20):
+                found += len(chunk)
+    except (EOFError, OSError, zlib.error):
+        return False
+    return found >= wanted
 
 
 @contextmanager
@@ -82,8 +132,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def require_image_name(path: str | os.PathLike[str]) -> None:
     """Raise an InputError if no image can be written under this name."""
-    if image_suffix(Path(path)) is None:
-        raise InputError(f"cannot write {path}: the name must end in one of {', '.join(IMAGE_SUFFIXES)}")
+    path = Path(path)
+    if image_suffix(path) not in _ONE_FILE:
+        raise InputError(f"cannot write {path}: the name must end in one of {', '.join(_ONE_FILE)}")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(f"cannot write {path}: {folder} is not a folder that can be written to; give another name")
 
 
 def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:

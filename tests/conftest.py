@@ -6,6 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The machines of CI are slow and shared: no example fails for its time there, and each run draws the same ones.
+settings.register_profile(
+    "sam_pet", max_examples=30, derandomize="CI" in os.environ, deadline=None if "CI" in os.environ else 2000
+)
+settings.load_profile("sam_pet")
 
 DATA = Path(os.environ.get("SAM_PET_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
