@@ -22,6 +22,8 @@ AIR_HU = -1000.0
 # SUVs above this were never seen in a lesion (autoPET: 393 at most) and hardly in a bladder, while any
 # whole-body or regional PET in Bq/mL passes it.
 _SUV_LIMIT = 2000.0
+# Reconstruction leaves PET values a little below 0, never this far; the air of a CT is.
+_PET_LOW = -100.0
 # The key under which ITK keeps this DICOM attribute.
 _FRAME_OF_REFERENCE = "0020|0052"
 
@@ -72,34 +74,29 @@ def read_study(ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]) -
     Raises:
         InputError: see `read_image`, `sam_pet.dicom.read` and `study_of_images`.
     """
-    pet_image = _read(pet, "PET")
-    ct_image = None if ct is None else _read(ct, "CT")
-    return study_of_images(ct_image, pet_image, None if ct is None else Path(ct), Path(pet))
+    # No names for the images here: each is dropped as soon as its float32 array is made.
+    return study_of_images(
+        pet=_read(pet, "PET"),
+        ct=None if ct is None else _read(ct, "CT"),
+        ct_path=None if ct is None else Path(ct),
+        pet_path=Path(pet),
+    )
 
 
 def study_of_images(ct: sitk.Image | None, pet: sitk.Image, ct_path: Path | None, pet_path: Path) -> Study:
     """A study of images in HU and SUV; the paths are where errors say that they come from.
 
     Raises:
-        InputError: see `check_study`; also when CT and PET do not overlap in space.
+        InputError: a volume has NaN or infinite voxels, the CT is not in HU, the PET is not in SUV, or they do not
+            overlap in space.
     """
     pet = _as_float(pet)
+    _check_pet(pet, pet_path)
     if ct is not None:
+        # Before it is resampled: the air around a CT that is not in HU would make it look as if it were.
+        _check_ct(ct, ct_path)
         ct = _on_grid(ct, pet, ct_path, pet_path)
-    study = Study(pet=_array(pet), ct=None if ct is None else _array(ct), grid=Grid.of(pet))
-    try:
-        check_study(study)
-    except InputError as error:
-        where = pet_path if str(error).startswith("PET") else ct_path
-        raise InputError(f"{error} ({where})") from error
-    return study
-
-
-def check_study(study: Study) -> None:
-    """Raise an InputError if a volume has NaN or infinite voxels, the CT is not in HU, or the PET is not in SUV."""
-    _check_pet(study.pet)
-    if study.ct is not None:
-        _check_ct(study.ct)
+    return Study(pet=_array(pet), ct=None if ct is None else _array(ct), grid=Grid.of(pet))
 
 
 def _read(path: str | os.PathLike[str], what: str) -> sitk.Image:
@@ -138,11 +135,11 @@ def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Pa
     grid, ct_grid = Grid.of(pet), Grid.of(ct)
     if ct_grid.same_as(grid):
         return _as_float(ct)
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(ct_grid.size) - 1)
+    corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(ct_grid.size) - 0.5
     voxels = grid.to_voxel(ct_grid.to_world(corners))
     low, high = voxels.min(axis=0), voxels.max(axis=0)
     overlap = np.minimum(high, np.array(grid.size) - 0.5) - np.maximum(low, -0.5)
-    if (overlap < 0).any():
+    if (overlap < 1e-3).any():
         raise InputError(
             f"CT and PET do not overlap in space: {ct_path} and {pet_path}; "
             "check that they are of the same visit and in the same frame of reference"
@@ -153,27 +150,32 @@ def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Pa
     return sitk.Resample(ct, pet, sitk.Transform(), sitk.sitkLinear, AIR_HU, sitk.sitkFloat32)
 
 
-def _extremes(volume: Volume, what: str) -> tuple[float, float]:
+def _extremes(image: sitk.Image, what: str, path: Path | None) -> tuple[float, float]:
+    volume = sitk.GetArrayViewFromImage(image)
     low, high = float(volume.min()), float(volume.max())
     if not np.isfinite([low, high]).all():
         bad = sum(int((~np.isfinite(plane)).sum()) for plane in volume)
-        raise InputError(f"{what} has {bad} NaN or infinite voxels; export it again or replace them")
+        raise InputError(f"{what}: {path} has NaN or infinite voxels, {bad} of them; export it again or replace them")
     return low, high
 
 
-def _check_pet(pet: Volume) -> None:
-    _, high = _extremes(pet, "PET")
+def _check_pet(pet: sitk.Image, path: Path | None) -> None:
+    low, high = _extremes(pet, "PET", path)
+    if low < _PET_LOW:
+        raise InputError(
+            f"PET: {path} is not in SUV (values {low:g} to {high:g}); check that CT and PET are not swapped"
+        )
     if high > _SUV_LIMIT:
         raise InputError(
-            f"PET looks like Bq/mL and not SUV (maximum {high:.0f}); "
+            f"PET: {path} looks like Bq/mL and not SUV (maximum {high:.0f}); "
             "convert it: SUV = Bq/mL x body weight in g / injected dose in Bq, decay-corrected"
         )
 
 
-def _check_ct(ct: Volume) -> None:
-    low, high = _extremes(ct, "CT")
+def _check_ct(ct: sitk.Image, path: Path | None) -> None:
+    low, high = _extremes(ct, "CT", path)
     if low >= 0 or high - low < 50:
         raise InputError(
-            f"CT is not in HU (values {low:g} to {high:g}, where air is near -1000); "
+            f"CT: {path} is not in HU (values {low:g} to {high:g}, where air is near -1000); "
             "apply its rescale slope and intercept before"
         )

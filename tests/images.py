@@ -15,7 +15,7 @@ GRID = Grid((12, 10, 6), (4.0, 4.0, 5.0), (-20.0, -18.0, 100.0))
 def ct_array(grid: Grid = GRID) -> np.ndarray:
     """A block of soft tissue in air, int16 HU."""
     array = np.full(grid.shape, -1000, np.int16)
-    z, y, x = grid.shape
+    _, y, x = grid.shape
     array[:, y // 4 : y - y // 4, x // 4 : x - x // 4] = 40
     return array
 

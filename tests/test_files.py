@@ -53,7 +53,7 @@ class TestReadImage:
             read_image(tmp_path / "gone.mha", "PET")
 
     def test_a_folder(self, tmp_path):
-        with pytest.raises(InputError, match="CT: .* is a folder; give an image file"):
+        with pytest.raises(InputError, match=r"CT: .* is a folder; give an image file"):
             read_image(tmp_path, "CT")
 
     def test_a_git_lfs_pointer(self, tmp_path):
@@ -143,9 +143,6 @@ class TestWriting:
         write_json({"a": 1}, tmp_path / "a.json")
         with pytest.raises(TypeError):
             write_json({"a": object()}, tmp_path / "a.json")
-        with pytest.raises(RuntimeError, match="half way"), replacing(tmp_path / "a.json") as temporary:
-            temporary.write_text("half")
-            raise RuntimeError("half way")
         assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
         assert names(tmp_path) == ["a.json"]
 
