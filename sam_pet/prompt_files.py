@@ -22,8 +22,6 @@ from sam_pet.prompts import (
     Prompt,
     Scribble,
     box,
-    checked_label,
-    checked_voxels,
     click,
     require_on_grid,
     scribble,
@@ -33,6 +31,7 @@ from sam_pet.prompts import (
 logger = logging.getLogger(__name__)
 
 RECORD_TYPE = "sam_pet prompts"
+_VOXELS_OF = {"click": 1, "box": 2}
 _FORMS = (
     '{"type": "Multiple points", "points": [...]}, {"tumor": [...], "background": [...]}, '
     "3-D Slicer markups, or the prompts.json of a saved session"
@@ -51,12 +50,12 @@ def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"prompts: no such file: {path}") from error
     except OSError as error:
         raise InputError(f"prompts: {path} cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"prompts: {path} is not JSON ({error}); write it again") from error
     try:
         return parse_prompts(content, grid, lenient)
@@ -112,10 +111,7 @@ def _parse_lists(content: dict[str, Any], grid: Grid, lenient: bool) -> list[Pro
 
 
 def _point(voxel: Any, name: Any, what: str, grid: Grid) -> Click:
-    voxels = checked_voxels([voxel], what)
-    if len(voxels) != 1:
-        raise InputError(f"{what}: must be one voxel [x, y, z]")
-    point = Click((int(voxels[0, 0]), int(voxels[0, 1]), int(voxels[0, 2])), checked_label(str(name), what))
+    point = click(voxel, name, what)
     try:
         require_on_grid(point, grid)
     except InputError as error:
@@ -179,7 +175,7 @@ def _curves(clicks: Sequence[Prompt], closed: bool) -> list[Prompt]:
 
 def _parse_record(item: Any, grid: Grid) -> Prompt:
     try:
-        kind, label, voxels = item["kind"], item["label"], item["voxels"]
+        kind, label, voxels = str(item["kind"]), item["label"], list(item["voxels"])
     except (KeyError, TypeError) as error:
         raise InputError("prompts: each must have kind, label and voxels") from error
     makers: dict[str, Callable[[], Prompt]] = {
@@ -189,6 +185,8 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
     }
     if kind not in makers:
         raise InputError(f"prompts: unknown kind {kind!r}; known are {', '.join(makers)}")
+    if len(voxels) != _VOXELS_OF.get(kind, len(voxels)):
+        raise InputError(f"prompts: a {kind} takes {_VOXELS_OF[kind]} of voxels, not {len(voxels)}")
     prompt = makers[kind]()
     require_on_grid(prompt, grid)
     return prompt

@@ -16,6 +16,9 @@ from sam_pet.geometry import Grid, Voxel
 Label = Literal["tumor", "background"]
 LABELS: tuple[Label, ...] = ("tumor", "background")
 Voxels = npt.NDArray[np.int64]
+_NOT_VOXELS = "voxels must be three numbers each, x, y and z"
+# Beyond this floats are not exact, and no grid reaches.
+_FAR = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -59,9 +62,9 @@ class Box:
 Prompt = Click | Scribble | Box
 
 
-def click(voxel: Iterable[float], label: str = "tumor") -> Click:
-    """A checked click, see `checked_voxels`."""
-    return Click(_tuples(checked_voxels([voxel], "click"))[0], checked_label(label, "click"))
+def click(voxel: Iterable[float], label: str = "tumor", what: str = "click") -> Click:
+    """A checked click, see `checked_voxels`; `what` names it in errors."""
+    return Click(_tuples(checked_voxels([voxel], what))[0], checked_label(label, what))
 
 
 def scribble(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> Scribble:
@@ -92,11 +95,16 @@ def checked_voxels(values: npt.NDArray[Any] | Iterable[Any], what: str) -> Voxel
         InputError: not n x 3 numbers, or not within 0.01 of whole ones: then they are probably world positions.
     """
     try:
-        array = np.array([*values], float).reshape(-1, 3)
+        array = np.array([*values])
     except (TypeError, ValueError) as error:
-        raise InputError(f"{what}: voxels must be three numbers each, x, y and z") from error
-    whole = np.round(array)
-    off = ~(np.abs(array - whole) <= 0.01).all(axis=1)
+        raise InputError(f"{what}: {_NOT_VOXELS}") from error
+    if not len(array):
+        return np.zeros((0, 3), np.int64)
+    if array.ndim != 2 or array.shape[1] != 3 or array.dtype.kind not in "iuf":
+        raise InputError(f"{what}: {_NOT_VOXELS}")
+    far = ~(np.abs(array) < _FAR)
+    whole = np.round(np.where(far, 0, array))
+    off = (far | (np.abs(array - whole) > 0.01)).any(axis=1)
     if off.any():
         raise InputError(
             f"{what}: ({', '.join(f'{v:g}' for v in array[off][0])}) is not a voxel; "
