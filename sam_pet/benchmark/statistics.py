@@ -110,8 +110,7 @@ def ranks(means: Floats) -> Floats:
 def combined_ranks(means: Sequence[Floats]) -> Floats:
     """The challenge's ranks: of the mean of the ranks by each metric."""
     # Rounded, so that equal means are ties.
-    mean: Floats = np.round(np.mean(np.stack([ranks(m) for m in means]), axis=0), 9)
-    found: Floats = rankdata(np.asarray(mean, np.float64), axis=-1)
+    found: Floats = rankdata(np.stack([ranks(m) for m in means]).mean(axis=0).round(9), axis=-1)
     return found
 
 
@@ -123,7 +122,7 @@ class Ranking:
         table: `method`, a rank for each of `RANKED`, `combined`, and the 2.5th and 97.5th percentile `low` and `high`
             of the combined rank.
         drawn: combined ranks (replicates, methods).
-        tau: Kendall's tau-b between the ranking and each drawn one; NaN where all methods are equal.
+        tau: Kendall's tau-b between the ranking and each drawn one; NaN where all methods are equal or there is one.
     """
 
     table: pd.DataFrame
@@ -146,7 +145,8 @@ def rank(table: pd.DataFrame, methods: Sequence[str], bootstrap: Bootstrap) -> R
             "high": high,
         }
     ).sort_values(["combined", "auc_dice"], kind="stable", ignore_index=True)
-    tau = np.array([kendalltau(combined, row).statistic for row in drawn])
+    several = len(methods) > 1
+    tau = np.array([kendalltau(combined, row).statistic if several else np.nan for row in drawn])
     return Ranking(ranked, drawn, tau)
 
 

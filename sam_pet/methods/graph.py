@@ -71,7 +71,7 @@ def _solve_in(box: Slices, study: Study, strokes: Sequence[Stroke], solve: Solve
     marks = _seeds(box, study, strokes)
     tumor, background = (coarse((marks == label).astype(np.float32), factors) > 0 for label in (1, 2))
     small = np.where(tumor, 1, np.where(background, 2, 0)).astype(np.int8)
-    if not (small == 2).any() or not (small == 1).any():
+    if not (small == 0).any() or not (small == 1).any():
         alone: Bools = marks == 1
         return alone
     found = solve(coarse(pet, factors), small, tuple(s * k for s, k in zip(spacing, factors, strict=True)))
