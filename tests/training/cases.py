@@ -1,0 +1,39 @@
+"""A small folder of cases to train on, and recipes for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sam_pet.files import write_image
+from sam_pet.training.recipe import Recipe
+from tests.fakes import two_lesion_study
+
+
+def write_cases(folder: Path, count: int = 2) -> Path:
+    """Folder-per-case copies of the two-lesion study; the truth is what is hot."""
+    study = two_lesion_study()
+    assert study.ct is not None
+    for number in range(count):
+        case = folder / f"case {number}"
+        write_image(study.grid.image(study.pet * np.float32(1 + 0.1 * number)), case / "SUV.nii.gz")
+        write_image(study.grid.image(study.ct), case / "CTres.nii.gz")
+        write_image(study.grid.image((study.pet > 5).astype(np.uint8)), case / "SEG.nii.gz")
+    return folder
+
+
+def recipe(cases: Path, out: Path, **changes: Any) -> Recipe:
+    settings: dict[str, Any] = {
+        "name": "tiny run",
+        "out": out,
+        "base": "nano-untrained",
+        "image_size": 64,
+        "train": [{"folder": cases}],
+        "stages": [{"steps": 2, "batch": 2, "length": 1}, {"steps": 2, "batch": 2, "length": 3, "corrections": 1}],
+        "optimization": {"lr": 1e-3, "warmup": 1},
+        "workers": 0,
+        "save_every": 1,
+    }
+    return Recipe.model_validate({**settings, **changes})
