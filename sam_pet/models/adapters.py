@@ -9,6 +9,7 @@ from peft import PeftModel
 from transformers import Sam2VideoModel
 
 from sam_pet.errors import InputError
+from sam_pet.models.card import CARD, model_card
 from sam_pet.models.checkpoint import LoadedModel, replacing_folder, weights_sha256
 from sam_pet.models.hashes import check_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record, write_record
@@ -27,7 +28,9 @@ def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folde
         model.save_pretrained(temporary, save_embedding_layers=False)
         # It tells the image size that the adapter was trained at, which need not be the base's own.
         model.get_base_model().config.save_pretrained(temporary)
-        return write_record(record, temporary, ADAPTER_WEIGHTS)
+        record = write_record(record, temporary, ADAPTER_WEIGHTS)
+        (temporary / CARD).write_text(model_card(record), encoding="utf-8")
+        return record
 
 
 def base_of(folder: Path) -> str:

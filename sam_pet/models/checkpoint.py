@@ -19,9 +19,10 @@ from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
-from sam_pet.models.start import start_weights
+from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
 from sam_pet.models.record import CONFIG, RECORD, WEIGHTS, ModelRecord, read_record, write_record
+from sam_pet.models.start import start_weights
 
 _BASES = (
     "shared_image_embedding.positional_embedding",
@@ -78,7 +79,9 @@ def save_model(model: Sam2VideoModel, record: ModelRecord, folder: str | Path) -
     with replacing_folder(Path(folder)) as temporary:
         (temporary / WEIGHTS).write_bytes(_serialised(model))
         model.config.save_pretrained(temporary)
-        return write_record(record, temporary, WEIGHTS)
+        record = write_record(record, temporary, WEIGHTS)
+        (temporary / CARD).write_text(model_card(record), encoding="utf-8")
+        return record
 
 
 @contextmanager

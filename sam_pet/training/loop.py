@@ -34,7 +34,7 @@ from sam_pet.training.run_folder import RunFolder
 from sam_pet.training.samples import ClipDataset, Sample, SampleSettings, WeightedCrops
 from sam_pet.training.step import ClipStep
 
-Validate = Callable[[LoadedModel, int], dict[str, float]]
+Validate = Callable[[LoadedModel], dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ class _Run:
         if self.recipe.mode == "lora":
             model = model.base_model.model
         loaded = LoadedModel(model.eval(), self.record, sha256="", source=self.recipe.name)
-        self.folder.log(step=self.done, **self.validate(loaded, self.done))
+        self.folder.log(step=self.done, **self.validate(loaded))
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -230,7 +230,7 @@ class _Run:
         metrics = [json.loads(line) for line in (self.folder.path / "metrics.jsonl").read_text().splitlines()]
         last = {k: v for m in metrics for k, v in m.items() if k not in ("step", "seconds", "lr")}
         training = {
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": _portable(self.recipe.model_dump(mode="json", exclude={"out"})),
             "steps": self.done,
             "attribution": self.recipe.attribution,
             "metrics": last,
@@ -281,6 +281,13 @@ def _record(recipe: Recipe, base: LoadedModel) -> ModelRecord:
         base_sha256=base.sha256,
         licence=recipe.licence,
     )
+
+
+def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe without where the data lay: a checkpoint travels, folders do not."""
+    for data in (*recipe["train"], *((recipe["validation"] or {}).get("data", ()))):
+        data["folder"] = Path(data["folder"]).name
+    return recipe
 
 
 def _set_dropout(model: nn.Module, rate: float) -> None:

@@ -1,0 +1,42 @@
+"""The model card of a checkpoint, from its record."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sam_pet.models.record import ModelRecord
+
+CARD = "README.md"
+
+
+def model_card(record: ModelRecord) -> str:
+    """What a user must know of a checkpoint, in Markdown."""
+    training = record.training
+    recipe: dict[str, Any] = training.get("recipe", {})
+    lines = [
+        f"# {record.name}",
+        "",
+        "A SAM 2 model for interactive lesion segmentation in PET/CT with sam_pet. Research only, not for clinical use.",
+        "",
+        f"- licence: {record.licence}",
+        f"- frames: {record.frames.name}; first window {record.clip.first_mm:g} mm",
+        f"- started from: {record.base or 'nothing'}",
+        f"- weights: SHA-256 `{record.sha256}`",
+    ]
+    if not record.trained:
+        return "\n".join([*lines, "- untrained: its masks mean nothing", ""])
+    lines += [f"- training: {training.get('steps', 'unknown')} steps, mode {recipe.get('mode', 'unknown')}"]
+    if training.get("attribution"):
+        lines += ["", "## Data", "", str(training["attribution"])]
+    if recipe.get("train"):
+        lines += ["", "## Cases", ""]
+        for data in recipe["train"]:
+            cases = data.get("cases")
+            lines.append(f"- {len(cases)} named cases" if cases else "- all cases of a folder")
+    if training.get("notes"):
+        lines += ["", "## Notes", "", str(training["notes"])]
+    metrics = {k: v for k, v in training.get("metrics", {}).items() if isinstance(v, int | float)}
+    if metrics:
+        lines += ["", "## Last figures of the training run", "", "| figure | value |", "| --- | --- |"]
+        lines += [f"| {name} | {value:.4g} |" for name, value in metrics.items()]
+    return "\n".join([*lines, ""])
