@@ -186,7 +186,7 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
     if kind not in makers:
         raise InputError(f"prompts: unknown kind {kind!r}; known are {', '.join(makers)}")
     if len(voxels) != _VOXELS_OF.get(kind, len(voxels)):
-        raise InputError(f"prompts: a {kind} takes {_VOXELS_OF[kind]} of voxels, not {len(voxels)}")
+        raise InputError(f"prompts: a click has one voxel and a box two, not {len(voxels)} as this {kind}")
     prompt = makers[kind]()
     require_on_grid(prompt, grid)
     return prompt

@@ -206,9 +206,18 @@ class TestRecord:
             ({"kind": "click", "voxels": [[1, 1, 1]]}, "each must have kind, label and voxels"),
             ({"kind": "click", "label": "tumor", "voxels": 7}, "each must have kind, label and voxels"),
             (7, "each must have kind, label and voxels"),
-            ({"kind": "click", "label": "tumor", "voxels": []}, "a click takes 1 of voxels, not 0"),
-            ({"kind": "click", "label": "tumor", "voxels": [[1, 1, 1], [2, 2, 2]]}, "a click takes 1 of voxels, not 2"),
-            ({"kind": "box", "label": "tumor", "voxels": [[1, 1, 1]]}, "a box takes 2 of voxels, not 1"),
+            (
+                {"kind": "click", "label": "tumor", "voxels": []},
+                "a click has one voxel and a box two, not 0 as this click",
+            ),
+            (
+                {"kind": "click", "label": "tumor", "voxels": [[1, 1, 1], [2, 2, 2]]},
+                "a click has one voxel and a box two, not 2 as this click",
+            ),
+            (
+                {"kind": "box", "label": "tumor", "voxels": [[1, 1, 1]]},
+                "a click has one voxel and a box two, not 1 as this box",
+            ),
         ],
     )
     def test_bad_entries(self, item, message):

@@ -25,12 +25,15 @@ def segment(
     from sam_pet.cli.progress import steps
     from sam_pet.files import require_image_name, write_image
     from sam_pet.prompt_files import read_prompts
-    from sam_pet.segmenter import Segmenter
     from sam_pet.study import read_study
 
     require_image_name(out)
     study = read_study(ct, pet)
     drawn = read_prompts(prompts, study.grid)
+
+    # Torch takes seconds to import: not before the input is found good.
+    from sam_pet.segmenter import Segmenter
+
     segmenter = Segmenter.from_pretrained(model, device)
     segmenter.warn_if_untrained()
     started = time.perf_counter()
