@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
 import tempfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError
+from sam_pet.nifti import require_sound
 
 # By ITK's reader, which else would take the suffix in one case only.
 _READERS = {
@@ -41,8 +40,8 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
     """The 3-D image in a MHA, NIfTI or NRRD file, in the pixel type it is stored in.
 
     Raises:
-        InputError: no such file, a Git-LFS pointer, not an image or cut short, or not one scalar 3-D volume;
-            `what` names it ("CT", "PET", "mask").
+        InputError: no such file, a Git-LFS pointer, not an image, cut short, a NIfTI file with NaN or infinite voxels
+            (only there would they be lost), or not one scalar 3-D volume; `what` names it ("CT", "PET", "mask").
     """
     path = Path(path)
     if path.is_dir():
@@ -64,7 +63,7 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
             f"{what}: {path} cannot be read as an image; check that it is complete ({_reason(error)})"
         ) from error
     if _READERS[suffix] == "NiftiImageIO":
-        _require_whole_nifti(path, image, what)
+        require_sound(path, image, what)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
@@ -80,32 +79,6 @@ def _reason(error: RuntimeError) -> str:
     """What ITK says, less its source lines, addresses and the latest errno, which has nothing to do with it."""
     lines = [line for line in str(error).strip().splitlines() if not line.startswith("Reason:")]
     return re.sub(r"^\S*\s?ERROR: (\w+\(0x[0-9a-f]+\): )?", "", lines[-1])
-
-
-def _require_whole_nifti(path: Path, image: sitk.Image, what: str) -> None:
-    """Raise an InputError if a NIfTI file is cut short: ITK leaves what is missing as it finds the memory."""
-    bits = int(image.GetMetaData("bitpix")) * image.GetNumberOfPixels()
-    wanted = int(float(image.GetMetaData("vox_offset"))) + bits // 8
-    if not _holds(path, wanted):
-        raise InputError(f"{what}: {path} is cut short: {wanted} bytes of image belong in it; copy it again")
-
-
-def _holds(path: Path, wanted: int) -> bool:
-    """Whether a file has this many bytes, unpacked if it is gzip; only counted where the gzip trailer is at odds."""
-    with path.open("rb") as stream:
-        if stream.read(2) != b"\x1f\x8b":
-            return path.stat().st_size >= wanted
-        stream.seek(-4, os.SEEK_END)
-        if int.from_bytes(stream.read(4), "little") == wanted % (1 << 32):
-            return True
-    found = 0
-    try:
-        with gzip.open(path) as unpacked:
-            while chunk := unpacked.read(1 << 20):
-                found += len(chunk)
-    except (EOFError, OSError, zlib.error):
-        return False
-    return found >= wanted
 
 
 @contextmanager

@@ -20,7 +20,8 @@ _ROOM = 1.3
 def first_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
     """A clip around axial voxels (n, 3).
 
-    On the ladder of widths it takes the first that has room for them and the hot spot there.
+    On the ladder of widths it takes the first that has room for them and the hot spot there; what is drawn lies in
+    it even beyond the ladder.
     """
     low, high = _spot(study, voxels)
     spacing = np.asarray(study.frame_spacing)
@@ -30,14 +31,15 @@ def first_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, 
     width = recipe.first_mm
     while width < _ROOM * extent and width * recipe.growth <= recipe.largest_mm:
         width *= recipe.growth
-    return _clip(study, (float(middle[0]), float(middle[1])), width, size, int(low[2]), int(high[2]))
+    clip = _clip(study, (float(middle[0]), float(middle[1])), width, size, int(low[2]), int(high[2]))
+    return covering(study, clip, voxels, recipe)
 
 
 def _spot(study: Study, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Corners of the hot spot on the prompts' middle slice: what is connected to them and nearly as hot."""
     z = int(np.median(voxels[:, 2]))
-    here = voxels[voxels[:, 2] == z] if (voxels[:, 2] == z).any() else voxels[:1]
-    z = int(here[0, 2])
+    # Of a box there are only the corners, below and above this slice.
+    here = voxels[voxels[:, 2] == z] if (voxels[:, 2] == z).any() else voxels
     spacing = np.asarray(study.frame_spacing[:2])
     reach = np.ceil(_SPOT_REACH_MM / spacing).astype(int)
     shape = np.array(study.axial_pet.shape[:0:-1])

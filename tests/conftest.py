@@ -10,7 +10,7 @@ from hypothesis import settings
 
 # The machines of CI are slow and shared: no example fails for its time there, and each run draws the same ones.
 settings.register_profile(
-    "sam_pet", max_examples=30, derandomize="CI" in os.environ, deadline=None if "CI" in os.environ else 2000
+    "sam_pet", max_examples=30, derandomize="CI" in os.environ, deadline=None if "CI" in os.environ else 5000
 )
 settings.load_profile("sam_pet")
 

@@ -63,19 +63,18 @@ class TestReadStudy:
         with pytest.raises(InputError, match=r"^CT: no such file"):
             read_study(tmp_path / "no.mha", pet_path)
 
+    @pytest.mark.parametrize("suffix", [".mha", ".nii", ".nii.gz", ".nrrd"])
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    def test_voxels_that_are_no_numbers_are_counted(self, tmp_path, ct_path, pet_path, value):
+    def test_voxels_that_are_no_numbers_are_counted(self, tmp_path, ct_path, pet_path, value, suffix):
         bad = pet_array()
         bad[2, 3, 4:6] = value
-        path = write(tmp_path / "bad.mha", bad)
-        with pytest.raises(
-            InputError, match=r"^PET: .*bad\.mha has NaN or infinite voxels, 2 of them; export it again"
-        ):
+        path = write(tmp_path / f"bad{suffix}", bad)
+        with pytest.raises(InputError, match=r"^PET: .*bad\..* has NaN or infinite voxels, 2 of them; export it again"):
             read_study(ct_path, path)
-        bad = ct_array().astype(np.float32)
+        bad = ct_array().astype(np.float64)
         bad[1, 1, 1] = value
-        path = write(tmp_path / "bad.mha", bad)
-        with pytest.raises(InputError, match=r"^CT: .*bad\.mha has NaN or infinite voxels, 1 of them; export it again"):
+        path = write(tmp_path / f"bad{suffix}", bad)
+        with pytest.raises(InputError, match=r"^CT: .*bad\..* has NaN or infinite voxels, 1 of them; export it again"):
             read_study(path, pet_path)
 
     def test_pet_in_becquerel_says_how_to_convert(self, tmp_path, ct_path):
