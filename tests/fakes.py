@@ -1,4 +1,4 @@
-"""A stand-in for a trained model: it finds what is hot around the prompt, as a lesion would be."""
+"""Stand-ins: a segmenter with random weights, and a study with two lesions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sam_pet.study import Study
 
 
 def random_segmenter(seed: int = 0, first_mm: float = 64.0, largest_mm: float = 150.0) -> Segmenter:
-    """A segmenter with random weights whose lesions are on every slice of their clips, so that all of it is exercised."""
+    """A segmenter with random weights, whose lesions are on every slice of their clips."""
     model = untrained("nano", seed=seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

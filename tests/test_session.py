@@ -108,7 +108,7 @@ def test_a_background_stroke_that_touches_no_mask_changes_nothing(session: Sessi
     assert session.array.tobytes() == before.tobytes()
 
 
-def test_a_far_stroke_starts_a_lesion_and_a_near_one_joins(study: Study, segmenter: Segmenter) -> None:
+def test_a_far_stroke_starts_a_lesion_and_a_near_one_joins(study: Study) -> None:
     session = random_segmenter(largest_mm=64.0).open(study)
     session.add_click(FIRST)
     near = away_from(session.array, 1)
@@ -143,7 +143,9 @@ def test_deleting_a_prompt_is_as_if_it_had_never_been_drawn(study: Study, segmen
     assert len(session.prompts) == 3
 
 
-def test_a_saved_session_replays_to_the_same_bytes(session: Session, study: Study, segmenter: Segmenter, tmp_path: Path) -> None:
+def test_a_saved_session_replays_to_the_same_bytes(
+    session: Session, study: Study, segmenter: Segmenter, tmp_path: Path
+) -> None:
     session.add_click(FIRST)
     session.add_box((40, 20, 28), (48, 28, 32))
     session.add_scribble([(FIRST[0] + k, FIRST[1], FIRST[2] + 2) for k in range(3)], label="background")
@@ -156,7 +158,9 @@ def test_a_saved_session_replays_to_the_same_bytes(session: Session, study: Stud
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".partial")]
 
 
-def test_replay_on_another_study_or_model_says_so(session: Session, study: Study, segmenter: Segmenter, tmp_path: Path) -> None:
+def test_replay_on_another_study_or_model_says_so(
+    session: Session, study: Study, segmenter: Segmenter, tmp_path: Path
+) -> None:
     session.add_click(FIRST)
     session.save(tmp_path)
     other = Study(study.pet + 1, study.ct, study.grid)

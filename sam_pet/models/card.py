@@ -16,7 +16,7 @@ def model_card(record: ModelRecord) -> str:
     lines = [
         f"# {record.name}",
         "",
-        "A SAM 2 model for interactive lesion segmentation in PET/CT with sam_pet. Research only, not for clinical use.",
+        "A SAM 2 model for interactive lesion segmentation in PET/CT. For research, not for clinical use.",
         "",
         f"- licence: {record.licence}",
         f"- frames: {record.frames.name}; first window {record.clip.first_mm:g} mm",
