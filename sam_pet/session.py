@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sam_pet.segmenter import Segmenter
 
 # A tumor stroke this near to a lesion's mask belongs to it.
-NEIGHBOURHOOD_MM = 5.0
+NEIGHBOURHOOD_MM = 10.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Session:
     """Segments one study by clicks, scribbles and boxes; made by `Segmenter.open`.
 
     Voxels are (x, y, z) on the PET grid, arrays [z, y, x]. A tumor prompt joins the lesion that it touches or is
-    within 5 mm of, else it starts a new one; a background prompt acts on the lesions whose masks it touches. The mask
+    within 10 mm of, else it starts a new one; a background prompt acts on the lesions whose masks it touches. The mask
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     """
 
