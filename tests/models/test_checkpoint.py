@@ -42,7 +42,11 @@ def test_a_checkpoint_gives_back_weights_and_record(folder: Path) -> None:
     assert not loaded.model.training
     expected = untrained("nano", seed=5).state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in loaded.model.state_dict().items())
-    assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors", "sam_pet.json"]
+    files = ["README.md", "config.json", "model.safetensors", "sam_pet.json"]
+    assert sorted(p.name for p in folder.iterdir()) == files
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert loaded.sha256 in card
+    assert "not for clinical use" in card
     assert [p.name for p in folder.parent.iterdir()] == ["mine"]
 
 
