@@ -24,7 +24,8 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     """Write a session to a folder; each file is whole or absent, the manifest comes last."""
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    write_image(session.mask, root / "mask.nii.gz")
+    mask = session.array
+    write_image(session.study.grid.image(mask), root / "mask.nii.gz")
     write_image(session.study.grid.image(session.labels), root / "lesions.nii.gz")
     prompts = record(session.prompts)
     for item, entry in zip(prompts["prompts"], session.entries, strict=True):
@@ -43,7 +44,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
             "study": fingerprint(session.study),
-            "mask_sha256": hashlib.sha256(session.array.tobytes()).hexdigest(),
+            "mask_sha256": hashlib.sha256(mask.tobytes()).hexdigest(),
         },
         root / MANIFEST,
     )

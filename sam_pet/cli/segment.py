@@ -40,14 +40,14 @@ def segment(
     opened = segmenter.open(study)
     for prompt in steps(drawn, "prompts"):
         opened.add(prompt)
-    mask = opened.mask
+    mask = opened.array
     seconds = time.perf_counter() - started
     if session is not None:
         opened.save(session)
-    write_image(mask, out)
-    voxels = int(opened.array.sum())
+    write_image(study.grid.image(mask), out)
+    voxels, lesions = int(mask.sum()), opened.lesions
     result = {
-        "lesions": len(opened.lesions),
+        "lesions": len(lesions),
         "voxels": voxels,
         "volume_ml": round(voxels * study.grid.voxel_ml, 4),
         "seconds": round(seconds, 3),
@@ -58,7 +58,7 @@ def segment(
     if as_json:
         print(json.dumps(result))
     else:
-        _print(result, opened.lesions)
+        _print(result, lesions)
 
 
 def _print(result: dict[str, Any], lesions: Any) -> None:

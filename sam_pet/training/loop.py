@@ -7,7 +7,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,6 @@ from sam_pet.training.samples import ClipDataset, Sample, SampleSettings, Weight
 from sam_pet.training.step import ClipStep
 
 Validate = Callable[[LoadedModel], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a run stands: optimizer steps done in all, and the stage with the steps left of it."""
-
-    done: int
-    stage: Stage
-    number: int
-    first: int
 
 
 def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
@@ -129,14 +118,13 @@ class _Run:
         for number, stage in enumerate(self.recipe.stages):
             last = first + stage.steps
             if self.done < last:
-                yield from self._stage(Position(self.done, stage, number, first))
+                yield from self._stage(stage, number, self.done - first)
             first = last
 
-    def _stage(self, position: Position) -> Iterator[dict[str, float]]:
-        stage = position.stage
+    def _stage(self, stage: Stage, number: int, start: int) -> Iterator[dict[str, float]]:
         self.step_module.corrections = stage.corrections
         started = time.perf_counter()
-        for batch in self._batches(position):
+        for batch in self._batches(stage, number, start):
             losses = self._train(batch)
             self.done += 1
             seconds, started = time.perf_counter() - started, time.perf_counter()
@@ -151,8 +139,9 @@ class _Run:
                 self._validate_if_due(end)
             yield losses
 
-    def _batches(self, position: Position) -> Iterator[list[Sample]]:
-        stage, ranks = position.stage, self.accelerator.num_processes
+    def _batches(self, stage: Stage, number: int, first: int) -> Iterator[list[Sample]]:
+        """The batches of stage `number` from its step `first` on, this process's share of each."""
+        ranks = self.accelerator.num_processes
         if stage.batch % ranks:
             raise InputError(
                 f"finetune: a batch of {stage.batch} does not divide over {ranks} processes; change stages"
@@ -166,13 +155,13 @@ class _Run:
             without_ct=self.recipe.samples.without_ct,
             max_points=self.recipe.samples.max_points,
         )
-        seed = self.recipe.seed * 1000 + position.number
+        seed = self.recipe.seed * 1000 + number
         dataset = ClipDataset(self.crops, settings, stage.steps * stage.batch, seed)
         share = stage.batch // ranks
         start = self.accelerator.process_index * share
         batches = [
             list(range(step * stage.batch + start, step * stage.batch + start + share))
-            for step in range(position.done - position.first, stage.steps)
+            for step in range(first, stage.steps)
         ]
         return iter(
             DataLoader(

@@ -110,9 +110,7 @@ def make_sample(crop: Crop, settings: SampleSettings, rng: Rng) -> Sample:
     frames = clip.frames(study, settings.frames, slices)
     truth = clip.sample(crop.mask.astype(np.float32), slices, 0.0) > 0.5
     here = anchor - clip.first
-    if is_lesion and not truth[here].any():
-        is_lesion = False
-    pet = clip.sample(crop.pet, slices, 0.0)[here]
+    pet = clip.sample(crop.pet, [anchor], 0.0)[0]
     spot = clip.to_pixels(np.array([crop.seed[:2]]))[0]
     points, labels = _first_prompt(truth[here], pet, spot, settings, rng)
     return Sample(
