@@ -14,11 +14,14 @@ from sam_pet.study import AIR_HU
 from sam_pet.training.crops import Crop
 
 Rng = np.random.Generator
+# A thinned object keeps at least so many slices.
+_LONG = 6
 
 
 def augment(crop: Crop, rng: Rng) -> Crop:
     """A crop seen from another side, by another scanner; its seed stays on the same spot."""
     crop = _flipped(crop, rng.random(3) < 0.5)
+    crop = _thinned(crop, int(rng.choice([1, 2, 3], p=[0.55, 0.25, 0.2])))
     if rng.random() < 0.25:
         crop = _turned(crop, rng)
     return _rescanned(crop, rng)
@@ -34,6 +37,24 @@ def _flipped(crop: Crop, flips: npt.NDArray[np.bool_]) -> Crop:
         pet=np.flip(crop.pet, axes),
         mask=np.flip(crop.mask, axes),
         seed=(x, y, z),
+    )
+
+
+def _thinned(crop: Crop, step: int) -> Crop:
+    """Every step-th slice, so that a clip of few slices reaches past the ends of a long object; short ones stay."""
+    x, y, z = crop.seed
+    long = crop.mask.any(axis=(1, 2)).sum() >= _LONG * step if crop.is_lesion else len(crop.pet) >= _LONG * step
+    if step == 1 or not long:
+        return crop
+    kept = slice(z % step, None, step)
+    sx, sy, sz = crop.spacing
+    return replace(
+        crop,
+        ct=None if crop.ct is None else crop.ct[kept],
+        pet=crop.pet[kept],
+        mask=crop.mask[kept],
+        spacing=(sx, sy, sz * step),
+        seed=(x, y, z // step),
     )
 
 
