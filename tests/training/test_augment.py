@@ -16,8 +16,10 @@ def column(length: int, seed: int, lesion: bool = True) -> Crop:
 def test_thinned_crop_keeps_every_second_slice_and_the_seed() -> None:
     thin = _thinned(column(20, seed=7), 2)
     assert thin.pet.ravel().tolist() == [1, 3, 5, 7, 9, 11, 13, 15, 17, 19]
-    assert thin.ct is not None and thin.ct.ravel().tolist() == (thin.pet.ravel() - 1000).tolist()
-    assert thin.pet[thin.seed[2], 0, 0] == 7 and thin.mask[thin.seed[2], 0, 0]
+    assert thin.ct is not None
+    assert thin.ct.ravel().tolist() == (thin.pet.ravel() - 1000).tolist()
+    assert thin.pet[thin.seed[2], 0, 0] == 7
+    assert thin.mask[thin.seed[2], 0, 0]
     assert thin.spacing == (4.0, 4.0, 6.0)
     assert thin.mask.sum() == 9
 
