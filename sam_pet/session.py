@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sam_pet.segmenter import Segmenter
+    from sam_pet.viewer.still import Still
+    from sam_pet.viewer.widget import Viewer
 
 # A tumor stroke this near to a lesion's mask belongs to it.
 NEIGHBOURHOOD_MM = 10.0
@@ -161,6 +163,16 @@ class Session:
     def scores(self) -> dict[int, float]:
         """By lesion, the model's object score as a logit: above 0 it takes the prompted spot for a lesion."""
         return {number: lesion.score for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
+
+    def view(self) -> Viewer | Still:
+        """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
+
+        A click is a tumor prompt, a click with shift held a background prompt, a drag a scribble. Where no front end
+        runs the widget, and without the extra `notebook`, it is a still picture.
+        """
+        from sam_pet.viewer import view
+
+        return view(self)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write mask, lesion numbers, prompts, measurements and a manifest: enough to replay the session."""

@@ -1,0 +1,17 @@
+"""A session as one picture, for where there is no front end."""
+
+from __future__ import annotations
+
+from sam_pet.session import Session
+from sam_pet.viewer.paint import png
+from sam_pet.viewer.scene import Scene
+
+
+class Still:
+    """Planes and projection as they were when it was made; a notebook shows it as a picture."""
+
+    def __init__(self, session: Session) -> None:
+        self.png = png(Scene(session).still())
+
+    def _repr_png_(self) -> bytes:
+        return self.png
