@@ -27,26 +27,9 @@ def demo_study(seed: int) -> tuple[Study, npt.NDArray[np.uint16]]:
 
 
 def picture(session: Session, truth: npt.NDArray[Any], path: Path) -> None:
-    """Coronal and sagittal maximum-intensity projections with the mask filled and the truth outlined."""
-    import matplotlib
-    from matplotlib.figure import Figure
+    """Coronal and sagittal maximum-intensity projections with the outlines of mask and truth."""
+    from sam_pet import plots
 
-    study = session.study
-    sx, sy, sz = study.frame_spacing
-    pet, mask, reference = (study.order.view(a) for a in (study.pet, session.array, truth))
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    for axes, (axis, name, across) in zip(
-        figure.subplots(1, 2), ((1, "coronal", sx), (2, "sagittal", sy)), strict=True
-    ):
-        axes.imshow(pet.max(axis=axis), cmap="gray_r", vmin=0, vmax=10, origin="lower", aspect=sz / across)
-        shown = np.ma.masked_equal(mask.max(axis=axis), 0)
-        axes.imshow(
-            shown, cmap=matplotlib.colors.ListedColormap(["#d55e00"]), alpha=0.7, origin="lower", aspect=sz / across
-        )
-        if reference.any():
-            axes.contour(reference.max(axis=axis), levels=[0.5], colors=["#0072b2"], linewidths=0.8)
-        axes.set_title(name, fontsize=10)
-        axes.set_axis_off()
-    figure.suptitle("simulated study, MIP, SUV 0 to 10: mask filled, truth outlined", fontsize=10)
+    figure = plots.mip(session.study, session.labels, truth=truth, title="simulated study")
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, format="png")
+        temporary.write_bytes(plots.png(figure))

@@ -1,10 +1,8 @@
-"""The figures of a report, as SVG; told apart by colour, marker and dash, and by any eye."""
+"""The figures of a report."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,50 +11,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sam_pet.benchmark.statistics import Ranking
-
-# Okabe and Ito 2008, jfly.uni-koeln.de/color, but the yellow that is lost on white.
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-_MARKERS = "osD^vP*X<>hd"
-_DASHES = ("-", "--", ":", "-.")
-_STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "sam-pet"}
-
-
-def style(number: int) -> dict[str, Any]:
-    """How the method of a number is drawn, in every figure."""
-    return {
-        "color": COLOURS[number % len(COLOURS)],
-        "marker": _MARKERS[number % len(_MARKERS)],
-        "linestyle": _DASHES[number // len(COLOURS) % len(_DASHES)],
-    }
-
-
-def svg(figure: Figure) -> bytes:
-    """The figure's bytes, the same for the same figure."""
-    stream = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return stream.getvalue()
+from sam_pet.plots.curves import draw_curves
+from sam_pet.plots.style import STYLE
 
 
 def curves(steps: pd.DataFrame, methods: Sequence[str]) -> Figure:
     """Mean Dice and DMM over the steps."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 3.8), layout="constrained")
         axes = figure.subplots(1, 2, sharex=True)
         for ax, metric, name in zip(axes, ("dice", "dmm"), ("Dice", "DMM (lesion F1)"), strict=True):
             means = steps.groupby(["method", "step"])[metric].mean().unstack("step")
-            for number, method in enumerate(methods):
-                ax.plot(means.columns, means.loc[method], label=method, markersize=5, **style(number))
-            ax.set(xlabel="step (corrections made)", ylabel=f"mean {name}", ylim=(-0.02, 1.02))
-            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-            ax.grid(alpha=0.25)
+            draw_curves(
+                ax, dict(zip(methods, means.loc[list(methods)].to_numpy().tolist(), strict=True)), f"mean {name}"
+            )
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False)
     return figure
 
 
 def boxes(cases: pd.DataFrame, methods: Sequence[str], steps: int) -> Figure:
     """How AUC-Dice is spread over the cases; every case is a dot."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 0.6 + 0.38 * len(methods)), layout="constrained")
         ax = figure.subplots()
         values = [cases.loc[cases["method"] == m, "auc_dice"].dropna().to_numpy() for m in methods]
@@ -81,7 +56,7 @@ def bland_altman(cases: pd.DataFrame, methods: Sequence[str]) -> Figure:
     """Segmented against true volume after the last step: difference over mean, with bias and limits of agreement."""
     columns = min(4, len(methods))
     rows = -(-len(methods) // columns)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(2.6 * columns, 2.2 * rows), layout="constrained")
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax in axes.ravel()[len(methods) :]:
@@ -107,7 +82,7 @@ def bland_altman(cases: pd.DataFrame, methods: Sequence[str]) -> Figure:
 def stability(ranking: Ranking, methods: Sequence[str]) -> Figure:
     """How often each method takes each combined rank when patients are drawn anew; dots grow with the share."""
     order = ranking.table["method"].tolist()
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(9.5, 0.8 + 0.34 * len(order)), layout="constrained")
         ax = figure.subplots()
         for row, method in enumerate(order):

@@ -12,12 +12,13 @@ import SimpleITK as sitk
 
 from sam_pet.benchmark import figures, pictures
 from sam_pet.benchmark.folder import MANIFEST, Result, RunFolder
-from sam_pet.benchmark.page import Cell, Image, Section, Table, number, render
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Interval, Ranking, by_group, compare, rank, worst_group
 from sam_pet.benchmark.tables import case_table, step_table
 from sam_pet.cases import Case
 from sam_pet.files import replacing
+from sam_pet.page import Cell, Image, Section, Table, number, render
+from sam_pet.plots.style import png, svg
 
 REPORT, TABLE = "report.html", "report.csv"
 _WORST_CASES = 5
@@ -140,7 +141,7 @@ def _main_sections(
             "Dice and DMM over the steps",
             [],
             [_step_means(steps, ranking, "dice"), _step_means(steps, ranking, "dmm")],
-            [Image(figures.svg(figures.curves(steps, methods)), "Mean Dice and DMM over the steps.")],
+            [Image(svg(figures.curves(steps, methods)), "Mean Dice and DMM over the steps.")],
         ),
         Section(
             "Scores after the last correction",
@@ -156,7 +157,7 @@ def _main_sections(
             "Spread over the cases",
             [],
             [],
-            [Image(figures.svg(figures.boxes(table, methods, protocol.steps)), "AUC-Dice of every case.")],
+            [Image(svg(figures.boxes(table, methods, protocol.steps)), "AUC-Dice of every case.")],
         ),
         Section(
             "Differences",
@@ -170,7 +171,7 @@ def _main_sections(
             "Rank stability",
             [f"Kendall's tau between the ranking and that of redrawn patients: mean {number(tau, 2)}."],
             [],
-            [Image(figures.svg(figures.stability(ranking, methods)), "Combined ranks under bootstrap.")],
+            [Image(svg(figures.stability(ranking, methods)), "Combined ranks under bootstrap.")],
         ),
         Section("Groups", ["Mean AUC-Dice."], _group_tables(table, methods)),
         Section(
@@ -179,7 +180,7 @@ def _main_sections(
             [],
             [
                 Image(
-                    figures.svg(figures.bland_altman(table, methods)),
+                    svg(figures.bland_altman(table, methods)),
                     "Bland-Altman: segmented against true volume after the last correction, with bias (line) and "
                     "limits of agreement (dashed); differences are at most 200 % of the mean.",
                 )
@@ -331,7 +332,7 @@ def _worst_cases(folder: RunFolder, table: pd.DataFrame, method: str, cases: Seq
         mask = sitk.GetArrayFromImage(folder.read_mask(case.name, method))
         title = f"{case.name}: Dice {row['dice']:.3f}, {row['volume_ml']:.1f} of {row['true_volume_ml']:.1f} mL"
         figure = pictures.picture(study, case.mask(study.grid), mask)
-        section.images.append(Image(pictures.png(figure), title, "png"))
+        section.images.append(Image(png(figure), title, "png"))
     return section
 
 

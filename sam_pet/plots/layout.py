@@ -15,9 +15,8 @@ _NARROWEST = 1.3
 
 
 def panels(extents: Sequence[tuple[float, float]], height_in: float, per_row: int = 6) -> tuple[Figure, list[Axes]]:
-    """A figure with axes for pictures of these heights and widths (mm), the tallest of them `height_in` inches."""
-    tallest = max(height for height, _ in extents)
-    widths = [max(height_in * width / tallest, _NARROWEST) for _, width in extents]
+    """A figure with axes for pictures of these heights and widths (mm), each `height_in` inches high."""
+    widths = [max(height_in * width / height, _NARROWEST) for height, width in extents]
     columns = min(per_row, len(extents))
     rows = -(-len(extents) // columns)
     column_widths = [max(widths[i::columns]) for i in range(columns)]

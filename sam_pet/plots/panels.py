@@ -109,8 +109,8 @@ def number_parts(ax: Axes, parts: Mapping[int, Part], view: View, height_in: flo
     return sum(len(places) for places in sides.values())
 
 
-def write_number(ax: Axes, number: int, part: Part, view: View) -> None:
-    """Write a lesion's number at its upper right corner, on whatever is there."""
+def write_number(ax: Axes, number: int, part: Part, view: View, on_dark: bool) -> None:
+    """Write a lesion's number at its upper right corner, to be read on dark or on light."""
     columns = np.flatnonzero(part.mask.any(axis=0))
     rows = np.flatnonzero(part.mask.any(axis=1))
     height, width = view.spacing
@@ -122,9 +122,9 @@ def write_number(ax: Axes, number: int, part: Part, view: View) -> None:
         textcoords="offset points",
         fontsize=_TEXT,
         fontweight="bold",
-        color="white",
+        color="white" if on_dark else "black",
         annotation_clip=True,
-        path_effects=[withStroke(linewidth=2.0, foreground="black")],
+        path_effects=[withStroke(linewidth=2.0, foreground="black" if on_dark else "white")],
     )
 
 

@@ -89,6 +89,11 @@ class View:
         row, column = place
         return index, row if self.plane == "axial" else self.shape[0] - 1 - row, column
 
+    def named(self, voxel: Voxel) -> str:
+        """The name of the slice through a stored voxel, by its stored index: "axial, z = 12"."""
+        axis = self.study.order.axes[2 - _ACROSS[self.plane]]
+        return f"{self.plane}, {'xyz'[axis]} = {voxel[axis]}"
+
     def shadows(self, labels: Labels | Bools) -> dict[int, Part]:
         """Where each lesion is in a projection, by its number."""
         return self._parts(labels, None)

@@ -67,10 +67,10 @@ def slice_(
         ValueError: labels or truth are not on the study's grid.
     """
     view, at = View(study, plane), at or telling_voxel(study, labels, truth)
-    figure, (ax,) = panels([_shown_mm(view, width_mm)], height_in)
+    figure, (ax,) = panels([shown_mm(view, width_mm)], height_in)
     draw_slice(ax, view, at, labels, suv, hu, truth, prompts, width_mm, title)
     if truth is not None:
-        legend(figure, _pair(study))
+        legend(figure, pair_of(study))
     return figure
 
 
@@ -103,13 +103,13 @@ def strip(
     if not steps:
         raise ValueError("a strip needs at least one step")
     view, at = View(study, plane), at or telling_voxel(study, truth if truth is not None else steps[-1])
-    figure, axes = panels([_shown_mm(view, width_mm)] * len(steps), height_in)
+    figure, axes = panels([shown_mm(view, width_mm)] * len(steps), height_in)
     for number, (ax, labels) in enumerate(zip(axes, steps, strict=True)):
         title = titles[number] if titles else f"step {number}"
         drawn = prompts[number] if prompts else ()
         draw_slice(ax, view, at, labels, suv, hu, truth, drawn, width_mm, title)
     if truth is not None:
-        legend(figure, _pair(study))
+        legend(figure, pair_of(study))
     return figure
 
 
@@ -137,17 +137,17 @@ def draw_slice(
         draw_fused(ax, view.slice_(study.ct, index), pet, view, suv, hu)
     _show_around(ax, view, row, column, width_mm)
     if truth is not None:
-        for mask, (colour, dash) in zip((labels, truth), _pair(study), strict=True):
+        for mask, (colour, dash) in zip((labels, truth), pair_of(study), strict=True):
             for part in view.sections(mask > 0, index).values() if mask is not None else ():
                 draw_part(ax, part, view, colour, dash, halo=None if study.ct is None else "black")
     elif labels is not None:
         for number, part in view.sections(labels, index).items():
             draw_part(ax, part, view, lesion_rgb(number) if study.ct is None else ON_HEAT, halo="black")
-            write_number(ax, number, part, view)
+            write_number(ax, number, part, view, on_dark=study.ct is not None)
     for prompt in prompts:
         _draw_prompt(ax, view, index, prompt)
     window = window_text(suv, None if study.ct is None else hu)
-    furnish(ax, view, window, f"{view.plane}, slice {index}" if title is None else title)
+    furnish(ax, view, window, view.named(at) if title is None else title)
 
 
 def telling_voxel(study: Study, *masks: Labels | None) -> Voxel:
@@ -164,11 +164,13 @@ def telling_voxel(study: Study, *masks: Labels | None) -> Voxel:
     return found[0], found[1], found[2]
 
 
-def _pair(study: Study) -> tuple[tuple[str, str], tuple[str, str]]:
+def pair_of(study: Study) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Colour and dash of prediction and truth in slices of a study."""
     return GREY_PAIR if study.ct is None else FUSED_PAIR
 
 
-def _shown_mm(view: View, width_mm: float | None) -> tuple[float, float]:
+def shown_mm(view: View, width_mm: float | None) -> tuple[float, float]:
+    """Height and width of what is shown in a square `width_mm` wide, or of all."""
     height, width = view.extent_mm
     return (height, width) if width_mm is None else (min(height, width_mm), min(width, width_mm))
 
@@ -177,7 +179,7 @@ def _show_around(ax: Axes, view: View, row: int, column: int, width_mm: float | 
     """Limit axes to what is shown; a square that would leave the picture is moved back into it."""
     low = []
     for place, pixel, size, shown in zip(
-        (row, column), view.spacing, view.extent_mm, _shown_mm(view, width_mm), strict=True
+        (row, column), view.spacing, view.extent_mm, shown_mm(view, width_mm), strict=True
     ):
         low.append((min(max((place + 0.5) * pixel - shown / 2, 0.0), size - shown), shown))
     (top, height), (left, width) = low
