@@ -110,9 +110,19 @@ def require_image_name(path: str | os.PathLike[str]) -> None:
         raise InputError(f"cannot write {path}: the name must end in one of {', '.join(_ONE_FILE)}")
     if path.is_dir():
         raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise InputError(f"cannot write {path}: {folder} is not a folder that can be written to; give another name")
+    _require_room(path, path.parent)
+
+
+def require_folder(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError if no files can be written to a folder of this name, which need not be there yet."""
+    _require_room(Path(path), Path(path))
+
+
+def _require_room(path: Path, folder: Path) -> None:
+    folder = folder.absolute()
+    nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise InputError(f"cannot write {path}: {nearest} is not a folder that can be written to; give another name")
 
 
 def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:

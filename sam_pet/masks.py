@@ -1,9 +1,10 @@
-"""Masks as files: 0 and 1 and nothing else, and two of them on one grid."""
+"""Masks and label maps as files, and two of them on one grid."""
 
 from __future__ import annotations
 
 import os
 
+import cc3d
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
@@ -30,6 +31,33 @@ def read_mask(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np.u
             f"(such as {found}); write lesions as 1 and all else as 0"
         )
     return mask, Grid.of(image)
+
+
+def read_labels(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np.uint16], Grid]:
+    """Lesion numbers [z, y, x] of a label map, and its grid.
+
+    In a mask of 0 and 1 each component (18 neighbours) becomes a lesion, numbered in the order in which they are
+    stored; a label map keeps its numbers.
+
+    Raises:
+        InputError: see `read_image`; also for other values than 0, 1, ... 65535, or more components than that.
+    """
+    image = read_image(path, what)
+    values = sitk.GetArrayViewFromImage(image)
+    with np.errstate(invalid="ignore"):
+        labels = values.astype(np.uint16)
+    others = values[values != labels]
+    if others.size:
+        raise InputError(
+            f"{what}: {path} is no mask or label map: {others.size} voxels hold other values than 0, 1, ... 65535 "
+            f"(such as {others[0]:g}); write a number for each lesion and 0 for all else"
+        )
+    if labels.max(initial=0) == 1:
+        components, count = cc3d.connected_components(labels, connectivity=18, return_N=True)
+        if count > np.iinfo(np.uint16).max:
+            raise InputError(f"{what}: {path} has {count} components; check that it is a mask")
+        labels = components.astype(np.uint16)
+    return labels, Grid.of(image)
 
 
 def require_same_grid(grid: Grid, other: Grid, what: str, other_what: str) -> None:

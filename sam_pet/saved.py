@@ -5,19 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
 from sam_pet import __version__
 from sam_pet.errors import InputError
-from sam_pet.files import replacing, write_image, write_json
+from sam_pet.files import read_image, replacing, write_image, write_json
+from sam_pet.geometry import Grid
+from sam_pet.masks import require_same_grid
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
+from sam_pet.prompts import Prompt
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
     from sam_pet.session import Entry, Session
 
-PROMPTS, MANIFEST = "prompts.json", "manifest.json"
+PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
 
 
 def write(session: Session, folder: str | os.PathLike[str]) -> None:
@@ -26,7 +34,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     root.mkdir(parents=True, exist_ok=True)
     mask = session.array
     write_image(session.study.grid.image(mask), root / "mask.nii.gz")
-    write_image(session.study.grid.image(session.labels), root / "lesions.nii.gz")
+    write_image(session.study.grid.image(session.labels), root / LESIONS)
     prompts = record(session.prompts)
     for item, entry in zip(prompts["prompts"], session.entries, strict=True):
         item["lesions"] = list(entry.lesions)
@@ -50,6 +58,48 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Record:
+    """A saved session without its model: what was drawn, the numbers of the lesions each prompt acts on, and by what.
+
+    `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package.
+    """
+
+    drawn: tuple[tuple[Prompt, tuple[int, ...]], ...]
+    model: dict[str, Any]
+    version: str
+
+
+def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
+    """What a saved session says of itself.
+
+    Raises:
+        InputError: no saved session, or one of another study.
+    """
+    root = Path(folder)
+    manifest, prompts = (_json(root / name) for name in (MANIFEST, PROMPTS))
+    try:
+        saved_study, model, version = manifest["study"], dict(manifest["model"]), str(manifest["version"])
+        model = {key: model[key] for key in ("source", "sha256", "trained")} | model
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"session: {root / MANIFEST} is not the manifest of a session") from error
+    if saved_study != fingerprint(study):
+        raise InputError(f"session: {root} was saved from another study; open the one it was made on")
+    if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
+        raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
+    drawn = parse_prompts(prompts, study.grid)
+    numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
+    return Record(tuple(zip(drawn, numbers, strict=True)), model, version)
+
+
+def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.uint16]:
+    """The lesion numbers [z, y, x] of a saved session; raises like `read_image`, and if they are on another grid."""
+    image = read_image(Path(folder) / LESIONS, "lesions")
+    require_same_grid(Grid.of(image), study.grid, "the lesions of the session", "the PET")
+    labels: npt.NDArray[np.uint16] = sitk.GetArrayFromImage(image).astype(np.uint16)
+    return labels
+
+
 def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     """The entries of a saved session.
 
@@ -58,21 +108,10 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     """
     from sam_pet.session import Entry
 
-    root = Path(folder)
-    manifest, prompts = (_json(root / name) for name in (MANIFEST, PROMPTS))
-    try:
-        study, model = manifest["study"], manifest["model"]["sha256"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"replay: {root / MANIFEST} is not the manifest of a session") from error
-    if study != fingerprint(session.study):
-        raise InputError(f"replay: {root} was saved from another study; open the one it was made on")
-    if model != session.segmenter.sha256:
-        raise InputError(f"replay: {root} was saved with another model; load {manifest['model']['source']!r}")
-    if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
-        raise InputError(f"replay: {root / PROMPTS} is not the prompts of a session")
-    drawn = parse_prompts(prompts, session.study.grid)
-    numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
-    return [Entry(prompt, lesions) for prompt, lesions in zip(drawn, numbers, strict=True)]
+    saved = read_record(folder, session.study)
+    if saved.model["sha256"] != session.segmenter.sha256:
+        raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
+    return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]
 
 
 def fingerprint(study: Study) -> dict[str, Any]:
@@ -93,6 +132,6 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"replay: no such file: {path}; give a folder written by save") from error
+        raise InputError(f"session: no such file: {path}; give a folder written by save") from error
     except ValueError as error:
-        raise InputError(f"replay: {path} is not JSON ({error})") from error
+        raise InputError(f"session: {path} is not JSON ({error})") from error

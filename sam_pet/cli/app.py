@@ -12,6 +12,7 @@ from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
+from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
@@ -30,6 +31,7 @@ app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
 app.command()(phantom)
+app.command()(report)
 app.command()(score)
 app.command()(simulate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,7 +29,7 @@ from sam_pet.plots.panels import (
     window_text,
     write_number,
 )
-from sam_pet.plots.planes import Plane, View
+from sam_pet.plots.planes import Bools, Plane, View
 from sam_pet.prompts import Box, Prompt
 from sam_pet.study import Study
 
@@ -154,13 +155,24 @@ def telling_voxel(study: Study, *masks: Labels | None) -> Voxel:
     """The middle of the axial slice with most of the first mask that is not empty, or the hottest voxel."""
     for mask in masks:
         if mask is not None and mask.any():
-            axial = study.order.view(mask) > 0
-            z = int(axial.sum(axis=(1, 2)).argmax())
-            y, x = (round(float(n.mean())) for n in np.nonzero(axial[z]))
-            break
-    else:
-        z, y, x = (int(n) for n in np.unravel_index(int(study.axial_pet.argmax()), study.axial_pet.shape))
-    found = study.order.stored([(x, y, z)])[0].tolist()
+            return middle_voxel(study, mask > 0)
+    z, y, x = (int(n) for n in np.unravel_index(int(study.pet.argmax()), study.pet.shape))
+    return x, y, z
+
+
+def middle_voxel(study: Study, mask: Bools, corner: Voxel = (0, 0, 0)) -> Voxel:
+    """The middle, as a stored voxel, of the axial slice with most of a mask that is not empty.
+
+    Args:
+        study: whose axes say what is axial.
+        mask: [z, y, x] as stored, of the whole study or of a box in it.
+        corner: the first voxel (x, y, z) of the box.
+    """
+    axial = study.order.view(mask)
+    z = int(axial.sum(axis=(1, 2)).argmax())
+    y, x = (round(float(n.mean())) for n in np.nonzero(axial[z]))
+    inside = replace(study.order, size=mask.shape[::-1]).stored([(x, y, z)])[0]
+    found = (inside + np.asarray(corner)).tolist()
     return found[0], found[1], found[2]
 
 
