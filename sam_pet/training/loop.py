@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -49,6 +50,8 @@ def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
     Raises:
         InputError: a faulty case or recipe, or a run folder of another recipe.
     """
+    # Else a process, such as a notebook's, is held to the precision of its first run.
+    AcceleratorState._reset_state()
     accelerator = Accelerator(
         mixed_precision=recipe.precision,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
@@ -62,8 +65,6 @@ def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
 
     model: Any = base.model
     _set_dropout(model, recipe.dropout)
-    if recipe.gradient_checkpointing:
-        model.vision_encoder.gradient_checkpointing_enable()
     if recipe.mode == "lora":
         model = add_lora(model, recipe.lora)
     model.requires_grad_(True) if recipe.mode == "full" else None
@@ -88,7 +89,12 @@ class _Run:
         self.model = model
         self.average = AveragedModel(model, avg_fn=_averaging(recipe.optimization.ema))
         inner = model.base_model.model if recipe.mode == "lora" else model
-        self.step_module = ClipStep(inner, max(s.corrections for s in recipe.stages), recipe.samples.max_points)
+        self.step_module = ClipStep(
+            inner,
+            max(s.corrections for s in recipe.stages),
+            recipe.samples.max_points,
+            recipe.gradient_checkpointing,
+        )
         trained = [p for p in model.parameters() if p.requires_grad]
         options = recipe.optimization
         self.optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=options.weight_decay)
@@ -132,7 +138,7 @@ class _Run:
             if self.accelerator.is_main_process:
                 if self.done % 10 == 0 or end:
                     self.folder.log(
-                        step=self.done, seconds=round(seconds, 3), lr=self.schedule.get_last_lr()[0], **losses
+                        step=self.done, seconds=round(seconds, 3), lr=float(self.schedule.get_last_lr()[0]), **losses
                     )
                 if self.done % self.recipe.save_every == 0 or end:
                     self.folder.save_state(self._state())
@@ -186,7 +192,9 @@ class _Run:
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.average.update_parameters(self.model)
-        return {name: float(value.detach()) for name, value in losses.items()}
+        names = list(losses)
+        means = self.accelerator.reduce(torch.stack([losses[name].detach() for name in names]), reduction="mean")
+        return dict(zip(names, means.tolist(), strict=True))
 
     def _validate_if_due(self, end: bool) -> None:
         if self.validate is None or self.recipe.validation is None:

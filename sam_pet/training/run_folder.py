@@ -8,6 +8,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,19 @@ class RunFolder:
         names = "\n".join(p.name for p in crops)
         write_json({"crops": len(crops), "sha256": hashlib.sha256(names.encode()).hexdigest()}, self.path / "data.json")
 
-    def log(self, **values: Any) -> None:
-        """One line of metrics."""
+    def log(self, step: int, **values: float) -> None:
+        """One line of metrics, and the same for TensorBoard."""
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(values) + "\n")
+            stream.write(json.dumps({"step": step, **values}) + "\n")
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+        self._board.flush()
+
+    @cached_property
+    def _board(self) -> Any:
+        from torch.utils.tensorboard.writer import SummaryWriter
+
+        return SummaryWriter(str(self.path / "tensorboard"))
 
     def save_state(self, state: dict[str, Any]) -> None:
         with replacing(self.path / "state.pt") as temporary:

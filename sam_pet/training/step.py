@@ -10,10 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.tracker.core import Core
-from sam_pet.tracker.features import EncodedFrames, encode
+from sam_pet.tracker.features import EncodedFrames, Features, encode
 from sam_pet.tracker.lanes import lanes_to_fill, stale_slices
 from sam_pet.tracker.memory import MemoryBank, Prediction
 from sam_pet.tracker.points import spread_points
@@ -29,19 +30,20 @@ class ClipStep(nn.Module):
         model: a `Sam2VideoModel`.
         corrections: strokes a simulated reader draws on the answer, each followed by another pass.
         max_points: of a stroke.
+        checkpointing: encode frames a second time in the backward pass rather than keep what led to their features.
     """
 
-    def __init__(self, model: Any, corrections: int = 1, max_points: int = 8) -> None:
+    def __init__(self, model: Any, corrections: int = 1, max_points: int = 8, checkpointing: bool = False) -> None:
         super().__init__()
         self.model = model
         self.corrections = corrections
         self.max_points = max_points
+        self.checkpointing = checkpointing
 
     def forward(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """The losses of `clip_loss`, averaged over the samples."""
         device = self.model.no_memory_embedding.device
-        clips = torch.from_numpy(np.concatenate([s.frames for s in samples])).to(device)
-        source = EncodedFrames(encode(self.model, clips))
+        source = EncodedFrames(self._encode([torch.from_numpy(s.frames).to(device) for s in samples]))
         starts = np.cumsum([0, *(len(s.frames) for s in samples)])
         truths = [torch.from_numpy(s.truth).to(device) for s in samples]
         depth = max(len(s.frames) for s in samples)
@@ -77,6 +79,11 @@ class ClipStep(nn.Module):
             for name, value in clip_loss([p for _, p in answers], [truth[z] for z, _ in answers]).items():
                 totals[name].append(value)
         return {name: torch.stack(values).mean() for name, values in totals.items()}
+
+    def _encode(self, clips: Sequence[Tensor]) -> Features:
+        if not self.checkpointing:
+            return encode(self.model, torch.cat(list(clips)))
+        return Features.join([checkpoint(encode, self.model, clip, use_reentrant=False) for clip in clips])
 
     @staticmethod
     def _job(start: int, seen: list[tuple[int, Prediction]]) -> Job:

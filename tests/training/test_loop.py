@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,14 +10,17 @@ import time
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 import yaml
 
 from sam_pet.errors import InputError
+from sam_pet.files import write_image
 from sam_pet.models import load_model
 from sam_pet.models.hashes import file_sha256
 from sam_pet.training.loop import cases_of, finetune
-from sam_pet.training.recipe import Data, Recipe
+from sam_pet.training.recipe import Data, Recipe, read_recipe
 from sam_pet.training.run_folder import RunFolder
+from sam_pet.training.validate import Validator
 from tests.training.cases import recipe, write_cases
 
 
@@ -30,6 +34,10 @@ def unbroken(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("unbroken") / "run"
     finetune(recipe(cases, out))
     return out
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def started(settings: Recipe, path: Path) -> subprocess.Popen[bytes]:
@@ -50,9 +58,9 @@ def test_a_run_leaves_a_loadable_checkpoint_and_a_folder_that_explains_it(unbrok
     assert loaded.record.training["steps"] == 4
     assert loaded.image_size == 64
     assert {"recipe.yaml", "environment.json", "data.json", "metrics.jsonl"} <= {p.name for p in unbroken.iterdir()}
-    metrics = [json.loads(line) for line in (unbroken / "metrics.jsonl").read_text().splitlines()]
-    assert metrics[0]["trained_parameters"] == metrics[0]["parameters"]
-    assert metrics[-1]["step"] == 4
+    lines = metrics(unbroken)
+    assert lines[0]["trained_parameters"] == lines[0]["parameters"]
+    assert lines[-1]["step"] == 4
 
 
 def test_a_run_killed_and_started_again_gives_the_same_bytes(cases: Path, tmp_path: Path) -> None:
@@ -99,3 +107,81 @@ def test_splits_keep_patients_apart(cases: Path, tmp_path: Path) -> None:
         cases_of(data)
     with pytest.raises(InputError, match="no fold 3"):
         cases_of(Data(folder=cases, splits=splits, fold=3))
+
+
+def test_two_processes_learn_as_one_with_the_same_batch(cases: Path, tmp_path: Path) -> None:
+    stages = [{"steps": 3, "batch": 4, "length": 2, "corrections": 1}]
+    one = recipe(cases, tmp_path / "one", stages=stages)
+    two = recipe(cases, tmp_path / "two", stages=stages)
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(two.model_dump(mode="json")))
+    launch = Path(__file__).parents[2] / "finetune" / "launch.py"
+    command = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    subprocess.run(
+        [sys.executable, *command, "--mixed_precision", "no", "--dynamo_backend", "no", str(launch), str(path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+    )
+    finetune(one)
+    losses = [metrics(r.out)[-1]["loss"] for r in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+
+
+def test_metrics_are_also_there_for_tensorboard(unbroken: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(unbroken / "tensorboard"))
+    events.Reload()
+    (loss,) = events.Scalars("loss")
+    assert loss.step == 4
+    assert loss.value == pytest.approx(metrics(unbroken)[-1]["loss"])
+
+
+@pytest.mark.parametrize("name", ["autopet_lora", "autopet_full"])
+def test_the_autopet_recipes_run_on_phantoms_in_the_autopet_layout(name: str, tmp_path: Path) -> None:
+    from sam_pet.geometry import Grid
+    from sam_pet.phantom import make_phantom, write_nnunet
+
+    grid = Grid((64, 64, 100), (8.0, 8.0, 10.0))
+    for seed, case in ((1, "fdg_a_2020"), (2, "fdg_b_2020")):
+        write_nnunet(make_phantom(seed, "fdg", grid, lesion_free=False), case, tmp_path / "autopet")
+    splits = tmp_path / "autopet" / "splits_final.json"
+    splits.write_text(json.dumps([{"train": ["fdg_a_2020"], "val": ["fdg_b_2020"]}]))
+    folder = [f"train.0.folder={tmp_path / 'autopet'}", f"train.0.splits={splits}"]
+    changes = [
+        *folder,
+        *(change.replace("train.0", "validation.data.0") for change in folder),
+        f"out={tmp_path / 'run'}",
+        "base=nano-untrained",
+        "image_size=64",
+        "workers=0",
+        "stages=[{steps: 1, batch: 2, length: 2}, {steps: 1, batch: 2, length: 3, corrections: 1}]",
+        "validation.scribbles=1",
+    ]
+    settings = read_recipe(Path(__file__).parents[2] / "finetune" / f"{name}.yaml", changes)
+    cases = [case for data in settings.validation.data for case in cases_of(data, training=False)]
+    checkpoint = finetune(settings, Validator(cases, 1))
+    loaded = load_model(checkpoint)
+    assert loaded.record.licence == "CC-BY-NC-4.0"
+    assert metrics(settings.out)[-1]["validation_cases"] == 1
+
+
+def test_cases_of_which_none_has_a_lesion_are_refused(cases: Path, tmp_path: Path) -> None:
+    case = tmp_path / "cases" / "healthy"
+    shutil.copytree(cases / "case 0", case)
+    truth = sitk.ReadImage(str(case / "SEG.nii.gz"))
+    write_image(truth * 0, case / "SEG.nii.gz")
+    with pytest.raises(InputError, match="no case to train on has a lesion"):
+        finetune(recipe(case.parent, tmp_path / "run"))
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+
+
+def test_a_label_on_another_grid_is_refused(cases: Path, tmp_path: Path) -> None:
+    case = tmp_path / "cases" / "shifted"
+    shutil.copytree(cases / "case 0", case)
+    truth = sitk.ReadImage(str(case / "SEG.nii.gz"))
+    write_image(truth[1:], case / "SEG.nii.gz")
+    with pytest.raises(InputError, match=r"different grids.*SEG\.nii\.gz") as raised:
+        finetune(recipe(case.parent, tmp_path / "run"))
+    assert "\n" not in str(raised.value)

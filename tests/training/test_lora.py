@@ -70,3 +70,16 @@ def test_a_lora_run_leaves_a_small_adapter_that_loads(cases: Path, tmp_path: Pat
         name for name, value in loaded.model.state_dict().items() if not torch.equal(value, base.state_dict()[name])
     ]
     assert any("memory_attention" in name for name in changed)
+
+
+def test_checkpointing_changes_neither_losses_nor_gradients(samples: list) -> None:
+    model = untrained("nano", 64)
+    gradients = []
+    for checkpointing in (False, True):
+        model.zero_grad()
+        ClipStep(model, checkpointing=checkpointing)(samples)["loss"].backward()
+        gradients.append({n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None})
+    kept, recomputed = gradients
+    assert kept.keys() == recomputed.keys()
+    for name, gradient in kept.items():
+        torch.testing.assert_close(recomputed[name], gradient, rtol=1e-4, atol=1e-6)
