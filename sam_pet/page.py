@@ -38,7 +38,9 @@ figcaption, .note { color: #555; font-size: 13px; }
 {% endfor %}
 {% for table in section.tables %}
 <div class="wide"><table>
+{% if table.columns %}
 <thead><tr>{% for name in table.columns %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
+{% endif %}
 <tbody>
 {% for row in table.rows %}<tr>{% for cell in row %}<td{% if cell.best %} class="best"{% endif %}>{{ cell.text }}</td>{%
  endfor %}</tr>

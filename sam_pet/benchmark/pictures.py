@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sam_pet.methods.method import Mask
 from sam_pet.plots.layout import legend, panels
-from sam_pet.plots.mips import draw_mip
+from sam_pet.plots.mips import draw_mip, project
 from sam_pet.plots.panels import HU, SUV
 from sam_pet.plots.planes import View
 from sam_pet.plots.slices import draw_slice, pair_of, shown_mm
@@ -29,8 +29,8 @@ def picture(study: Study, truth: Mask, prediction: Mask) -> Figure:
         y, x = ((low + high) // 2).tolist()
         width_mm = float(((high - low + 1) * study.frame_spacing[1::-1]).max()) + 2 * _MARGIN_MM
     at = study.order.stored([(x, y, z)])[0].tolist()
-    axial, coronal = View(study, "axial"), View(study, "coronal")
-    figure, axes = panels([shown_mm(axial, width_mm), coronal.extent_mm], _HEIGHT_IN)
+    axial, coronal = View(study, "axial"), project(study, "coronal", truth, prediction)
+    figure, axes = panels([shown_mm(axial, width_mm), coronal.shown_mm], _HEIGHT_IN)
     draw_slice(axes[0], axial, (at[0], at[1], at[2]), prediction, SUV, HU, truth, width_mm=width_mm)
     draw_mip(axes[1], coronal, prediction, SUV, truth, _HEIGHT_IN)
     legend(figure, pair_of(study))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,10 +24,43 @@ from sam_pet.plots.panels import (
     require_on,
     window_text,
 )
-from sam_pet.plots.planes import Plane, View
-from sam_pet.study import Study
+from sam_pet.plots.planes import Bools, Plane, View
+from sam_pet.study import Study, Volume
 
 _PLANES: tuple[Plane, ...] = ("coronal", "sagittal")
+# Beside the patient is air, which holds less than this SUV; this much of it is shown.
+_AIR_SUV, _MARGIN_MM = 0.3, 20.0
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The maximum-intensity projection of a study in a plane, and the columns in mm between which the patient is."""
+
+    view: View
+    flat: Volume
+    left: float
+    right: float
+
+    @property
+    def shown_mm(self) -> tuple[float, float]:
+        """Height and width of what is shown."""
+        return self.view.extent_mm[0], self.right - self.left
+
+
+def project(study: Study, plane: Plane, *masks: Labels | None) -> Projection:
+    """Project the PET; the columns hold the patient and all masks."""
+    view = View(study, plane)
+    flat = view.maximum(study.pet)
+    patient: Bools = np.asarray((flat > _AIR_SUV).any(axis=0))
+    for mask in masks:
+        for part in view.shadows(mask > 0).values() if mask is not None else ():
+            patient[part.column : part.column + part.mask.shape[1]] = True
+    width, pixel = view.extent_mm[1], view.spacing[1]
+    on = np.flatnonzero(patient)
+    if not on.size:
+        return Projection(view, flat, 0.0, width)
+    left, right = float(on[0]) * pixel - _MARGIN_MM, float(on[-1] + 1) * pixel + _MARGIN_MM
+    return Projection(view, flat, max(left, 0.0), min(right, width))
 
 
 def mip(
@@ -38,7 +73,7 @@ def mip(
     height_in: float = 6.5,
     title: str = "",
 ) -> Figure:
-    """Maximum-intensity projections of the PET in inverted grey.
+    """Maximum-intensity projections of the PET in inverted grey, less the air beside the patient.
 
     Args:
         study: with or without CT.
@@ -54,10 +89,10 @@ def mip(
     """
     require_on(study, labels, "labels")
     require_on(study, truth, "truth")
-    views = [View(study, plane) for plane in planes]
-    figure, axes = panels([view.extent_mm for view in views], height_in)
-    for ax, view in zip(axes, views, strict=True):
-        draw_mip(ax, view, labels, suv, truth, height_in)
+    projections = [project(study, plane, labels, truth) for plane in planes]
+    figure, axes = panels([projection.shown_mm for projection in projections], height_in)
+    for ax, projection in zip(axes, projections, strict=True):
+        draw_mip(ax, projection, labels, suv, truth, height_in)
     if truth is not None:
         legend(figure, GREY_PAIR)
     if title:
@@ -65,9 +100,13 @@ def mip(
     return figure
 
 
-def draw_mip(ax: Axes, view: View, labels: Labels | None, suv: Window, truth: Labels | None, height_in: float) -> None:
+def draw_mip(
+    ax: Axes, projection: Projection, labels: Labels | None, suv: Window, truth: Labels | None, height_in: float
+) -> None:
     """One projection in axes of a figure; arguments as for `mip`."""
-    draw_grey(ax, view.maximum(view.study.pet), view, suv)
+    view = projection.view
+    draw_grey(ax, projection.flat, view, suv)
+    ax.set_xlim(projection.left, projection.right)
     if truth is not None:
         for mask, (colour, dash) in zip((labels, truth), GREY_PAIR, strict=True):
             for part in view.shadows(mask > 0).values() if mask is not None else ():

@@ -83,13 +83,13 @@ def number_parts(ax: Axes, parts: Mapping[int, Part], view: View, height_in: flo
         parts: in the order of their importance.
         height_in: of the picture, in inches.
     """
-    height, width = view.extent_mm
+    height, middle = view.extent_mm[0], sum(ax.get_xlim()) / 2
     room = max(int(height_in * 72 / (_SMALL * 1.35)), 1)
     sides: dict[bool, list[tuple[float, float, int]]] = {False: [], True: []}
     for number, part in parts.items():
         rows, columns = np.nonzero(part.mask)
         y = (rows.mean() + part.row + 0.5) * view.spacing[0]
-        right = bool((columns.mean() + part.column + 0.5) * view.spacing[1] > width / 2)
+        right = bool((columns.mean() + part.column + 0.5) * view.spacing[1] > middle)
         x = (columns.max() + 1 if right else columns.min()) + part.column
         if len(sides[right]) < room:
             sides[right].append((y, x * view.spacing[1], number))
@@ -110,15 +110,17 @@ def number_parts(ax: Axes, parts: Mapping[int, Part], view: View, height_in: flo
 
 
 def write_number(ax: Axes, number: int, part: Part, view: View, on_dark: bool) -> None:
-    """Write a lesion's number at its upper right corner, to be read on dark or on light."""
+    """Write a lesion's number at its upper corner, the right one where there is room for it."""
     columns = np.flatnonzero(part.mask.any(axis=0))
     rows = np.flatnonzero(part.mask.any(axis=1))
     height, width = view.spacing
-    place = (part.column + columns[-1] + 1) * width, (part.row + rows[0]) * height
+    left, right = part.column * width, (part.column + columns[-1] + 1) * width
+    inside = right < 0.9 * ax.get_xlim()[1] + 0.1 * ax.get_xlim()[0]
     ax.annotate(
         str(number),
-        place,
-        (1, 1),
+        (right if inside else left, (part.row + rows[0]) * height),
+        (1 if inside else -1, 1),
+        ha="left" if inside else "right",
         textcoords="offset points",
         fontsize=_TEXT,
         fontweight="bold",

@@ -6,43 +6,47 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.transforms import Bbox
 
 from sam_pet.page import number
-from sam_pet.plots.mips import draw_mip
-from sam_pet.plots.planes import View
+from sam_pet.plots.mips import draw_mip, project
 from sam_pet.report import pictures
 from sam_pet.report.content import COLUMNS, Content
 
 _A4 = (8.27, 11.69)
-# Heights of head, projections, slices, table and foot.
-_HEIGHTS = (0.75, 5.3, 2.2, 2.5, 0.94)
-_SLICES, _ROWS = 3, 13
+# Heights in inches; projections take what is left.
+_HEAD, _SLICE, _ROW, _FOOT = 0.7, 2.3, 0.19, 0.75
+_SLICES, _ROWS = 3, 14
 _SMALL = 7.5
+_LEFT, _WIDTH = 0.05, 0.9
 
 
 def page(content: Content) -> Figure:
     """The page; of many lesions it tables and shows the largest."""
     figure = Figure(figsize=_A4, layout="constrained")
-    head, projections, slices, table, foot = figure.subfigures(5, 1, squeeze=False, height_ratios=_HEIGHTS).ravel()
+    lesions = len(content.table)
+    slices_in = _SLICE if lesions else 0.1
+    table_in = _ROW * (min(lesions, _ROWS) + 3)
+    heights = (_HEAD, _A4[1] - _HEAD - slices_in - table_in - _FOOT, slices_in, table_in, _FOOT)
+    head, projections, slices, table, foot = figure.subfigures(5, 1, squeeze=False, height_ratios=heights).ravel()
     _head(head, content)
-    _projections(projections, content)
-    _slices(slices, content)
-    _table(table, content)
+    _projections(projections, content, heights[1])
+    if lesions:
+        _slices(slices, content)
+        _table(table, content)
     lines = [f"{name}: {value}" for name, value in content.facts]
-    foot.text(0.05, 0.95, "\n".join(lines), va="top", fontsize=_SMALL, wrap=True)
+    foot.text(_LEFT, 0.95, "\n".join(lines), va="top", fontsize=_SMALL, wrap=True)
     return figure
 
 
 def _head(part: SubFigure, content: Content) -> None:
-    part.text(0.05, 0.85, content.title, va="top", fontsize=14, fontweight="bold")
+    part.text(_LEFT, 0.85, content.title, va="top", fontsize=14, fontweight="bold")
     totals = "     ".join(f"{name} {value}" for name, value in content.total_lines)
-    part.text(0.05, 0.3, totals, va="center", fontsize=9)
+    part.text(_LEFT, 0.3, totals, va="center", fontsize=9)
 
 
-def _projections(part: SubFigure, content: Content) -> None:
-    views = [View(content.study, plane) for plane in ("coronal", "sagittal")]
-    height = _HEIGHTS[1] - 0.7
-    axes = part.subplots(1, 2, width_ratios=[view.extent_mm[1] for view in views])
-    for ax, view in zip(axes, views, strict=True):
-        draw_mip(ax, view, content.labels, content.suv, None, height)
+def _projections(part: SubFigure, content: Content, height_in: float) -> None:
+    projections = [project(content.study, plane, content.labels) for plane in ("coronal", "sagittal")]
+    axes = part.subplots(1, 2, width_ratios=[projection.shown_mm[1] for projection in projections])
+    for ax, projection in zip(axes, projections, strict=True):
+        draw_mip(ax, projection, content.labels, content.suv, None, height_in - 0.8)
 
 
 def _slices(part: SubFigure, content: Content) -> None:
@@ -54,14 +58,12 @@ def _slices(part: SubFigure, content: Content) -> None:
 
 
 def _table(part: SubFigure, content: Content) -> None:
-    ax = part.subplots()
-    ax.set_axis_off()
     total = len(content.table)
-    if not total:
-        return
+    ax = part.add_axes((_LEFT, 0.0, _WIDTH, 1.0))
+    ax.set_axis_off()
     shown = content.table[content.table["lesion"].isin(content.largest[:_ROWS])]
     cells = [[number(row[column], digits) for column, _, digits in COLUMNS] for row in shown.to_dict("records")]
-    height = (len(cells) + 1) / (_ROWS + 2)
+    height = (len(cells) + 1) / (len(cells) + 3)
     table = ax.table(
         cells,
         colLabels=[heading for _, heading, _ in COLUMNS],
@@ -69,7 +71,9 @@ def _table(part: SubFigure, content: Content) -> None:
         edges="horizontal",
         bbox=Bbox.from_bounds(0.0, 1.0 - height, 1.0, height),
     )
+    for cell in table.get_celld().values():
+        cell.set_linewidth(0.4)
     table.auto_set_font_size(False)
     table.set_fontsize(_SMALL)
     if len(cells) < total:
-        ax.text(0, 0, f"The {len(cells)} largest of {total} lesions.", va="bottom", fontsize=_SMALL)
+        ax.text(0, 0.1, f"The {len(cells)} largest of {total} lesions.", va="bottom", fontsize=_SMALL)
