@@ -1,0 +1,110 @@
+"""What adapters are worth: no training, LoRA on the trunk, LoRA on all parts, and full fine-tuning, on one recipe.
+
+    python benchmarks/adapters.py finetune/sts_lora.yaml --out runs/adapters [key=value ...]
+
+Every variant starts from the recipe's base, sees the same clips in the same order, and is judged on the recipe's
+validation cases: Dice after one click and after the last of the reader's scribbles. Prints a table in Markdown and
+writes it, as table.md and table.csv, into OUT. What is done is not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from sam_pet.errors import InputError
+from sam_pet.models.loading import load_model
+from sam_pet.segmenter import Segmenter
+from sam_pet.training.loop import cases_of, finetune
+from sam_pet.training.recipe import Recipe, read_recipe
+from sam_pet.training.validate import interactive_dice
+
+_ALL_PARTS = "lora.targets=[trunk, memory_attention, memory_encoder, mask_decoder]"
+VARIANTS = {
+    "LoRA, trunk": ["mode=lora", "lora.targets=[trunk]"],
+    "LoRA, trunk + memory + decoder": ["mode=lora", _ALL_PARTS],
+    "full": ["mode=full"],
+}
+
+
+def trained(recipe: Recipe) -> dict[str, float]:
+    """Train a variant; its share of trained parameters, median seconds a step, and the size of what it stores."""
+    finetune(recipe)
+    lines = [json.loads(line) for line in (recipe.out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    size = sum(p.stat().st_size for p in (recipe.out / "checkpoint").glob("*.safetensors"))
+    return {
+        "trained_percent": 100 * lines[0]["trained_parameters"] / lines[0]["parameters"],
+        "seconds_a_step": statistics.median(line["seconds"] for line in lines if "seconds" in line),
+        "stored_mb": size / 1e6,
+    }
+
+
+def judged(model: str, recipe: Recipe) -> dict[str, float]:
+    """Mean Dice over the validation cases after the click and after the last scribble."""
+    if recipe.validation is None:
+        raise InputError("adapters: the recipe has no validation cases to judge by")
+    segmenter = Segmenter(load_model(model, recipe.image_size), "cpu" if not torch.cuda.is_available() else "cuda")
+    scribbles = recipe.validation.scribbles
+    cases = [case for data in recipe.validation.data for case in cases_of(data, training=False)]
+    curves = [curve for case in cases if (curve := interactive_dice(case, segmenter, scribbles))]
+    return {
+        "dice_click": statistics.fmean(curve[0] for curve in curves),
+        f"dice_{scribbles}_scribbles": statistics.fmean(curve[-1] for curve in curves),
+    }
+
+
+def row(name: str, recipe: Recipe) -> dict[str, str | float]:
+    if name == "none":
+        return {"variant": name, **judged(recipe.base, recipe)}
+    return {"variant": name, **trained(recipe), **judged(str(recipe.out / "checkpoint"), recipe)}
+
+
+def table(recipe_file: Path, changes: list[str], out: Path) -> pd.DataFrame:
+    rows = []
+    for name, settings in {"none": [], **VARIANTS}.items():
+        folder = out / name.replace(" ", "").replace(",", "-").replace("+", "-").lower()
+        held = folder / "row.json"
+        if not held.is_file():
+            result = row(name, read_recipe(recipe_file, [*changes, *settings, f"out={folder}"]))
+            folder.mkdir(parents=True, exist_ok=True)
+            held.write_text(json.dumps(result), encoding="utf-8")
+        rows.append(json.loads(held.read_text(encoding="utf-8")))
+    return pd.DataFrame(rows)
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    digits = {"trained_percent": 1, "seconds_a_step": 2, "stored_mb": 2}
+    lines = ["| " + " | ".join(frame.columns) + " |", "| --- " + "| ---: " * (len(frame.columns) - 1) + "|"]
+    for record in frame.to_dict("records"):
+        cells = [
+            value if isinstance(value, str) else "-" if pd.isna(value) else f"{value:.{digits.get(str(name), 3)}f}"
+            for name, value in record.items()
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("changes", nargs="*", help="key=value, part.key=value: values of the recipe changed")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    try:
+        frame = table(options.recipe, options.changes, options.out)
+    except InputError as error:
+        print(f"adapters: {error}", file=sys.stderr)
+        sys.exit(2)
+    frame.to_csv(options.out / "table.csv", index=False)
+    (options.out / "table.md").write_text(markdown(frame) + "\n", encoding="utf-8")
+    print(markdown(frame))
+
+
+if __name__ == "__main__":
+    main()
