@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,8 @@ SAGITTAL = Plane("sagittal", 1, 2, 0)
 class View:
     """A window on a plane, drawn on a canvas of `width` x `height` pixels.
 
-    `size` and `spacing` (mm) are those of the axial view, (x, y, z). The window begins `low` mm from the outer corner of
-    the first voxel along (x, y, z) and is `span` mm long; it never leaves the volume, so that each pixel shows a voxel.
+    `size` and `spacing` (mm) are those of the axial view, (x, y, z). The window begins `low` mm from the outer corner
+    of the first voxel along (x, y, z) and is `span` mm long; it never leaves the volume: each pixel shows a voxel.
     """
 
     plane: Plane
@@ -84,7 +85,7 @@ class View:
         """The axial voxels (n, 3) of a stroke through pixels, without gaps and each once, in the order drawn."""
         corners = self.voxels(pixels, index)
         drawn: dict[Voxel, None] = {}
-        for start, end in zip(corners, corners[1:], strict=False):
+        for start, end in pairwise(corners):
             ends = (start[self.plane.down], start[self.plane.across], end[self.plane.down], end[self.plane.across])
             for down, across in zip(*line(*map(int, ends)), strict=True):
                 voxel = [index, index, index]

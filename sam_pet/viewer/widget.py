@@ -22,6 +22,14 @@ from sam_pet.viewer.scene import MIP, PLANES, Scene
 
 _HINT = "click: tumor; shift-click: background; drag: scribble; wheel: slices"
 _MIP_HINT = "click: go there"
+# Columns of the lesion list: which measurement, its heading, decimals.
+_COLUMNS = (
+    ("volume_ml", "mL", 2),
+    ("suv_max", "SUVmax", 1),
+    ("suv_peak", "SUVpeak", 1),
+    ("tlg", "TLG", 1),
+    ("diameter_mm", "mm", 0),
+)
 
 
 class Canvas(anywidget.AnyWidget):
@@ -56,7 +64,7 @@ class Viewer:
         self._slices = {plane: self._slice_slider(plane) for plane in PLANES}
         top = max(self.scene.suv[1] * 2, round(float(self.scene.study.pet.max())))
         self._suv = ipywidgets.FloatRangeSlider(
-            value=self.scene.suv, min=0, max=min(top, 50), step=0.1, description="SUV window"
+            value=self.scene.suv, min=0, max=min(top, 50), step=0.1, description="SUV", readout_format=".1f"
         )
         self._fusion = ipywidgets.FloatSlider(value=self.scene.fusion, min=0, max=1, step=0.05, description="CT - PET")
         self._zoom = ipywidgets.FloatLogSlider(
@@ -174,13 +182,12 @@ class Viewer:
         table = measure_lesions(study.order.restore(self.scene.labels), study.pet, study.grid)
         if table.empty:
             return f"no lesions yet; {_HINT}"
-        cells = [
-            f'<td style="background:rgb{lesion_colour(row.lesion)}">&emsp;</td><td>{row.lesion}</td>'
-            f'<td class="sam-pet-volume">{row.volume_ml:.2f}</td><td>{row.suv_max:.1f}</td><td>{row.suv_peak:.1f}</td>'
-            f"<td>{row.tlg:.1f}</td><td>{row.diameter_mm:.0f}</td>"
-            for row in table.itertuples()
-        ]
-        heads = ("", "lesion", "mL", "SUVmax", "SUVpeak", "TLG", "mm")
+        rows = []
+        for measured in table.to_dict("records"):
+            number = int(measured["lesion"])
+            values = "".join(f'<td class="{name}">{measured[name]:.{n}f}</td>' for name, _, n in _COLUMNS)
+            rows.append(f'<td style="background:rgb{lesion_colour(number)}">&emsp;</td><td>{number}</td>{values}')
+        heads = ("", "lesion", *(head for _, head, _ in _COLUMNS))
         head = "".join(f'<th style="padding:0 .7em">{h}</th>' for h in heads)
-        rows = "".join(f'<tr style="text-align:right">{row}</tr>' for row in cells)
-        return f'<table class="sam-pet-lesions"><tr>{head}</tr>{rows}</table>'
+        body = "".join(f'<tr style="text-align:right">{row}</tr>' for row in rows)
+        return f'<table class="sam-pet-lesions"><tr>{head}</tr>{body}</table>'
