@@ -20,6 +20,7 @@ from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
+from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     """Write a session to a folder; each file is whole or absent, the manifest comes last."""
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    mask = session.array
+    labels = session.labels
+    mask = (labels > 0).astype(np.uint8)
     write_image(session.study.grid.image(mask), root / "mask.nii.gz")
-    write_image(session.study.grid.image(session.labels), root / LESIONS)
+    write_image(session.study.grid.image(labels), root / LESIONS)
+    write_colour_table(labels, root / "lesions.ctbl")
     prompts = record(session.prompts)
     for item, entry in zip(prompts["prompts"], session.entries, strict=True):
         item["lesions"] = list(entry.lesions)
@@ -48,10 +51,12 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "source": session.segmenter.source,
                 "sha256": session.segmenter.sha256,
                 "trained": session.segmenter.record.trained,
+                "judge_sha256": session.segmenter.record.judge_sha256,
                 "frames": session.segmenter.record.frames.model_dump(mode="json"),
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
             "study": fingerprint(session.study),
+            "first_answer": session.asked,
             "mask_sha256": hashlib.sha256(mask.tobytes()).hexdigest(),
         },
         root / MANIFEST,
@@ -62,12 +67,14 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
 class Record:
     """A saved session without its model: what was drawn, the numbers of the lesions each prompt acts on, and by what.
 
-    `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package.
+    `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package. `asked` is the tracer
+    of the first answer that the prompts correct, None if there was none.
     """
 
     drawn: tuple[tuple[Prompt, tuple[int, ...]], ...]
     model: dict[str, Any]
     version: str
+    asked: str | None = None
 
 
 def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
@@ -89,7 +96,8 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
         raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
     drawn = parse_prompts(prompts, study.grid)
     numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
-    return Record(tuple(zip(drawn, numbers, strict=True)), model, version)
+    asked = manifest.get("first_answer")
+    return Record(tuple(zip(drawn, numbers, strict=True)), model, version, None if asked is None else str(asked))
 
 
 def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.uint16]:
@@ -101,7 +109,7 @@ def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.
 
 
 def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
-    """The entries of a saved session.
+    """The entries of a saved session; `session`, a new one, first gives its first answer again if that one did.
 
     Raises:
         InputError: no saved session, or one of another study or model than `session` has.
@@ -111,6 +119,10 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     saved = read_record(folder, session.study)
     if saved.model["sha256"] != session.segmenter.sha256:
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
+    if saved.asked is not None:
+        if saved.model.get("judge_sha256") != session.segmenter.record.judge_sha256:
+            raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
+        session.first_answer(saved.asked)
     return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]
 
 

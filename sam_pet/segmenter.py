@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
 import torch
 
@@ -15,6 +16,9 @@ from sam_pet.models.record import ModelRecord
 from sam_pet.session import Session
 from sam_pet.study import Study
 from sam_pet.tracker.core import Core
+
+if TYPE_CHECKING:
+    from sam_pet.first_answer.judge import Judge
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class Segmenter:
         self.record: ModelRecord = loaded.record
         self.sha256 = loaded.sha256
         self.source = loaded.source
+        self._judge = loaded.judge
         self.core = Core(loaded.model.eval().to(find_device(device)))
 
     @classmethod
@@ -51,6 +56,19 @@ class Segmenter:
             InputError: nothing of that name, or a damaged or foreign file.
         """
         return cls(load_model(os.fspath(source), image_size), device)
+
+    @cached_property
+    def judge(self) -> Judge | None:
+        """The lesion classifier stored with the weights, for first answers; None if there is none.
+
+        Raises:
+            InputError: its file cannot be used.
+        """
+        if self._judge is None:
+            return None
+        from sam_pet.first_answer.judge import Judge  # xgboost takes a while to import
+
+        return Judge.read(self._judge)
 
     def warn_if_untrained(self) -> None:
         """Log a warning where the weights are random."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -43,14 +43,19 @@ Lesions = Mapping[int, Lesion]
 
 @dataclass(frozen=True)
 class _State:
-    """Everything a session has been told, and the lesions after each entry."""
+    """Everything a session has been told, and the lesions after each entry.
+
+    `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
+    """
 
     entries: tuple[Entry, ...] = ()
     trail: tuple[Lesions, ...] = field(default=())
+    found: Lesions = field(default_factory=dict)
+    asked: str | None = None
 
     @property
     def lesions(self) -> Lesions:
-        return self.trail[-1] if self.trail else {}
+        return self.trail[-1] if self.trail else self.found
 
 
 class Session:
@@ -69,6 +74,26 @@ class Session:
         self._earlier: list[_State] = []
 
     # What a reader does
+
+    def first_answer(self, tracer: str = "auto") -> int:
+        """Find lesions without any prompt, see `sam_pet.first_answer`; prompts then correct them. Can be undone.
+
+        Args:
+            tracer: "fdg", "psma" or "auto", which finds out from the study.
+
+        Returns:
+            The number of lesions found, 0 where nothing convinces.
+
+        Raises:
+            InputError: unknown tracer, or something has been drawn already.
+        """
+        if self._state.entries:
+            raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        from sam_pet.first_answer.answer import first_answer  # heavy, and not every session wants it
+
+        lesions = first_answer(self._tracker, self.segmenter.judge, tracer)
+        self._change(_State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
         """Click a voxel; see `add`."""
@@ -121,7 +146,7 @@ class Session:
         entries = self._state.entries
         if not 0 <= prompt < len(entries):
             raise InputError(f"delete: there is no prompt {prompt}; there are {len(entries)}, counted from 0")
-        state = _State(entries[:prompt], self._state.trail[:prompt])
+        state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
         for entry in entries[prompt + 1 :]:
             state = self._applied(state, entry)
         self._change(state)
@@ -195,6 +220,11 @@ class Session:
         """The prompts with the lesions each one acts on."""
         return self._state.entries
 
+    @property
+    def asked(self) -> str | None:
+        """The tracer that `first_answer` was given; None if the session started from nothing."""
+        return self._state.asked
+
     # How it comes about
 
     def _change(self, state: _State) -> None:
@@ -246,7 +276,7 @@ class Session:
         else:
             cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
-        return _State(entries, (*state.trail, lesions))
+        return replace(state, entries=entries, trail=(*state.trail, lesions))
 
     def _background(self, entries: Sequence[Entry]) -> Voxels:
         """The axial voxels whose latest label is background."""

@@ -11,7 +11,7 @@ import numpy as np
 from sam_pet.benchmark.resources import measured
 from sam_pet.cases import Case
 from sam_pet.geometry import Grid
-from sam_pet.methods.method import Mask, Method
+from sam_pet.methods.method import AnswersFirst, Mask, Method
 from sam_pet.readers import Reader, Stroke, effort
 from sam_pet.scores import score
 from sam_pet.scores.lesions import CONNECTIVITY
@@ -66,7 +66,10 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
     strokes: list[Stroke] = []
     rows: list[dict[str, Any]] = []
     with measured() as opening:
-        session = method.open(study)
+        if protocol.start == "nothing" and isinstance(method, AnswersFirst):
+            session = method.answer(study)
+        else:
+            session = method.open(study)
         mask = session.mask
     for step in range(protocol.steps + 1):
         stroke = _stroke(reader, protocol, step, mask, truth, study)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +42,14 @@ class Method(Protocol):
     def facts(self) -> Mapping[str, str]: ...
 
     def open(self, study: Study) -> MethodSession: ...
+
+
+@runtime_checkable
+class AnswersFirst(Protocol):
+    """A method that finds lesions without a stroke, where a case starts from nothing."""
+
+    def answer(self, study: Study) -> MethodSession:
+        """A session whose mask is already the first answer."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,11 @@ class SamPet:
     def open(self, study: Study) -> MethodSession:
         return _Adapter(self.segmenter.open(study))
 
+    def answer(self, study: Study) -> MethodSession:
+        session = self.segmenter.open(study)
+        session.first_answer()
+        return _Adapter(session)
+
 
 class _Adapter:
     def __init__(self, session: Session) -> None:

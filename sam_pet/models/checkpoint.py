@@ -21,7 +21,7 @@ from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
-from sam_pet.models.record import CONFIG, RECORD, WEIGHTS, ModelRecord, read_record, write_record
+from sam_pet.models.record import CONFIG, JUDGE, RECORD, WEIGHTS, ModelRecord, read_record, write_record
 from sam_pet.models.start import start_weights
 
 _BASES = (
@@ -32,12 +32,16 @@ _BASES = (
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with."""
+    """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
+
+    `judge` is the file of the lesion classifier stored with it, if there is one.
+    """
 
     model: Sam2VideoModel
     record: ModelRecord
     sha256: str
     source: str
+    judge: Path | None = None
 
     @property
     def image_size(self) -> int:
@@ -170,7 +174,17 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
             state.setdefault(other, state[one])
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
-    return LoadedModel(model, record, sha256, source)
+    return LoadedModel(model, record, sha256, source, _judge(folder, record))
+
+
+def _judge(folder: Path, record: ModelRecord) -> Path | None:
+    if record.judge_sha256 is None:
+        return None
+    path = folder / JUDGE
+    if not path.is_file():
+        raise InputError(f"{path} is missing; fetch or write the checkpoint again")
+    check_sha256(path, record.judge_sha256)
+    return path
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -15,15 +15,16 @@ from sam_pet.frames import RECIPES, FrameRecipe
 from sam_pet.models.hashes import file_sha256
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
+JUDGE = "first_answer.json"
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256` and `config_sha256` are those of the files of weights and configuration, filled in when these are
-    written. `base` names the model that training started from, in words `load_model` takes, and `base_sha256`
-    its weights. `training` holds what the training wants remembered.
+    `sha256`, `config_sha256` and `judge_sha256` are those of the files of weights, configuration and lesion classifier
+    (None without one), filled in when these are written. `base` names the model that training started from, in words
+    `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants remembered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,13 +38,19 @@ class ModelRecord(BaseModel):
     base_sha256: str | None = None
     sha256: str | None = None
     config_sha256: str | None = None
+    judge_sha256: str | None = None
     licence: str = "see its source"
     created_by: str = f"sam-pet {__version__}"
 
 
 def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
-    """Write the record of a folder's configuration and weights, with their SHA-256, and return it."""
-    hashes = {"sha256": file_sha256(folder / weights), "config_sha256": file_sha256(folder / CONFIG)}
+    """Write the record of a folder's configuration, weights and lesion classifier, with their SHA-256."""
+    judge = folder / JUDGE
+    hashes = {
+        "sha256": file_sha256(folder / weights),
+        "config_sha256": file_sha256(folder / CONFIG),
+        "judge_sha256": file_sha256(judge) if judge.is_file() else None,
+    }
     record = record.model_copy(update=hashes)
     write_json(record.model_dump(mode="json"), folder / RECORD)
     return record

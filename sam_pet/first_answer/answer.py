@@ -1,0 +1,203 @@
+"""The first answer: propose, ask the model, judge, and stay silent where nothing convinces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import binary_fill_holes, distance_transform_edt
+
+from sam_pet.errors import InputError
+from sam_pet.first_answer.body import Body, find_body
+from sam_pet.first_answer.candidates import find_candidates
+from sam_pet.first_answer.features import Floats, describe
+from sam_pet.first_answer.judge import Judge
+from sam_pet.first_answer.regions import Spot, look_at
+from sam_pet.first_answer.tracer import TRACERS, Tracer, find_tracer
+from sam_pet.lesions import Block, Lesion, LesionTracker
+from sam_pet.prompts import Click, Voxels
+from sam_pet.study import Study
+
+Bools = npt.NDArray[np.bool_]
+AUTO = "auto"
+# Without a classifier: the model's object score, a logit, and uptake above the liver's decide.
+FALLBACK_SCORE = 4.0
+FALLBACK_TO_LIVER = 1.5
+_BATCH = 16
+# The most that the model is asked about: of the likeliest, or without a classifier of the most prominent.
+_MOST_ASKED = 250
+_MOST_ASKED_BLINDLY = 60
+_NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
+_CONNECTIVITY = 18
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A spot that the model was asked about, and the lesion that it made of a click there.
+
+    `region` is the extent of uptake [z, y, x] in the spot's window, `probability` that it is a lesion.
+    """
+
+    spot: Spot
+    region: Bools
+    lesion: Lesion
+    probability: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study's candidates in the order of `spots`: their standard regions and features."""
+
+    body: Body
+    tracer: Tracer
+    spots: list[Spot]
+    features: Floats
+
+
+def first_answer(tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO) -> list[Lesion]:
+    """The lesions of a study without prompts, the most probable first; none where nothing convinces.
+
+    Args:
+        tracker: of the study.
+        judge: None where the checkpoint has none; then lesions are what the model's object score (at least
+            `FALLBACK_SCORE`) and uptake (1.5 times the liver's) agree on, and the model's masks stand.
+        tracer: "fdg", "psma" or "auto".
+
+    Raises:
+        InputError: unknown tracer.
+    """
+    evidence = gather(tracker.study, tracer)
+    if judge is None:
+        return _by_score(tracker, evidence)
+    point = judge.point(evidence.tracer)
+    glances = judge.glance(evidence.features)
+    likely = np.argsort(-glances, kind="stable")[: min(_MOST_ASKED, int((glances >= point.ask).sum()))]
+    spots = [evidence.spots[i] for i in likely]
+    features = evidence.features[likely]
+    asked = ask(tracker, spots)
+    said = hear(tracker.study, spots, asked)
+    probabilities = judge.verdict(features, said)
+    if probabilities.max(initial=0.0) < point.open:
+        return []
+    fractions = judge.extent(features)
+    proposals = [
+        Proposal(spots[i], _mask(spots[i], asked[i], fractions[i], said[i, 1] >= judge.agreement), asked[i], p)
+        for i, p in enumerate(probabilities.tolist())
+        if p >= point.keep
+    ]
+    return _joined(proposals)
+
+
+def gather(study: Study, tracer: str = AUTO) -> Evidence:
+    """Candidates of a study and what the study says of them.
+
+    Raises:
+        InputError: unknown tracer.
+    """
+    if tracer not in (AUTO, *TRACERS):
+        raise InputError(f"tracer: unknown {tracer!r}; use {', '.join(TRACERS)} or {AUTO}")
+    body = find_body(study)
+    known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
+    spots = [look_at(study, candidate) for candidate in find_candidates(study, body)]
+    return Evidence(body, known, spots, describe(study, body, known, spots, [spot.region() for spot in spots]))
+
+
+def ask(tracker: LesionTracker, spots: Sequence[Spot]) -> list[Lesion]:
+    """The model's lesion of a click at the innermost voxel of each spot's standard region."""
+    clicks = [Click(_innermost(spot, tracker.study)) for spot in spots]
+    return [
+        lesion
+        for first in range(0, len(clicks), _BATCH)
+        for lesion in tracker.start(clicks[first : first + _BATCH], _NO_VOXELS)
+    ]
+
+
+def hear(study: Study, spots: Sequence[Spot], lesions: Sequence[Lesion]) -> Floats:
+    """What the model says of each spot, rows of `features.MODEL_NAMES`."""
+    rows = []
+    for spot, lesion in zip(spots, lesions, strict=True):
+        region = spot.region()
+        shared = int((_within(lesion.block, spot) & region).sum())
+        size = int(lesion.block.values.sum())
+        agreement = 2 * shared / max(size + int(region.sum()), 1)
+        rows.append([lesion.score, agreement, np.log(max(size, 1) * study.grid.voxel_ml)])
+    return np.array(rows, np.float32).reshape(-1, 3)
+
+
+def _innermost(spot: Spot, study: Study) -> tuple[int, int, int]:
+    depth = distance_transform_edt(np.pad(spot.region(), 1), sampling=study.frame_spacing[::-1])
+    z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + spot.corner[::-1]
+    return int(x), int(y), int(z)
+
+
+def _within(block: Block, spot: Spot) -> Bools:
+    """The part of a block's mask that lies in a spot's window."""
+    inside = np.zeros(spot.pet.shape, bool)
+    _paste(inside, spot.corner, block)
+    return inside
+
+
+def _paste(target: Bools, corner: tuple[int, ...], block: Block) -> None:
+    """Add a block's mask to an array whose first voxel is `corner` (x, y, z), where the two overlap."""
+    theirs = np.asarray(block.corner[::-1]) - corner[::-1]
+    low = np.maximum(theirs, 0)
+    high = np.minimum(theirs + block.values.shape, target.shape)
+    if (high > low).all():
+        into = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        part = tuple(slice(int(a - t), int(b - t)) for a, b, t in zip(low, high, theirs, strict=True))
+        target[into] |= block.values[part]
+
+
+def _mask(spot: Spot, lesion: Lesion, fraction: float, agreed: bool) -> Bools:
+    return _within(lesion.block, spot) & spot.basin if agreed else spot.region(fraction)
+
+
+def _by_score(tracker: LesionTracker, evidence: Evidence) -> list[Lesion]:
+    hot = [s for s in evidence.spots if s.candidate.suv >= FALLBACK_TO_LIVER * evidence.body.reference]
+    hot = sorted(hot, key=lambda spot: -spot.candidate.prominence)[:_MOST_ASKED_BLINDLY]
+    lesions = [lesion for lesion in ask(tracker, hot) if lesion.score >= FALLBACK_SCORE]
+    return sorted(lesions, key=lambda lesion: -lesion.score)
+
+
+def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
+    """Regions that touch are one lesion, its prompt the most probable one's; holes in its slices are filled."""
+    ordered = sorted(proposals, key=lambda p: -p.probability)
+    if not ordered:
+        return []
+    blocks = [Block(p.spot.corner, p.region) for p in ordered]
+    corners = np.array([b.corner for b in blocks])
+    ends = corners + np.array([b.values.shape[::-1] for b in blocks])
+    group = np.arange(len(blocks))
+    for i in range(len(blocks)):
+        overlap = ((corners[i] <= ends[:i]) & (corners[:i] <= ends[i])).all(axis=1)
+        for j in np.flatnonzero(overlap):
+            if group[i] != group[j] and _touch(blocks[i], blocks[j]):
+                group[group == max(group[i], group[j])] = min(group[i], group[j])
+    lesions = []
+    for number in np.unique(group):
+        members = np.flatnonzero(group == number)
+        low, high = corners[members].min(axis=0), ends[members].max(axis=0)
+        values = np.zeros((high - low)[::-1], bool)
+        for member in members:
+            _paste(values, tuple(low.tolist()), blocks[member])
+        values = np.stack([binary_fill_holes(plane) for plane in values])
+        block = Block((int(low[0]), int(low[1]), int(low[2])), values)
+        lesions.append(replace(ordered[members[0]].lesion, block=block))
+    return lesions
+
+
+def _touch(one: Block, other: Block) -> bool:
+    low = np.maximum(one.corner, other.corner) - 1
+    high = (
+        np.minimum(np.asarray(one.corner) + one.values.shape[::-1], np.asarray(other.corner) + other.values.shape[::-1])
+        + 1
+    )
+    shape = np.maximum((high - low)[::-1], 0)
+    first, second = np.zeros(shape, bool), np.zeros(shape, bool)
+    _paste(first, tuple(low.tolist()), one)
+    _paste(second, tuple(low.tolist()), other)
+    labels = cc3d.connected_components(np.ascontiguousarray(first | second), connectivity=_CONNECTIVITY)
+    return bool(np.intersect1d(labels[first], labels[second]).size)

@@ -1,0 +1,155 @@
+"""Lesion or physiology: gradient-boosted trees on features, calibrated, and the points at which to believe them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sam_pet.errors import InputError
+from sam_pet.files import write_json
+from sam_pet.first_answer.features import MODEL_NAMES, NAMES
+from sam_pet.first_answer.tracer import Tracer
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class Point(BaseModel):
+    """Where to draw the line for a tracer, in calibrated probabilities.
+
+    Attributes:
+        ask: the model is asked about candidates that the study alone gives at least this.
+        keep: a candidate is a lesion from this on,
+        open: if one of the study's candidates reaches this; otherwise the answer is empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ask: float = Field(ge=0, le=1)
+    keep: float = Field(ge=0, le=1)
+    open: float = Field(ge=0, le=1)
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: list[str]
+    model_features: list[str]
+    glance: dict[str, Any]
+    verdict: dict[str, Any]
+    extent: dict[str, Any]
+    calibration: tuple[float, float]
+    points: dict[Tracer, Point]
+    # The model's mask stands for the extent where the two overlap with at least this Dice; above 1 it never does.
+    agreement: float
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Three sets of trees, as stored beside a checkpoint in `first_answer.json`.
+
+    `glance` knows the study alone (`features.NAMES`), `verdict` also what the model says (`features.MODEL_NAMES`),
+    `extent` gives the part of the way from the surroundings to the peak at which a lesion ends.
+    """
+
+    content: _Content
+
+    @classmethod
+    def make(
+        cls,
+        glance: xgboost.Booster,
+        verdict: xgboost.Booster,
+        extent: xgboost.Booster,
+        calibration: tuple[float, float],
+        points: dict[Tracer, Point],
+        agreement: float,
+        training: dict[str, Any],
+    ) -> Self:
+        """A judge of boosters trained on `NAMES`, on these and `MODEL_NAMES`, and on `NAMES`."""
+        return cls(
+            _Content(
+                features=list(NAMES),
+                model_features=list(MODEL_NAMES),
+                glance=_trees(glance),
+                verdict=_trees(verdict),
+                extent=_trees(extent),
+                calibration=calibration,
+                points=points,
+                agreement=agreement,
+                training=training,
+            )
+        )
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The judge in a file.
+
+        Raises:
+            InputError: it is damaged, or of another version of the features.
+        """
+        try:
+            content = _Content.model_validate_json(path.read_text(encoding="utf-8"))
+            judge = cls(content)
+            _ = judge._boosters
+        except (ValidationError, UnicodeDecodeError, xgboost.core.XGBoostError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
+        if content.features != list(NAMES) or content.model_features != list(MODEL_NAMES):
+            raise InputError(f"{path} was trained on other features; train it with finetune/train_lesion_classifier.py")
+        return judge
+
+    def write(self, path: Path) -> None:
+        write_json(self.content.model_dump(mode="json"), path)
+
+    @property
+    def agreement(self) -> float:
+        return self.content.agreement
+
+    def point(self, tracer: Tracer) -> Point:
+        return self.content.points[tracer]
+
+    def glance(self, features: Floats) -> Floats:
+        """Probability (n,) of a lesion from features (n, `NAMES`)."""
+        return _predict(self._boosters[0], features)
+
+    def verdict(self, features: Floats, said: Floats) -> Floats:
+        """Calibrated probability (n,) from features (n, `NAMES`) and what the model says (n, `MODEL_NAMES`)."""
+        raw = np.clip(_predict(self._boosters[1], np.concatenate([features, said], axis=1)), 1e-6, 1 - 1e-6)
+        slope, offset = self.content.calibration
+        calibrated: Floats = 1 / (1 + np.exp(-(slope * np.log(raw / (1 - raw)) + offset)))
+        return calibrated
+
+    def extent(self, features: Floats) -> Floats:
+        """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
+        fraction: Floats = np.clip(_predict(self._boosters[2], features), 0.15, 0.8)
+        return fraction
+
+    @cached_property
+    def _boosters(self) -> tuple[xgboost.Booster, xgboost.Booster, xgboost.Booster]:
+        return _booster(self.content.glance), _booster(self.content.verdict), _booster(self.content.extent)
+
+
+def _trees(booster: xgboost.Booster) -> dict[str, Any]:
+    trees: dict[str, Any] = json.loads(booster.save_raw("json"))
+    return trees
+
+
+def _booster(trees: dict[str, Any]) -> xgboost.Booster:
+    booster = xgboost.Booster({"nthread": 1})
+    booster.load_model(bytearray(json.dumps(trees), "utf-8"))
+    return booster
+
+
+def _predict(booster: xgboost.Booster, features: Floats) -> Floats:
+    if not len(features):
+        return np.zeros(0, np.float32)
+    predicted: Floats = booster.inplace_predict(np.ascontiguousarray(features, np.float32), missing=np.nan)
+    return predicted

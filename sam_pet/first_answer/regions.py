@@ -1,0 +1,109 @@
+"""The extent of a candidate: what lies above a part of the way from its surroundings to its peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
+
+from sam_pet.first_answer.candidates import Candidate
+from sam_pet.study import Study, Volume
+
+Bools = npt.NDArray[np.bool_]
+# Wide enough for the surroundings of the widest point spread.
+_MARGIN_MM = 15.0
+_SHELL_MM = (6.0, 14.0)
+_HALF = 0.5
+STANDARD = 0.42
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A candidate with what is around it, axial.
+
+    Attributes:
+        candidate: the candidate.
+        corner: voxel (x, y, z) where the arrays begin.
+        pet, ct: the arrays [z, y, x] there; `ct` None without CT.
+        basin: its basin in them.
+        around: median SUV 6 to 14 mm off its upper half, other peaks left out.
+        away: mm from its upper half.
+    """
+
+    candidate: Candidate
+    corner: tuple[int, int, int]
+    pet: Volume
+    ct: Volume | None
+    basin: Bools
+    around: float
+    away: Volume
+
+    @property
+    def window(self) -> tuple[slice, slice, slice]:
+        z, y, x = (slice(c, c + n) for c, n in zip(self.corner[::-1], self.pet.shape, strict=True))
+        return z, y, x
+
+    def level(self, fraction: float) -> float:
+        """The SUV that lies this fraction of the way up from the surroundings to the peak."""
+        return self.around + fraction * (self.candidate.suv - self.around)
+
+    def region(self, fraction: float = STANDARD) -> Bools:
+        """The voxels of the basin above `level` that hang together (18 neighbours) with the peak."""
+        return _connected(self.basin & (self.pet >= self.level(fraction)), self._peak)
+
+    @property
+    def _peak(self) -> tuple[int, int, int]:
+        x, y, z = (p - c for p, c in zip(self.candidate.peak, self.corner, strict=True))
+        return z, y, x
+
+
+def look_at(study: Study, candidate: Candidate) -> Spot:
+    """Cut a candidate and its surroundings out of a study."""
+    spacing = np.asarray(study.frame_spacing[::-1])
+    margin = np.ceil(_MARGIN_MM / spacing).astype(int)
+    corner = np.asarray(candidate.corner[::-1])
+    # Of a wide basin, a liver's say, only what lies above half of the peak and near it is needed.
+    x, y, z = candidate.peak
+    peak = np.array([z, y, x])
+    hot = candidate.basin & (study.axial_pet[_window(corner, candidate.basin.shape)] >= 0.3 * candidate.suv)
+    found = np.nonzero(_connected(hot, tuple(peak - corner)))
+    inner_low = corner + [axis.min() if axis.size else 0 for axis in found]
+    inner_high = corner + [axis.max() + 1 if axis.size else 1 for axis in found]
+    low = np.maximum(np.minimum(inner_low, peak) - margin, 0)
+    high = np.minimum(np.maximum(inner_high, peak + 1) + margin, study.axial_pet.shape)
+    window = _window(low, high - low)
+    pet = np.ascontiguousarray(study.axial_pet[window])
+    basin = np.zeros(pet.shape, bool)
+    shared_low, shared_high = np.maximum(low, corner), np.minimum(high, corner + candidate.basin.shape)
+    basin[_window(shared_low - low, shared_high - shared_low)] = candidate.basin[
+        _window(shared_low - corner, shared_high - shared_low)
+    ]
+    place = tuple(int(v) for v in peak - low)
+    half = _connected(basin & (pet >= _HALF * float(pet[place])), place)
+    away = distance_transform_edt(~half, sampling=spacing).astype(np.float32)
+    shell = (away > _SHELL_MM[0]) & (away < _SHELL_MM[1]) & (pet < 0.6 * candidate.suv)
+    return Spot(
+        candidate=candidate,
+        corner=(int(low[2]), int(low[1]), int(low[0])),
+        pet=pet,
+        ct=None if study.axial_ct is None else np.ascontiguousarray(study.axial_ct[window]),
+        basin=basin,
+        around=float(np.median(pet[shell])) if shell.any() else 0.0,
+        away=away,
+    )
+
+
+def _window(low: npt.NDArray[np.int64], size: npt.ArrayLike) -> tuple[slice, slice, slice]:
+    z, y, x = (slice(int(a), int(a) + int(n)) for a, n in zip(low, np.asarray(size), strict=True))
+    return z, y, x
+
+
+def _connected(mask: Bools, place: tuple[int, ...]) -> Bools:
+    """The component of a mask at a place, which belongs to it in any case."""
+    mask[place] = True
+    labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=18)
+    component: Bools = labels == labels[place]
+    return component
