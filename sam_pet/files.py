@@ -110,15 +110,16 @@ def require_image_name(path: str | os.PathLike[str]) -> None:
         raise InputError(f"cannot write {path}: the name must end in one of {', '.join(_ONE_FILE)}")
     if path.is_dir():
         raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
-    _require_room(path, path.parent)
+    require_room(path, path.parent)
 
 
 def require_folder(path: str | os.PathLike[str]) -> None:
     """Raise an InputError if no files can be written to a folder of this name, which need not be there yet."""
-    _require_room(Path(path), Path(path))
+    require_room(Path(path), Path(path))
 
 
-def _require_room(path: Path, folder: Path) -> None:
+def require_room(path: Path, folder: Path) -> None:
+    """Raise an InputError that names `path` if nothing can be written to a folder, which need not be there yet."""
     folder = folder.absolute()
     nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):

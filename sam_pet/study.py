@@ -100,7 +100,7 @@ def study_of_images(ct: sitk.Image | None, pet: sitk.Image, ct_path: Path | None
 
 
 def _read(path: str | os.PathLike[str], what: str) -> sitk.Image:
-    if not _is_dicom(Path(path)):
+    if not is_dicom(Path(path)):
         return read_image(path, what)
     try:
         from sam_pet.dicom.read import read_ct, read_pet
@@ -112,7 +112,8 @@ def _read(path: str | os.PathLike[str], what: str) -> sitk.Image:
     return read_ct(path) if what == "CT" else read_pet(path)
 
 
-def _is_dicom(path: Path) -> bool:
+def is_dicom(path: Path) -> bool:
+    """Whether a path is a folder, as of a DICOM series, or a DICOM file."""
     if not path.is_file():
         return path.is_dir()
     with path.open("rb") as stream:

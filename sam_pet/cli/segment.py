@@ -3,33 +3,54 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 
+class _Tracer(StrEnum):
+    auto = "auto"
+    fdg = "fdg"
+    psma = "psma"
+
+
 def segment(
     pet: Annotated[Path, typer.Option(help="PET in SUV: MHA, NIfTI, NRRD, or a DICOM folder. Its grid is the mask's.")],
-    prompts: Annotated[Path, typer.Option(help="Points, voxel lists, 3-D Slicer markups or a session's prompts.json.")],
-    out: Annotated[Path, typer.Option(help="The mask: uint8, 1 in lesions. .mha, .nii.gz or .nrrd.")],
+    out: Annotated[
+        Path, typer.Option(help="The mask: uint8, 1 in lesions. .mha, .nii.gz, .nrrd, or .seg.nrrd for 3-D Slicer.")
+    ],
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Points, voxel lists, 3-D Slicer markups or a session's prompts.json; else it looks for lesions."
+        ),
+    ] = None,
     ct: Annotated[Path | None, typer.Option(help="CT in HU, likewise; resampled to the PET grid.")] = None,
+    tracer: Annotated[_Tracer, typer.Option(help="Without prompts: what was injected; auto finds out.")] = _Tracer.auto,
     model: Annotated[str, typer.Option(help="Name, hub id, checkpoint folder or .pt; see `models list`.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     session: Annotated[Path | None, typer.Option(help="Also save the session here: all it takes to replay it.")] = None,
+    dicom_seg: Annotated[Path | None, typer.Option(help="Also write a DICOM SEG; the PET must be DICOM.")] = None,
+    rtstruct: Annotated[Path | None, typer.Option(help="Also write a DICOM RTSTRUCT; the PET must be DICOM.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Segment the lesions that prompts point at."""
+    """Segment the lesions that prompts point at, or without prompts those that the study shows."""
     import time
 
+    from sam_pet import outputs
     from sam_pet.cli.progress import steps
-    from sam_pet.files import require_image_name, write_image
+    from sam_pet.files import require_image_name
     from sam_pet.prompt_files import read_prompts
     from sam_pet.study import read_study
 
     require_image_name(out)
+    dicom = {kind: path for kind, path in (("SEG", dicom_seg), ("RTSTRUCT", rtstruct)) if path is not None}
+    outputs.require_dicom_names(dicom)
     study = read_study(ct, pet)
-    drawn = read_prompts(prompts, study.grid)
+    source = outputs.source_series(pet, dicom)
+    drawn = None if prompts is None else read_prompts(prompts, study.grid)
 
     # Torch takes seconds to import: not before the input is found good.
     from sam_pet.segmenter import Segmenter
@@ -38,14 +59,19 @@ def segment(
     segmenter.warn_if_untrained()
     started = time.perf_counter()
     opened = segmenter.open(study)
-    for prompt in steps(drawn, "prompts"):
-        opened.add(prompt)
-    mask = opened.array
+    if drawn is None:
+        opened.first_answer(tracer.value)
+    else:
+        for prompt in steps(drawn, "prompts"):
+            opened.add(prompt)
+    labels = opened.labels
     seconds = time.perf_counter() - started
+    if source is not None:
+        outputs.write_dicom(labels, source, dicom, segmenter.record.name)
     if session is not None:
         opened.save(session)
-    write_image(study.grid.image(mask), out)
-    voxels, lesions = int(mask.sum()), opened.lesions
+    outputs.write_mask(labels, study.grid, out)
+    voxels, lesions = int((labels > 0).sum()), opened.lesions
     result = {
         "lesions": len(lesions),
         "voxels": voxels,
@@ -54,6 +80,8 @@ def segment(
         "model": segmenter.record.name,
         "trained": segmenter.record.trained,
         "out": str(out),
+        "dicom_seg": None if dicom_seg is None else str(dicom_seg),
+        "rtstruct": None if rtstruct is None else str(rtstruct),
     }
     if as_json:
         print(json.dumps(result))
@@ -80,4 +108,5 @@ def _print(result: dict[str, Any], lesions: Any) -> None:
         table.add_row(*(f"{row[name]:.4g}" for name in columns))
     console = Console()
     console.print(table)
-    console.print(f"mask: {result['out']}", highlight=False, soft_wrap=True)
+    written = ", ".join(str(result[key]) for key in ("out", "dicom_seg", "rtstruct") if result[key] is not None)
+    console.print(f"mask: {written}", highlight=False, soft_wrap=True)
