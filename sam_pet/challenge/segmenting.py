@@ -1,0 +1,74 @@
+"""The answer to a step: the first answer without prompts, then every stroke drawn so far.
+
+It is a function of the study, the weights and the points alone. What may be kept from step to step is the first answer,
+and every session starts from it in its packed form, so that kept or computed anew it is the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+
+from sam_pet.challenge.packing import pack, unpack
+from sam_pet.challenge.points import Points
+from sam_pet.prompts import Prompt, strokes
+from sam_pet.segmenter import Segmenter
+from sam_pet.session import Session
+from sam_pet.study import Study
+
+logger = logging.getLogger(__name__)
+
+
+def first_answer(segmenter: Segmenter, study: Study) -> bytes:
+    """The session as it is before any stroke, packed."""
+    return packed(segmenter.open(study))
+
+
+def packed(session: Session) -> bytes:
+    """All that a session goes on from, for `opened`."""
+    state = session._state
+    return pack({field.name: getattr(state, field.name) for field in dataclasses.fields(state)})
+
+
+def opened(segmenter: Segmenter, study: Study, blob: bytes) -> Session:
+    """A session that starts from a packed one.
+
+    Raises:
+        Exception: whatever a blob leads to that is none.
+    """
+    session = segmenter.open(study)
+    session._state = type(session._state)(**unpack(blob, segmenter.core.device))
+    return session
+
+
+def drawn_strokes(points: Points) -> list[Prompt]:
+    """The strokes that points are the voxels of, in the order in which they are applied: tumor strokes first."""
+    return [*strokes(points.tumor, "tumor"), *strokes(points.background, "background")]
+
+
+def apply(
+    session: Session,
+    prompts: list[Prompt],
+    stop_at: float = float("inf"),
+    report: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Add prompts to a session until a time of `time.monotonic`; one that fails is left out, the others count.
+
+    Args:
+        report: called with the number of prompts done after each one.
+
+    Returns:
+        How many were done, the failed ones among them.
+    """
+    for done, prompt in enumerate(prompts):
+        if time.monotonic() > stop_at:
+            logger.warning("no time left: stopped after %d of %d strokes", done, len(prompts))
+            return done
+        try:
+            session.add(prompt)
+        except Exception:  # a stroke that the model fails on must not cost the others
+            logger.exception("stroke %d of %d failed and is left out", done + 1, len(prompts))
+        report(done + 1)
+    return len(prompts)

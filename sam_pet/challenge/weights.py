@@ -1,0 +1,80 @@
+"""Which weights the container runs with: uploaded ones, else those inside it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sam_pet.errors import InputError
+from sam_pet.models import registry
+from sam_pet.models.hashes import file_sha256
+from sam_pet.models.record import ADAPTER_CONFIG, CONFIG
+
+if TYPE_CHECKING:
+    from sam_pet.models.checkpoint import LoadedModel
+
+logger = logging.getLogger(__name__)
+
+_META_SUFFIXES = (".pt", ".pth")
+_BASE = "base"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Words or a path for `load_model`; of an adapter also the folder of its base, if that was uploaded with it."""
+
+    source: str
+    base: Path | None = None
+
+    @property
+    def identity(self) -> str:
+        """A SHA-256 that tells weights apart without loading them."""
+        folder = registry.find(self.source)
+        paths = [Path(self.source) if folder is None else folder.location, *([self.base] if self.base else [])]
+        digest = hashlib.sha256()
+        for path in paths:
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file():
+                    digest.update(f"{file.name} {file_sha256(file)}\n".encode())
+        return digest.hexdigest()
+
+    def load(self) -> LoadedModel:
+        """The model.
+
+        Raises:
+            InputError: see `load_model`; or its weights are untrained.
+        """
+        from sam_pet.models.loading import load_model
+
+        loaded = load_model(self.source, base=self.base)
+        if not loaded.record.trained:
+            raise InputError(f"the model {self.source!r} is untrained: put trained weights into checkpoints/default")
+        return loaded
+
+
+EMBEDDED = Weights(registry.DEFAULT)
+
+
+def find_weights(uploaded: Path) -> list[Weights]:
+    """What to try, in this order: a model in the folder of uploads, then the one inside the container.
+
+    An upload is a checkpoint folder, an adapter (with its base model in `base/`, unless that is the embedded one), or a
+    `.pt` file, at the top of the folder or one folder below.
+    """
+    folders = [uploaded, *sorted(p for p in uploaded.glob("*") if p.is_dir())] if uploaded.is_dir() else []
+    for folder in folders:
+        if (folder / ADAPTER_CONFIG).is_file():
+            bases = (folder / _BASE, uploaded / _BASE)
+            return [Weights(str(folder), next((b for b in bases if (b / CONFIG).is_file()), None)), EMBEDDED]
+    for folder in folders:
+        if (folder / CONFIG).is_file():
+            return [Weights(str(folder)), EMBEDDED]
+        files = sorted(p for p in folder.iterdir() if p.suffix in _META_SUFFIXES)
+        if files:
+            return [Weights(str(files[0])), EMBEDDED]
+    if any(uploaded.glob("*")):
+        logger.error("%s holds no model that is known (checkpoint folder, adapter, .pt); it is not used", uploaded)
+    return [EMBEDDED]
