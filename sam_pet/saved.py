@@ -57,7 +57,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
             },
             "study": fingerprint(session.study),
             "first_answer": session.asked,
-            "mask_sha256": hashlib.sha256(mask.tobytes()).hexdigest(),
+            "mask_sha256": _sha256(mask),
         },
         root / MANIFEST,
     )
@@ -101,10 +101,16 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
 
 
 def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.uint16]:
-    """The lesion numbers [z, y, x] of a saved session; raises like `read_image`, and if they are on another grid."""
+    """The lesion numbers [z, y, x] of a saved session.
+
+    Raises:
+        InputError: see `read_image`; also when they are on another grid, or not what was saved.
+    """
     image = read_image(Path(folder) / LESIONS, "lesions")
     require_same_grid(Grid.of(image), study.grid, "the lesions of the session", "the PET")
     labels: npt.NDArray[np.uint16] = sitk.GetArrayFromImage(image).astype(np.uint16)
+    if _sha256((labels > 0).astype(np.uint8)) != _json(Path(folder) / MANIFEST).get("mask_sha256"):
+        raise InputError(f"session: {Path(folder) / LESIONS} was changed after it was saved; give it as a mask instead")
     return labels
 
 
@@ -138,6 +144,10 @@ def fingerprint(study: Study) -> dict[str, Any]:
         "direction": list(study.grid.direction),
         "voxels_sha256": digest.hexdigest(),
     }
+
+
+def _sha256(mask: npt.NDArray[np.uint8]) -> str:
+    return hashlib.sha256(mask.tobytes()).hexdigest()
 
 
 def _json(path: Path) -> Any:

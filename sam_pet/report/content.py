@@ -130,6 +130,7 @@ def _model(record: Record | None) -> list[tuple[str, str]]:
     name = Path(source).name if Path(source).is_absolute() else source
     return [
         ("model", f"{name}{trained}, SHA-256 {str(record.model['sha256'])[:16]}, run by sam_pet {record.version}"),
+        *([] if record.asked is None else [("first answer", f"without prompts, tracer {record.asked}")]),
         ("prompts", _counted([prompt for prompt, _ in record.drawn])),
     ]
 
