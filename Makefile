@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test quality format
+.PHONY: demo test quality format notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -16,6 +16,10 @@ quality: $(VENV)/.developed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# Runs every notebook and keeps its outputs.
+notebooks: $(VENV)/.developed
+	$(VENV)/bin/python notebooks/run.py
 
 format: $(VENV)/.developed
 	$(VENV)/bin/ruff check --fix .

@@ -89,9 +89,10 @@ def mark_cursor(rgb: RGB, pixel: Pixel) -> None:
         rgb[(np.abs(down - v) > _GAP) & (down % 6 < 2), u] = _CROSS
 
 
-def png(rgb: RGB) -> bytes:
+def png(rgb: RGB, compression: int = 1) -> bytes:
+    """The picture as a file; `compression` 0 to 9, where 9 is small and slow."""
     stream = io.BytesIO()
-    Image.fromarray(rgb).save(stream, "png", compress_level=1)
+    Image.fromarray(rgb).save(stream, "png", compress_level=compression)
     return stream.getvalue()
 
 

@@ -11,7 +11,7 @@ class Still:
     """Planes and projection as they were when it was made; a notebook shows it as a picture."""
 
     def __init__(self, session: Session) -> None:
-        self.png = png(Scene(session).still())
+        self.png = png(Scene(session).still(), 9)
 
     def _repr_png_(self) -> bytes:
         return self.png

@@ -86,7 +86,7 @@ class Viewer:
 
     def still(self) -> bytes:
         """What is shown, as one PNG."""
-        return png(self.scene.still())
+        return png(self.scene.still(), 9)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         """The widget, and a picture for where there is no front end to run it."""
