@@ -28,7 +28,8 @@ _LOWEST_TO_BACKGROUND = 1.5
 _LOWEST_SUV = 0.9
 _STEP = 1.18
 _PROMINENCE = 1.25
-_MOST = 600
+_MOST = 300
+_PLATEAU = 0.6
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Candidate:
         corner: voxel (x, y, z) where `basin` begins.
         basin: voxels [z, y, x] that lead up to this peak rather than to another.
         joined_ml: volume of what it hangs together with at the lowest threshold.
+        plateau_ml, plateau_suv: volume of what it hangs together with at 0.6 times its uptake, other peaks included,
+            and the hottest block in it: of one peak of many in a large organ or mass they are those of the whole.
     """
 
     peak: tuple[int, int, int]
@@ -50,6 +53,8 @@ class Candidate:
     corner: tuple[int, int, int]
     basin: Bools
     joined_ml: float
+    plateau_ml: float
+    plateau_suv: float
 
 
 def find_candidates(study: Study, body: Body) -> list[Candidate]:
@@ -62,8 +67,8 @@ def find_candidates(study: Study, body: Body) -> list[Candidate]:
     if not peaks:
         return []
     markers = np.zeros(pet.shape, np.int32)
-    for number, (_, place) in enumerate(peaks, 1):
-        markers[place] = number
+    for number, peak in enumerate(peaks, 1):
+        markers[peak.place] = number
     basins = watershed(-pet, markers, mask=pet >= lowest)
     joined = cc3d.connected_components(pet >= lowest, connectivity=18)
     block_ml = study.grid.voxel_ml * float(np.prod(step))
@@ -73,7 +78,7 @@ def find_candidates(study: Study, body: Body) -> list[Candidate]:
     for number, region in enumerate(find_objects(basins), 1):
         if region is None:
             continue
-        prominence, place = peaks[number - 1]
+        peak = peaks[number - 1]
         basin = basins[region] == number
         low = origin + np.array([r.start for r in region]) * step
         fine = _fine(basin, step)
@@ -82,13 +87,15 @@ def find_candidates(study: Study, body: Body) -> list[Candidate]:
         found.append(
             Candidate(
                 peak=_hottest_voxel(
-                    study.axial_pet, origin + np.array(place, np.int64) * np.array(step, np.int64), step
+                    study.axial_pet, origin + np.array(peak.place, np.int64) * np.array(step, np.int64), step
                 ),
-                suv=float(pet[place]),
-                prominence=prominence,
+                suv=float(pet[peak.place]),
+                prominence=peak.prominence,
                 corner=(int(low[2]), int(low[1]), int(low[0])),
                 basin=fine,
-                joined_ml=float(sizes[joined[place]]),
+                joined_ml=float(sizes[joined[peak.place]]),
+                plateau_ml=peak.plateau_blocks * block_ml,
+                plateau_suv=peak.plateau_suv,
             )
         )
     return sorted(found, key=lambda c: -c.suv)
@@ -110,8 +117,16 @@ def _body_box(study: Study, body: Body, step: Step) -> tuple[slice, slice, slice
     return slices[0], slices[1], slices[2]
 
 
-def _peaks(pet: Volume, lowest: float) -> list[tuple[float, tuple[int, int, int]]]:
-    """Prominence and block [z, y, x] of each peak, at most `_MOST`, those of the largest prominence first."""
+@dataclass(frozen=True)
+class _Peak:
+    place: tuple[int, int, int]
+    prominence: float
+    plateau_blocks: int
+    plateau_suv: float
+
+
+def _peaks(pet: Volume, lowest: float) -> list[_Peak]:
+    """The peaks, their places as blocks [z, y, x], at most `_MOST`: the hot ones that rise far."""
     top = float(pet.max(initial=0.0))
     if top < lowest:
         return []
@@ -120,6 +135,7 @@ def _peaks(pet: Volume, lowest: float) -> list[tuple[float, tuple[int, int, int]
     parents: list[npt.NDArray[np.int64]] = []
     values: list[npt.NDArray[np.float32]] = []
     places: list[npt.NDArray[np.int64]] = []
+    sizes: list[npt.NDArray[np.int64]] = []
     previous: npt.NDArray[np.integer] | None = None
     region = (slice(0, pet.shape[0]), slice(0, pet.shape[1]), slice(0, pet.shape[2]))
     for level in levels:
@@ -140,14 +156,15 @@ def _peaks(pet: Volume, lowest: float) -> list[tuple[float, tuple[int, int, int]
         last = np.flatnonzero(np.diff(flat[order], append=flat.max() + 1))
         hottest = at[order[last]]
         values.append(uptake[order[last]])
+        sizes.append(np.diff(last, prepend=-1))
         starts = np.array([r.start for r in region], np.int64)
         places.append(np.stack(np.unravel_index(hottest, labels.shape), axis=1).astype(np.int64) + starts)
         parents.append(
             np.zeros(len(hottest), np.int64) if previous is None else previous.ravel()[hottest].astype(np.int64) - 1
         )
         previous = labels
-    found = _prominent(levels, parents, values, places)
-    return sorted(found, key=lambda p: -p[0])[:_MOST]
+    found = _prominent(levels, parents, values, places, sizes)
+    return sorted(found, key=lambda p: -p.prominence * float(pet[p.place]))[:_MOST]
 
 
 def _prominent(
@@ -155,7 +172,8 @@ def _prominent(
     parents: list[npt.NDArray[np.int64]],
     values: list[npt.NDArray[np.float32]],
     places: list[npt.NDArray[np.int64]],
-) -> list[tuple[float, tuple[int, int, int]]]:
+    sizes: list[npt.NDArray[np.int64]],
+) -> list[_Peak]:
     """Each peak ends at the highest level where its component is not its parent's hottest child."""
     found = []
     for k in range(len(parents)):
@@ -172,7 +190,11 @@ def _prominent(
             prominence = float(values[k][i] / joined_at)
             if prominence >= _PROMINENCE:
                 z, y, x = places[k][i].tolist()
-                found.append((prominence, (z, y, x)))
+                level, node = k, int(i)
+                while level > 0 and levels[level] > _PLATEAU * values[k][i]:
+                    node = int(parents[level][node])
+                    level -= 1
+                found.append(_Peak((z, y, x), prominence, int(sizes[level][node]), float(values[level][node])))
     return found
 
 

@@ -17,7 +17,18 @@ Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
 NAMES = (
     *("suv", "suv_to_liver", "suv_to_background", "suv_mean", "prominence", "contrast", "around_to_liver"),
-    *("volume", "half_volume", "joined", "elongation", "flatness", "height", "compactness", "edge"),
+    *(
+        "volume",
+        "half_volume",
+        "joined",
+        "plateau",
+        "plateau_suv",
+        "elongation",
+        "flatness",
+        "height",
+        "compactness",
+        "edge",
+    ),
     *("hu", "hu_spread", "hu_low", "hu_high", "shell_hu", "shell_lung", "shell_fat", "shell_bone", "bone"),
     *("right", "sideways", "depth", "backwards", "below_top", "below_apex", "above_base", "above_crotch", "in_lungs"),
     *("to_lungs", "liver_x", "liver_y", "liver_z", "mirror", "rank", "count", "near_count", "near_hottest"),
@@ -78,6 +89,8 @@ def _shape(spot: Spot, region: Bools, spacing: Floats) -> list[float]:
         np.log(len(at) * voxel_ml),
         np.log(max(int((spot.away == 0).sum()), 1) * voxel_ml),
         np.log(spot.candidate.joined_ml + _SMALL),
+        np.log(spot.candidate.plateau_ml + _SMALL),
+        spot.candidate.plateau_suv / max(spot.candidate.suv, _SMALL),
         np.log(axes[2] / axes[0]),
         np.log(axes[1] / axes[0]),
         np.log(extent[0]),
@@ -90,13 +103,14 @@ def _density(spot: Spot, region: Bools) -> list[float]:
     if spot.ct is None:
         return [np.nan] * 9
     inside = spot.ct[region]
+    low, high = np.percentile(inside, (10, 90))
     shell = spot.ct[(spot.away > _SHELL_MM[0]) & (spot.away < _SHELL_MM[1])]
     shell = shell if shell.size else inside
     return [
         float(inside.mean()),
         float(inside.std()),
-        float(np.percentile(inside, 10)),
-        float(np.percentile(inside, 90)),
+        float(low),
+        float(high),
         float(shell.mean()),
         float((shell < _LUNG_HU).mean()),
         float(((shell > _FAT_HU[0]) & (shell < _FAT_HU[1])).mean()),
