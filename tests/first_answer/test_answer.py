@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sam_pet.errors import InputError
+from sam_pet.first_answer.features import MODEL_NAMES, NAMES
+from sam_pet.first_answer.judge import Judge, Point
+from sam_pet.first_answer.loop import accept, best_point, play
+from sam_pet.first_answer.samples import FRACTIONS, Sample
+from sam_pet.first_answer.train import fit
+from sam_pet.segmenter import Segmenter
+from sam_pet.session import Session
+from tests.fakes import random_segmenter
+from tests.first_answer.studies import SPOT, ball, body_study
+
+
+def taught(seed: int, lesions: int) -> Sample:
+    """40 candidates, of which the hot ones low in the body are lesions of 100 voxels."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, 0.1, (40, len(NAMES))).astype(np.float32)
+    is_lesion = np.arange(40) < lesions
+    features[:, NAMES.index("below_top")] = np.where(is_lesion, 500, 50) + rng.normal(0, 20, 40)
+    voxels = np.tile(np.linspace(150, 50, len(FRACTIONS)).astype(np.int64), (40, 1))
+    return Sample(
+        tracer="fdg" if seed % 2 else "psma",
+        features=features,
+        said=np.full((40, len(MODEL_NAMES)), np.nan, np.float32),
+        voxels=voxels,
+        true=np.where(is_lesion[:, None], np.minimum(voxels, 100), 0),
+        lesion=np.where(is_lesion, np.arange(40) + 1, 0),
+        sizes=np.full(lesions, 100),
+        model_voxels=np.zeros(40, np.int64),
+        model_true=np.zeros(40, np.int64),
+    )
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    return fit([taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [taught(s, s % 4) for s in range(16, 20)])
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return random_segmenter()
+
+
+class Fixed:
+    """A judge of one mind: `convinced` says whether it takes the hottest spots below the chest for lesions."""
+
+    agreement = 1.01
+
+    def __init__(self, probability: float) -> None:
+        self.probability = probability
+
+    def point(self, _: str) -> Point:
+        return Point(ask=0.5, keep=0.5, open=0.8)
+
+    def glance(self, features: np.ndarray) -> np.ndarray:
+        low = features[:, NAMES.index("below_top")] > 400
+        return np.where(low, 0.9, 0.0)
+
+    def verdict(self, features: np.ndarray, said: np.ndarray) -> np.ndarray:
+        assert said.shape == (len(features), len(MODEL_NAMES))
+        return np.full(len(features), self.probability)
+
+    def extent(self, features: np.ndarray) -> np.ndarray:
+        return np.full(len(features), 0.42)
+
+
+def opened(segmenter: Segmenter, probability: float, spot: float | None = 6.0) -> Session:
+    segmenter.__dict__["judge"] = Fixed(probability)
+    return segmenter.open(body_study(spot=spot))
+
+
+def test_the_first_answer_is_the_extent_of_what_convinces(segmenter: Segmenter) -> None:
+    session = opened(segmenter, 0.9)
+    assert session.first_answer() == 1
+    assert (session.array.astype(bool) == ball(SPOT, 10)).all()
+    assert len(session.lesions) == 1
+
+
+def test_nothing_convincing_is_an_empty_answer(segmenter: Segmenter) -> None:
+    session = opened(segmenter, 0.7)  # enough to keep, too little to open
+    assert session.first_answer() == 0
+    assert not session.array.any()
+
+
+def test_a_stroke_opens_an_empty_answer(segmenter: Segmenter) -> None:
+    session = opened(segmenter, 0.1)
+    session.first_answer()
+    session.add_click(SPOT)
+    assert session.array[SPOT[::-1]] == 1
+
+
+def test_undo_takes_the_first_answer_back(segmenter: Segmenter) -> None:
+    session = opened(segmenter, 0.9)
+    session.first_answer()
+    session.undo()
+    assert not session.array.any()
+    with pytest.raises(InputError):
+        session.undo()
+
+
+def test_the_first_answer_comes_first(segmenter: Segmenter) -> None:
+    session = opened(segmenter, 0.9)
+    session.add_click(SPOT)
+    with pytest.raises(InputError, match="before the first prompt"):
+        session.first_answer()
+
+
+def test_an_unknown_tracer_is_refused(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match="use fdg, psma or auto"):
+        opened(segmenter, 0.9).first_answer("flt")
+
+
+def test_replay_gives_the_first_answer_again(segmenter: Segmenter, tmp_path: Path) -> None:
+    session = opened(segmenter, 0.9)
+    session.first_answer("fdg")
+    session.add_click((40, 30, 30))
+    session.save(tmp_path)
+    again = Session.replay(tmp_path, session.study, segmenter)
+    assert again.asked == "fdg"
+    assert (again.labels == session.labels).all()
+
+
+def test_a_judge_learns_and_survives_its_file(judge: Judge, tmp_path: Path) -> None:
+    judge.write(tmp_path / "judge.json")
+    read = Judge.read(tmp_path / "judge.json")
+    unseen = taught(99, 4)
+    probabilities = read.verdict(unseen.features, unseen.said)
+    assert probabilities[:4].min() > probabilities[4:].max()
+    assert (probabilities == judge.verdict(unseen.features, unseen.said)).all()
+    assert ((read.extent(unseen.features) > 0.15) & (read.extent(unseen.features) < 0.8)).all()
+
+
+def test_the_same_samples_give_the_same_judge(judge: Judge) -> None:
+    again = fit([taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [taught(s, s % 4) for s in range(16, 20)])
+    assert again.content == judge.content
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"features": []}'])
+def test_a_damaged_judge_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "judge.json").write_text(text)
+    with pytest.raises(InputError, match="is not a lesion classifier"):
+        Judge.read(tmp_path / "judge.json")
+
+
+def test_a_judge_of_other_features_is_refused(judge: Judge, tmp_path: Path) -> None:
+    other = replace(judge, content=judge.content.model_copy(update={"features": ["suv"]}))
+    other.write(tmp_path / "judge.json")
+    with pytest.raises(InputError, match="other features"):
+        Judge.read(tmp_path / "judge.json")
+
+
+def test_play_counts_what_the_challenge_counts() -> None:
+    extent = np.full(40, int(np.argmin(np.abs(FRACTIONS - 0.5))))
+    free, nothing = taught(1, 0), np.zeros(40, bool)
+    one = np.arange(40) == 7
+    assert play(free, nothing, extent) == (5.0, None)
+    assert play(free, one, extent) == (0.0, None)
+    diseased = taught(1, 2)
+    # Two lesions of 100 voxels, each to be corrected to 80 true and 20 false voxels: Dice 0, 0.533, 0.8, 0.8 ...
+    dice, dmm = play(diseased, nothing, extent)
+    assert dice == pytest.approx(0.5 * 0 + 2 * 80 / 300 + 0.8 * 3.5)
+    assert dmm == pytest.approx(2 / 3 + 3.5)
+
+
+def test_the_gate_closes_where_silence_is_worth_more() -> None:
+    samples = [taught(1, 0), taught(1, 2)]
+    extents = [np.full(40, 5)] * 2
+    convincing = [np.where(np.arange(40) == 7, 0.6, 0.0), np.where(np.arange(40) < 2, 0.9, 0.0)]
+    point, facts = best_point(samples, convincing, extents, 0.03)
+    assert not accept(convincing[0], point).any()
+    assert accept(convincing[1], point).sum() == 2
+    assert facts["lesion_free_auc_dice"] == 5.0
