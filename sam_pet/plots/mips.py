@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from sam_pet.labels import Labels
 from sam_pet.plots.layout import legend, panels
 from sam_pet.plots.panels import (
+    BEYOND_NUMBERS,
     GREY_PAIR,
     SUV,
     Window,
@@ -119,4 +120,4 @@ def draw_mip(
         draw_part(ax, parts[number], view, lesion_rgb(number), fill=0.4, halo="0.25")
     shown = number_parts(ax, {number: parts[number] for number in order}, view, height_in)
     note = "" if shown == len(order) else f", the {shown} largest numbered"
-    furnish(ax, view, window_text(suv), view.plane + note, aside=18.0 if parts else 3.0)
+    furnish(ax, view, window_text(suv), view.plane + note, aside=BEYOND_NUMBERS if parts else 3.0)

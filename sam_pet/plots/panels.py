@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_rgba
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import ScaledTranslation
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from sam_pet.labels import Labels, lesion_colour
@@ -28,6 +29,9 @@ ON_HEAT = "#56B4E9"
 _SMALL = 7.0
 _TEXT = 8.0
 _LINE = 13.0
+# From a picture to its numbers, and to the marks beyond these.
+_GAP = 6.0
+BEYOND_NUMBERS = 26.0
 
 
 def draw_grey(ax: Axes, flat: Volume, view: View, suv: Window) -> None:
@@ -95,12 +99,13 @@ def number_parts(ax: Axes, parts: Mapping[int, Part], view: View, height_in: flo
             sides[right].append((y, x * view.spacing[1], number))
     for right, places in sides.items():
         places.sort()
+        beside = ScaledTranslation((_GAP if right else -_GAP) / 72, 0.0, ax.figure.dpi_scale_trans)
         for (y, x, number), at in zip(places, _apart([p[0] for p in places], height / room, height), strict=True):
             ax.annotate(
                 str(number),
                 xy=(x, y),
-                xytext=(1.03 if right else -0.03, at),
-                textcoords=ax.get_yaxis_transform(),
+                xytext=(1.0 if right else 0.0, at),
+                textcoords=ax.get_yaxis_transform() + beside,
                 ha="left" if right else "right",
                 va="center",
                 fontsize=_SMALL,
