@@ -34,6 +34,11 @@ _MIRRORS = (
     "deb http://deb.debian.org/debian {0}-updates main",
     "deb http://deb.debian.org/debian-security {0}-security main",
 )
+# What the Dockerfile copies.
+FINGERPRINTED = (
+    *("pyproject.toml", "setup.py", "README.md", "LICENSE", "constraints.txt"),
+    *("sam_pet", "checkpoints", "infer/process.py"),
+)
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "downloads", "*.egg-info")
 _PLACES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 _CERTIFICATE = "/run/pip.crt"
@@ -284,7 +289,7 @@ def fingerprint(context: Path, arguments: Mapping[str, str]) -> str:
     """What an image depends on: the Dockerfile, build arguments, and the files that it copies."""
     digest = hashlib.sha256(json.dumps(dict(arguments), sort_keys=True).encode())
     digest.update(DOCKERFILE.read_bytes())
-    for name in ("pyproject.toml", "setup.py", "constraints.txt", "sam_pet", "checkpoints", "infer/process.py"):
+    for name in FINGERPRINTED:
         path = context / name
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file() and not {"__pycache__", "downloads"} & set(file.parts):

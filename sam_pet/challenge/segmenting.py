@@ -23,7 +23,9 @@ logger = logging.getLogger(__name__)
 
 def first_answer(segmenter: Segmenter, study: Study) -> bytes:
     """The session as it is before any stroke, packed."""
-    return packed(segmenter.open(study))
+    session = segmenter.open(study)
+    session.first_answer()
+    return packed(session)
 
 
 def packed(session: Session) -> bytes:
