@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test quality format notebooks
+.PHONY: demo test container-test quality format notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -11,6 +11,10 @@ demo: $(VENV)/.installed
 # The whole test suite, on a fresh machine.
 test: $(VENV)/.developed
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadscope
+
+# The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.
+container-test: $(VENV)/.developed
+	$(VENV)/bin/python infer/container_test.py
 
 quality: $(VENV)/.developed
 	$(VENV)/bin/ruff check .

@@ -36,6 +36,12 @@ def _sam_pet(name: str, model: str | None) -> Method:
     return make_sam_pet(name, model or "default")
 
 
+def _sam_pet_container(name: str, model: str | None) -> Method:
+    from sam_pet.challenge.method import make_sam_pet_container
+
+    return make_sam_pet_container(name, model)
+
+
 def _sam2_stock(name: str, model: str | None) -> Method:
     from sam_pet.methods.sam2_stock import make_sam2_stock
 
@@ -75,6 +81,7 @@ class _Maker:
 
 _MAKERS = {
     "sam-pet": _Maker(_sam_pet, "MODEL"),
+    "sam-pet-container": _Maker(_sam_pet_container, "MODEL"),
     "threshold41": _Maker(_threshold),
     "threshold50": _Maker(_threshold),
     "suv4": _Maker(_threshold),
