@@ -15,9 +15,11 @@ function render({ model, el }) {
     (event.offsetY * canvas.height) / canvas.clientHeight,
   ];
   async function draw() {
+    const count = model.get("count");
     const bitmap = await createImageBitmap(new Blob([model.get("png")], { type: "image/png" }));
+    if (count !== model.get("count")) return;
     context.drawImage(bitmap, 0, 0);
-    canvas.dataset.drawn = model.get("count");
+    canvas.dataset.drawn = count;
   }
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
@@ -49,5 +51,6 @@ function render({ model, el }) {
   });
   model.on("change:count", draw);
   draw();
+  return () => model.off("change:count", draw);
 }
 export default { render };

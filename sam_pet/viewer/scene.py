@@ -114,9 +114,9 @@ class Scene:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The lesion numbers in the axial view [z, y, x], put together once for each state of the session."""
-        entries = self.session.entries
-        if self._labels is None or self._labels[0] is not entries:
-            self._labels = (entries, self.study.order.view(self.session.labels))
+        state = (self.session.entries, self.session.asked)
+        if self._labels is None or self._labels[0] != state:
+            self._labels = (state, self.study.order.view(self.session.labels))
         return self._labels[1]
 
     def picture(self, plane: Plane) -> RGB:
@@ -136,7 +136,7 @@ class Scene:
         """The maximum-intensity projection with the lesions on it, [v, u, 3]."""
         view = self.mip_view
         rgb = projected(self._pet_mip, view, self.suv)
-        mark_lesions(rgb, self._labels_mip(), view)
+        mark_lesions(rgb, MIP.project(self.labels), view)
         mark_cursor(rgb, view.pixel(self.cursor))
         return rgb
 
@@ -147,9 +147,6 @@ class Scene:
     @cached_property
     def _pet_mip(self) -> npt.NDArray[Any]:
         return MIP.project(self.study.axial_pet)
-
-    def _labels_mip(self) -> npt.NDArray[Any]:
-        return MIP.project(self.labels)
 
     @property
     def here(self) -> str:

@@ -150,6 +150,9 @@ class Viewer:
             change()
         except InputError as error:
             self._paint(str(error))
+        except Exception as error:
+            self._paint(f"failed: {error}")
+            raise
         else:
             self.refresh()
 

@@ -92,6 +92,18 @@ def test_pictures_show_lesions_strokes_and_what_an_undo_leaves(scene):
     assert (scene.mip() == mip).all()
 
 
+def test_lesions_found_without_a_prompt_are_seen_and_gone_after_undo(scene, monkeypatch):
+    def found(tracker, *_):
+        return tracker.start([Click((20, 24, 10))], np.zeros((0, 3), np.int64))
+
+    monkeypatch.setattr("sam_pet.first_answer.answer.first_answer", found)
+    assert not scene.labels.any()
+    scene.session.first_answer()
+    assert scene.labels[10, 24, 20] == 1
+    scene.session.undo()
+    assert not scene.labels.any()
+
+
 def test_a_new_scene_looks_at_the_last_prompt(scene):
     scene.session.add_click((44, 24, 30))
     assert Scene(scene.session).cursor == (44, 24, 30)

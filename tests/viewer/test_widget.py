@@ -83,6 +83,15 @@ def test_sliders_change_the_pictures(viewer):
     assert viewer.scene.suv == (2.0, 6.0)
 
 
+def test_a_failure_is_said_and_not_left_as_work_in_progress(viewer, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(viewer.scene.session, "add_click", fail)
+    click(viewer, LESION)
+    assert viewer._line.value == "failed: out of memory"
+
+
 def test_a_picture_stands_in_where_no_front_end_runs_the_widget(viewer):
     bundle = viewer._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
