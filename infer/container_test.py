@@ -128,12 +128,12 @@ def beyond_limits(results: dict[str, list[Scored]]) -> list[str]:
 
 
 def show(results: dict[str, list[Scored]]) -> None:
-    table = Table("case", "step", "Dice", "DMM", "seconds", "peak (GB)", "worker's own peak (GB)")
+    table = Table("case", "step", "Dice", "DMM", "seconds", "CPU seconds", "peak (GB)", "worker alone (GB)")
     for name, steps in results.items():
         for s in steps:
             own = None if s.report is None else s.report["peak_mb"] / 1000
-            cells = [f"{s.dice:.3f}", *("-" if v is None else f"{v:.3f}" for v in (s.dmm,)), f"{s.seconds:.1f}"]
-            table.add_row(name, str(s.iteration), *cells, *("-" if v is None else f"{v:.2f}" for v in (s.peak_gb, own)))
+            figures = (s.dice, s.dmm, s.seconds, s.cpu_seconds, s.peak_gb, own)
+            table.add_row(name, str(s.iteration), *("-" if value is None else f"{value:.3g}" for value in figures))
     Console().print(table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -41,14 +42,18 @@ class Folders:
 
 @dataclass(frozen=True)
 class Run:
-    """A step that is over: its exit status (None if it was killed for its time), what it printed and logged, and the
-    most memory it took in GB, file cache included as the limit counts it; None where the engine does not tell."""
+    """A step that is over: its exit status (None if it was killed for its time), what it printed and logged, its cost.
+
+    `cpu_seconds` are what its processes had of all CPUs together, which on a busy machine tells more than `seconds`;
+    `peak_gb` is the most memory it took, file cache included as the limit counts it; None if the engine does not say.
+    """
 
     status: int | None
     printed: str
     log: str
     seconds: float
-    peak_gb: float | None
+    cpu_seconds: float | None = None
+    peak_gb: float | None = None
 
 
 class Engine(Protocol):
@@ -77,7 +82,7 @@ class Docker:
             IMAGE,
         ]
         try:
-            return _waited(command, None)
+            return _waited(command)
         finally:
             subprocess.run([self.name, "rm", "--force", container], capture_output=True, check=False)
 
@@ -98,7 +103,9 @@ class Sandbox:
                 limit = ["prlimit", f"--as={MEMORY_BYTES}"]
             else:
                 limit = ["sh", "-c", f'echo $$ > {group / "cgroup.procs"} && exec "$@"', "sh"]
-            return _waited([*limit, *self.command(folders, variables)], group)
+            before = _cpu_seconds()
+            run = _waited([*limit, *self.command(folders, variables)])
+            return replace(run, cpu_seconds=_cpu_seconds() - before, peak_gb=_peak_gb(group))
 
     def command(self, folders: Folders, variables: dict[str, str]) -> list[str]:
         """The command line of one step."""
@@ -118,7 +125,7 @@ class Sandbox:
         ]
 
 
-def _waited(command: list[str], group: Path | None) -> Run:
+def _waited(command: list[str]) -> Run:
     began = time.monotonic()
     # A session of its own, so that all of it can be killed.
     process = subprocess.Popen(
@@ -137,7 +144,12 @@ def _waited(command: list[str], group: Path | None) -> Run:
             os.killpg(process.pid, signal.SIGKILL)
         printed, log = process.communicate()
         status = None
-    return Run(status, printed, log, time.monotonic() - began, _peak_gb(group))
+    return Run(status, printed, log, time.monotonic() - began)
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager

@@ -40,6 +40,7 @@ class Scored:
     dice: float
     dmm: float | None
     seconds: float
+    cpu_seconds: float | None
     peak_gb: float | None
     report: dict[str, Any] | None
     fault: str | None
@@ -77,7 +78,16 @@ def run_case(case: Case, engine: Engine, folder: Path, reader_name: str, model: 
         failed = found is None
         dmm = 0.0 if failed and scores.dmm is not None else scores.dmm
         steps.append(
-            Scored(iteration, 0.0 if failed else scores.dice, dmm, run.seconds, run.peak_gb, _report(run), fault)
+            Scored(
+                iteration,
+                0.0 if failed else scores.dice,
+                dmm,
+                run.seconds,
+                run.cpu_seconds,
+                run.peak_gb,
+                _report(run),
+                fault,
+            )
         )
         (folder / f"iter_{iteration}.log").write_text(run.log)
         sitk.WriteImage(study.grid.image(mask), folder / f"iter_{iteration}.nii.gz", useCompression=True)
@@ -153,12 +163,10 @@ def loop(
         name = challenge_name(case)
         results[name] = run_case(case, engine, out / case.name, reader, model)
         for s in results[name]:
-            dmm, peak = ("-" if value is None else f"{value:.3f}" for value in (s.dmm, s.peak_gb))
+            dmm, peak, cpu = ("-" if value is None else f"{value:.3g}" for value in (s.dmm, s.peak_gb, s.cpu_seconds))
             state = s.fault or (s.report or {}).get("answer", "")
-            print(
-                f"{name} step {s.iteration}: Dice {s.dice:.3f} DMM {dmm}, {s.seconds:.1f} s, peak {peak} GB; {state}",
-                file=sys.stderr,
-            )
+            costs = f"{s.seconds:.1f} s ({cpu} s of CPU), peak {peak} GB"
+            print(f"{name} step {s.iteration}: Dice {s.dice:.3f} DMM {dmm}, {costs}; {state}", file=sys.stderr)
         write_scores(results, out)
     return results
 
