@@ -30,6 +30,7 @@ _LIVER_SUV = (1.2, 30.0)
 _LIVER_TO_BACKGROUND = 2.0
 _LARGEST_VARIATION = 0.2
 _SMALLEST_LIVER_ML = 60.0
+_OFF_MIDLINE_MM = 15.0
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def find_body(study: Study) -> Body:
     columns = np.flatnonzero(outline.any(axis=(0, 1)))
     middle = float(np.nonzero(outline)[2].mean()) if columns.size else outline.shape[2] / 2
     background = max(float(np.median(pet[outline])) if columns.size else 0.0, 0.05)
-    liver, liver_at = _liver(pet, ct, background, spacing)
+    liver, liver_at = _liver(pet, ct, background, middle - _OFF_MIDLINE_MM / sx, spacing)
     return Body(
         spacing=spacing,
         pet=pet,
@@ -108,9 +109,9 @@ def find_body(study: Study) -> Body:
 
 
 def _liver(
-    pet: Volume, ct: Volume | None, background: float, spacing: tuple[float, float, float]
+    pet: Volume, ct: Volume | None, background: float, right: float, spacing: tuple[float, float, float]
 ) -> tuple[float | None, tuple[float, float, float]]:
-    """SUV and centre (x, y, z) in mm of the largest piece of even, active soft tissue on the patient's right."""
+    """SUV and centre (x, y, z) in mm of the largest even, active piece whose middle lies below column `right`."""
     size = [max(1, round(_LIVER_MM / s)) for s in spacing[::-1]]
     mean = uniform_filter(pet, size)
     spread = np.sqrt(np.maximum(uniform_filter(pet**2, size) - mean**2, 0))
@@ -124,8 +125,7 @@ def _liver(
     best, most = 0, 0.0
     for number in np.flatnonzero(np.bincount(groups.ravel()) >= smallest)[1:]:
         where = groups == number
-        on_the_right = np.nonzero(where)[2].mean() < pet.shape[2] / 2
-        if on_the_right and (uptake := float(mean[where].sum())) > most:
+        if np.nonzero(where)[2].mean() < right and (uptake := float(mean[where].sum())) > most:
             best, most = int(number), uptake
     if not best:
         return None, (np.nan,) * 3

@@ -43,8 +43,8 @@ class Candidate:
         corner: voxel (x, y, z) where `basin` begins.
         basin: voxels [z, y, x] that lead up to this peak rather than to another.
         joined_ml: volume of what it hangs together with at the lowest threshold.
-        plateau_ml, plateau_suv: volume of what it hangs together with at 0.6 times its uptake, other peaks included,
-            and the hottest block in it: of one peak of many in a large organ or mass they are those of the whole.
+        plateau_ml, plateau_suv: volume and hottest block of the widest component of which it is the hottest peak or, if
+            wider, of that at 0.6 times its uptake: of a peak among many in a large organ or mass, those of the whole.
     """
 
     peak: tuple[int, int, int]

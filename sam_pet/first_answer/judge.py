@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.special import expit, logit
 
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
@@ -124,7 +125,7 @@ class Judge:
         """Calibrated probability (n,) from features (n, `NAMES`) and what the model says (n, `MODEL_NAMES`)."""
         raw = np.clip(_predict(self._boosters[1], np.concatenate([features, said], axis=1)), 1e-6, 1 - 1e-6)
         slope, offset = self.content.calibration
-        calibrated: Floats = 1 / (1 + np.exp(-(slope * np.log(raw / (1 - raw)) + offset)))
+        calibrated: Floats = expit(slope * logit(raw) + offset)
         return calibrated
 
     def extent(self, features: Floats) -> Floats:

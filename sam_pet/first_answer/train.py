@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 from scipy.optimize import minimize
+from scipy.special import expit, logit
 
 from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.first_answer.loop import best_point
@@ -121,10 +122,10 @@ def _nearest(extent: xgboost.Booster, one: Sample) -> npt.NDArray[np.int64]:
 
 def _platt(raw: Floats, positive: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Slope and offset of the logit (Platt 1999), by maximum likelihood."""
-    logit = np.log(np.clip(raw, 1e-6, 1 - 1e-6) / (1 - np.clip(raw, 1e-6, 1 - 1e-6)))
+    logits = logit(np.clip(raw, _OUT, 1 - _OUT))
 
     def loss(line: Floats) -> float:
-        z = line[0] * logit + line[1]
+        z = line[0] * logits + line[1]
         return float((np.logaddexp(0, z) - positive * z).mean())
 
     slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
@@ -132,8 +133,7 @@ def _platt(raw: Floats, positive: npt.NDArray[np.bool_]) -> tuple[float, float]:
 
 
 def _calibrated(raw: Floats, calibration: tuple[float, float]) -> Floats:
-    held = np.clip(raw, 1e-6, 1 - 1e-6)
-    probabilities: Floats = 1 / (1 + np.exp(-(calibration[0] * np.log(held / (1 - held)) + calibration[1])))
+    probabilities: Floats = expit(calibration[0] * logit(np.clip(raw, _OUT, 1 - _OUT)) + calibration[1])
     return probabilities
 
 

@@ -30,8 +30,8 @@ def test_the_liver_is_found_on_the_right_with_its_uptake(with_ct: bool) -> None:
 def test_lungs_are_known_from_ct_alone() -> None:
     body = find_body(body_study())
     # Their centres are at z = 115, half their height is 14 voxels.
-    assert body.base == pytest.approx(101 * 5, abs=12)
-    assert body.apex == pytest.approx(129 * 5, abs=12)
+    assert body.base == pytest.approx(101 * 5, abs=20)
+    assert body.apex == pytest.approx(129 * 5, abs=20)
     without = find_body(body_study(with_ct=False))
     assert without.to_lungs is None
     assert np.isnan(without.apex)

@@ -39,19 +39,22 @@ def test_no_spot_no_candidate_there() -> None:
     assert not any(ball(SPOT, 30)[c.peak[::-1]] for c in candidates)
 
 
-def test_two_touching_peaks_are_two_candidates_with_one_plateau() -> None:
-    study = body_study()
+def test_a_plateau_is_what_joins_above_six_tenths() -> None:
     first, second = (40, 30, 50), (46, 30, 50)
-    for place, suv in ((first, 8.0), (second, 6.0)):
-        study.pet[ball(place, 14)] = suv
-    study.pet[48:53, 28:33, 43] = 4.0
-    hot, warm = nearest(candidates_of(study), first), nearest(candidates_of(study), second)
-    assert hot is not warm
-    # They join above 0.6 x 6 but not above 0.6 x 8.
-    assert warm.plateau_suv == pytest.approx(8.0)
-    assert hot.plateau_ml < warm.plateau_ml
-    voxels = {tuple(v) for c in (hot, warm) for v in np.argwhere(c.basin) + c.corner[::-1]}
-    assert len(voxels) == hot.basin.sum() + warm.basin.sum()
+    found = {}
+    for bridge in (2.0, 4.0):
+        study = body_study()
+        for place, suv in ((first, 8.0), (second, 6.0)):
+            study.pet[ball(place, 14)] = suv
+        study.pet[48:53, 28:33, 43] = bridge
+        found[bridge] = [nearest(candidates_of(study), place) for place in (first, second)]
+    for hot, warm in found.values():
+        assert hot.peak != warm.peak
+        voxels = {tuple(v) for c in (hot, warm) for v in (np.argwhere(c.basin) + c.corner[::-1]).tolist()}
+        assert len(voxels) == hot.basin.sum() + warm.basin.sum()
+    assert found[2.0][1].plateau_suv == 6.0
+    assert found[4.0][1].plateau_suv == 8.0
+    assert found[4.0][1].plateau_ml > 1.5 * found[2.0][1].plateau_ml
 
 
 def test_fine_voxels_are_searched_in_blocks_and_come_back_fine() -> None:
