@@ -16,7 +16,7 @@ from tests.fakes import two_lesion_study
 
 README = Path(__file__).parents[1] / "README.md"
 # Those that this suite is run by, or that make it its own job.
-MAKE = {"make demo", "make test", "make quality"}
+MAKE = {"make demo", "make test", "make container-test", "make quality"}
 
 
 def blocks(language: str) -> list[str]:
