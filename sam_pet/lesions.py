@@ -10,8 +10,10 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.ndimage import find_objects
 
 from sam_pet.clips import Clip, ClipRecipe
+from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed
 from sam_pet.frames import FrameRecipe
 from sam_pet.prompts import Box, Prompt, Voxels
 from sam_pet.study import Study
@@ -26,7 +28,6 @@ from sam_pet.zoom import covering, first_clip, grown
 Bools = npt.NDArray[np.bool_]
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
-_CONNECTIVITY = 18
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,19 @@ class Block:
         local = voxels - np.asarray(self.corner)
         inside = ((local >= 0) & (local < np.array(self.values.shape[::-1]))).all(axis=1)
         return tuple(local[inside, ::-1].T)
+
+    def voxels(self) -> Voxels:
+        """The axial voxels (n, 3) of the mask."""
+        found: Voxels = np.argwhere(self.values)[:, ::-1] + np.asarray(self.corner)
+        return found
+
+    def trimmed(self) -> Block:
+        """The same mask in the smallest box."""
+        box = find_objects(self.values.astype(np.uint8))
+        if not box:
+            return Block(self.corner, np.zeros((1, 1, 1), bool))
+        x, y, z = (c + s.start for c, s in zip(self.corner, box[0][::-1], strict=True))
+        return Block((x, y, z), self.values[box[0]].copy())
 
     def touches(self, voxels: Voxels) -> int:
         """How many of the axial voxels (n, 3) are in the mask."""
@@ -125,7 +139,7 @@ class LesionTracker:
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
-        """The lesions with one more prompt each, the same one."""
+        """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says."""
         drafts = []
         for lesion in lesions:
             prompts = (*lesion.prompts, prompt)
@@ -134,11 +148,31 @@ class LesionTracker:
                 drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts)))
             else:
                 drafts.append(_Draft(prompts, clip))
-        return self._settle(drafts, background)
+        settled = self._settle(drafts, background)
+        if isinstance(prompt, Box):
+            return settled
+        return [self._corrected(old, new, prompt, background) for old, new in zip(lesions, settled, strict=True)]
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
-        return replace(lesion, block=self._block(lesion.prompts, lesion.clip, lesion.bank, background))
+        values = lesion.block.values.copy()
+        block = Block(lesion.block.corner, values)
+        _obey(block, lesion.prompts, background)
+        return replace(lesion, block=block)
+
+    def _corrected(self, old: Lesion, new: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
+        """The new lesion with the old one's mask, but for what the prompt changes in it."""
+        if not old.block.values.any() or not new.bank.conditioning:
+            return new
+        standing = old.block.voxels()
+        field = self._logits(new.clip, new.bank).widened(np.concatenate([standing, prompt.voxels]))
+        block = Block(field.corner, np.zeros(field.values.shape, bool))
+        block.values[block.rows(standing)] = True
+        tumor = [p.voxels for p in new.prompts if p.label == "tumor" and not isinstance(p, Box)]
+        logits = weighed(self.study, field, np.concatenate([*tumor, np.zeros((0, 3), np.int64)]), background)
+        block = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label))
+        _obey(block, new.prompts, background)
+        return replace(new, block=block.trimmed())
 
     def _settle(self, drafts: list[_Draft], background: Voxels) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
@@ -210,22 +244,22 @@ class LesionTracker:
 
     def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> Block:
         """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
-        held = bank.all()
-        if not held:
+        if not bank.all():
             return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+        field = self._logits(clip, bank)
+        block = Block(field.corner, field.values > 0)
+        _obey(block, prompts, background)
+        return block
+
+    def _logits(self, clip: Clip, bank: MemoryBank) -> Field:
+        """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
+        held = bank.all()
         logits = torch.stack([m.logits[0] for m in held.values()]).float().cpu().numpy()
         values, (rows, columns) = clip.restore(logits, self.study.axial_pet.shape[1:])
         first, last = min(held), max(held)
-        mask = np.zeros((last - first + 1, *values.shape[1:]), bool)
-        mask[[z - first for z in held]] = values > 0
-        block = Block((columns.start, rows.start, first), mask)
-        mask[block.rows(background)] = False
-        drawn = [p.voxels for p in prompts if p.label == "tumor" and not isinstance(p, Box)]
-        _keep_connected(mask, [block.rows(voxels) for voxels in drawn])
-        for voxels in drawn:
-            mask[block.rows(voxels)] = True
-        mask[block.rows(background)] = False
-        return block
+        whole = np.full((last - first + 1, *values.shape[1:]), -LOGIT_LIMIT, np.float32)
+        whole[[z - first for z in held]] = np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT)
+        return Field((columns.start, rows.start, first), whole)
 
     def _grow(self, draft: _Draft, block: Block) -> bool:
         """Widen or lengthen the clip of a draft whose mask touches its edge; whether there is more to compute."""
@@ -290,11 +324,22 @@ def _holds(bank: MemoryBank, z: int) -> bool:
     return memory is not None and memory.present
 
 
+def _obey(block: Block, prompts: Sequence[Prompt], background: Voxels) -> None:
+    """Give a mask, in place, what was drawn: tumor voxels and what is connected to them, no background voxels."""
+    mask = block.values
+    mask[block.rows(background)] = False
+    drawn = [p.voxels for p in prompts if p.label == "tumor" and not isinstance(p, Box)]
+    _keep_connected(mask, [block.rows(voxels) for voxels in drawn])
+    for voxels in drawn:
+        mask[block.rows(voxels)] = True
+    mask[block.rows(background)] = False
+
+
 def _keep_connected(mask: Bools, drawn: Sequence[tuple[Any, ...]]) -> None:
     """Drop, in place, what is not connected to a drawn voxel; if nothing is, all but the largest component."""
     if not mask.any():
         return
-    components, count = cc3d.connected_components(mask, connectivity=_CONNECTIVITY, return_N=True)
+    components, count = cc3d.connected_components(mask, connectivity=CONNECTIVITY, return_N=True)
     if count == 1:
         return
     kept = {int(n) for rows in drawn for n in np.unique(components[rows]) if n}

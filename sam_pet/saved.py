@@ -57,6 +57,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
             },
             "study": fingerprint(session.study),
             "first_answer": session.asked,
+            "look_alikes": session.look_alikes,
             "mask_sha256": _sha256(mask),
         },
         root / MANIFEST,
@@ -68,13 +69,14 @@ class Record:
     """A saved session without its model: what was drawn, the numbers of the lesions each prompt acts on, and by what.
 
     `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package. `asked` is the tracer
-    of the first answer that the prompts correct, None if there was none.
+    of the first answer that the prompts correct, None if there was none; for `look_alikes` see `Session`.
     """
 
     drawn: tuple[tuple[Prompt, tuple[int, ...]], ...]
     model: dict[str, Any]
     version: str
     asked: str | None = None
+    look_alikes: bool = True
 
 
 def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
@@ -97,7 +99,13 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
     drawn = parse_prompts(prompts, study.grid)
     numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
     asked = manifest.get("first_answer")
-    return Record(tuple(zip(drawn, numbers, strict=True)), model, version, None if asked is None else str(asked))
+    return Record(
+        tuple(zip(drawn, numbers, strict=True)),
+        model,
+        version,
+        None if asked is None else str(asked),
+        bool(manifest.get("look_alikes", True)),
+    )
 
 
 def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.uint16]:
@@ -125,6 +133,7 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     saved = read_record(folder, session.study)
     if saved.model["sha256"] != session.segmenter.sha256:
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
+    session.look_alikes = saved.look_alikes
     if saved.asked is not None:
         if saved.model.get("judge_sha256") != session.segmenter.record.judge_sha256:
             raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")

@@ -75,9 +75,9 @@ class Segmenter:
         if not self.record.trained:
             logger.warning("the model %r is untrained: its masks mean nothing", self.record.name)
 
-    def open(self, study: Study) -> Session:
-        """A new session on a study."""
-        return Session(study, self)
+    def open(self, study: Study, look_alikes: bool = True) -> Session:
+        """A new session on a study; for `look_alikes` see `Session`."""
+        return Session(study, self, look_alikes)
 
 
 def find_device(name: str) -> torch.device:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
 from sam_pet import saved
+from sam_pet.denials import denies, mirrors
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.lesions import Lesion, LesionTracker
@@ -64,11 +66,14 @@ class Session:
     Voxels are (x, y, z) on the PET grid, arrays [z, y, x]. A tumor prompt joins the lesion that it touches or is
     within 10 mm of, else it starts a new one; a background prompt acts on the lesions whose masks it touches. The mask
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
+    A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
+    like it on the other side of the body.
     """
 
-    def __init__(self, study: Study, segmenter: Segmenter) -> None:
+    def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
         self.study = study
         self.segmenter = segmenter
+        self.look_alikes = look_alikes
         self._tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
         self._state = _State()
         self._earlier: list[_State] = []
@@ -267,6 +272,9 @@ class Session:
         prompt = _axial(entry.prompt, self.study.order)
         background = self._background(entries)
         lesions = dict(state.lesions)
+        if prompt.label == "background":
+            for number in self._denied(state, entry, prompt):
+                del lesions[number]
         known = [number for number in entry.lesions if number in lesions]
         extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
         lesions.update(zip(known, extended, strict=True))
@@ -277,6 +285,23 @@ class Session:
             cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
         return replace(state, entries=entries, trail=(*state.trail, lesions))
+
+    def _denied(self, state: _State, entry: Entry, prompt: Prompt) -> set[int]:
+        """The lesions that no reader has pointed at and that a background stroke says are none."""
+        pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
+        found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
+        denied = {n for n in found if n in entry.lesions and denies(self.study, found[n], prompt.voxels)}
+        others = [n for n in found if n not in denied]
+        if not (denied and others and self.look_alikes):
+            return denied
+        middle = self._middle_mm
+        return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
+
+    @cached_property
+    def _middle_mm(self) -> float:
+        from sam_pet.first_answer.body import find_body
+
+        return find_body(self.study).middle - self.study.frame_spacing[0] / 2
 
     def _background(self, entries: Sequence[Entry]) -> Voxels:
         """The axial voxels whose latest label is background."""

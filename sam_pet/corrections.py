@@ -1,0 +1,115 @@
+"""What a stroke changes in a mask that stands.
+
+A tumor stroke only adds and a background stroke only takes away, and only what hangs together with the stroke: with the
+rest of the mask the reader has found no fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import distance_transform_edt
+
+from sam_pet.prompts import Label, Voxels
+from sam_pet.study import Study
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+CONNECTIVITY = 18
+# Logits that a stroke weighs at its own voxels, and how its weight falls with distance and with another uptake.
+_WEIGHT = 6.0
+_REACH_MM = 20.0
+_UPTAKE_RATIO = 0.3
+# So far from a stroke its weight is next to nothing.
+_FAR = 2.5
+# Below this SUV uptake is noise, and ratios of it mean nothing.
+_NOISE_SUV = 0.3
+
+
+# Beyond it a logit says no more.
+LOGIT_LIMIT = 8.0
+
+
+@dataclass(frozen=True)
+class Field:
+    """Logits within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
+
+    corner: tuple[int, int, int]
+    values: Floats
+
+    def widened(self, voxels: Voxels) -> Field:
+        """The field in the smallest box that also holds axial voxels (n, 3); what is new shows nothing."""
+        corner, shape = np.asarray(self.corner), np.array(self.values.shape[::-1])
+        low = np.minimum(corner, voxels.min(axis=0))
+        high = np.maximum(corner + shape, voxels.max(axis=0) + 1)
+        wide = np.full((high - low)[::-1], -LOGIT_LIMIT, np.float32)
+        wide[tuple(slice(a, a + n) for a, n in zip((corner - low)[::-1], shape[::-1], strict=True))] = self.values
+        x, y, z = low.tolist()
+        return Field((x, y, z), wide)
+
+
+def changed(mask: Bools, logits: Floats, stroke: tuple[npt.NDArray[np.int64], ...], label: Label) -> Bools:
+    """A mask after a stroke.
+
+    Args:
+        mask: as it stood, [z, y, x].
+        logits: what the model makes of the stroke, on the same voxels.
+        stroke: indices of its voxels.
+        label: of the stroke.
+    """
+    tumor = label == "tumor"
+    change = (logits > 0) & ~mask if tumor else mask & (logits <= 0)
+    change[stroke] = mask[stroke] != tumor
+    # The stroke itself joins what lies on both its sides, whether it changes anything or not.
+    joined = change.copy()
+    joined[stroke] = True
+    pieces = cc3d.connected_components(joined, connectivity=CONNECTIVITY)
+    touched = np.unique(pieces[stroke])
+    return mask ^ (change & np.isin(pieces, touched))
+
+
+def resemblance(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
+    """How much each voxel of a box is like the nearest voxel of strokes, 1 at these, 0 far off.
+
+    It falls as a Gaussian with the distance and with the logarithm of the ratio of uptakes.
+
+    Args:
+        study: the study.
+        strokes: axial voxels (n, 3).
+        corner: the box's first voxel (x, y, z).
+        shape: of the box, [z, y, x].
+    """
+    likeness = np.zeros(shape, np.float32)
+    spacing = np.asarray(study.frame_spacing)
+    local = strokes - corner
+    local = local[((local >= 0) & (local < np.array(shape[::-1]))).all(axis=1)]
+    reach = np.ceil(_FAR * _REACH_MM / spacing).astype(int)
+    for group in _by_slice(local):
+        low = np.maximum(group.min(axis=0) - reach, 0)
+        high = np.minimum(group.max(axis=0) + reach + 1, shape[::-1])
+        z, y, x = (slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
+        free = np.ones((z.stop - z.start, y.stop - y.start, x.stop - x.start), bool)
+        free[tuple((group - low)[:, ::-1].T)] = False
+        away, nearest = distance_transform_edt(free, sampling=spacing[::-1], return_indices=True)
+        z0, y0, x0 = (int(c) + s.start for c, s in zip(corner[::-1], (z, y, x), strict=True))
+        pet = study.axial_pet[z0 : z0 + free.shape[0], y0 : y0 + free.shape[1], x0 : x0 + free.shape[2]]
+        uptake = np.log(np.maximum(pet, 0) + _NOISE_SUV)
+        ratio = uptake - uptake[tuple(nearest)]
+        here = np.exp(-0.5 * ((away / _REACH_MM) ** 2 + (ratio / _UPTAKE_RATIO) ** 2)).astype(np.float32)
+        likeness[z, y, x] = np.maximum(likeness[z, y, x], here)
+    return likeness
+
+
+def weighed(study: Study, logits: Field, tumor: Voxels, background: Voxels) -> Floats:
+    """Logits with what strokes (n, 3) say of the voxels that resemble theirs, both labels against each other."""
+    corner, shape = np.asarray(logits.corner), logits.values.shape
+    pull = resemblance(study, tumor, corner, shape) - resemblance(study, background, corner, shape)
+    return logits.values + np.float32(_WEIGHT) * pull
+
+
+def _by_slice(voxels: Voxels) -> list[Voxels]:
+    return [voxels[voxels[:, 2] == z] for z in np.unique(voxels[:, 2])]

@@ -1,0 +1,47 @@
+"""When a background stroke says that a lesion of the first answer is none, and which other one it then means too."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from sam_pet.lesions import Block
+from sam_pet.prompts import Voxels
+from sam_pet.study import Study
+
+# A stroke means the whole when it runs as deep as this share of the mask's depth on its slice, or as hot as this share
+# of the mask's hottest; a stroke that only trims stays at the rim, where uptake fades.
+_DEEP = 0.5
+_HOT = 0.6
+# Paired organs lie this near to each other's mirror image, and are this much alike in uptake and in volume.
+_MIRROR_MM = 30.0
+_ALIKE_UPTAKE = 1.6
+_ALIKE_VOLUME = 2.5
+
+
+def denies(study: Study, block: Block, stroke: Voxels) -> bool:
+    """Whether a background stroke, axial voxels (n, 3), runs through the core of a mask rather than along its rim."""
+    rows = block.rows(stroke)
+    inside = block.values[rows]
+    if not inside.any():
+        return False
+    z, y, x = (axis[inside] for axis in rows)
+    plane = np.pad(block.values[z[0]], 1)
+    depth = distance_transform_edt(plane, sampling=study.frame_spacing[1::-1])[1:-1, 1:-1]
+    if np.median(depth[y, x]) >= _DEEP * depth.max():
+        return True
+    uptake = study.axial_pet[block.slices]
+    hottest = np.percentile(uptake[block.values], 95)
+    return bool(np.median(uptake[z, y, x]) >= _HOT * hottest)
+
+
+def mirrors(study: Study, one: Block, other: Block, middle_mm: float) -> bool:
+    """Whether two masks lie on both sides of the midline, x = `middle_mm`, like kidneys or salivary glands."""
+    spacing = np.asarray(study.frame_spacing)
+    places = [block.voxels().mean(axis=0) * spacing for block in (one, other)]
+    image = np.array([2 * middle_mm - places[0][0], *places[0][1:]])
+    if np.linalg.norm(image - places[1]) > _MIRROR_MM or (places[0][0] < middle_mm) == (places[1][0] < middle_mm):
+        return False
+    peaks = [float(study.axial_pet[block.slices][block.values].max()) for block in (one, other)]
+    volumes = [int(block.values.sum()) for block in (one, other)]
+    return max(peaks) <= _ALIKE_UPTAKE * min(peaks) and max(volumes) <= _ALIKE_VOLUME * min(volumes)

@@ -1,0 +1,96 @@
+import numpy as np
+import pytest
+
+from sam_pet.corrections import LOGIT_LIMIT, Field, changed, resemblance, weighed
+from sam_pet.geometry import Grid
+from sam_pet.study import Study
+
+
+def rows(*voxels: tuple[int, int, int]) -> tuple[np.ndarray, ...]:
+    """Indices [z, y, x] of voxels (x, y, z)."""
+    return tuple(np.array(voxels)[:, ::-1].T)
+
+
+def strip(text: str) -> np.ndarray:
+    """A mask of one row: # is in it."""
+    return np.array([[[c == "#" for c in text]]])
+
+
+def drawn(mask: np.ndarray) -> str:
+    return "".join("#" if value else "." for value in mask[0, 0])
+
+
+def logits(text: str) -> np.ndarray:
+    return np.where(strip(text), 1, -1).astype(np.float32)
+
+
+def test_background_stroke_takes_away_only_what_hangs_together_with_it() -> None:
+    mask, model = strip("..#######.###."), logits("..####........")
+    assert drawn(changed(mask, model, rows((7, 0, 0)), "background")) == "..####....###."
+
+
+def test_background_stroke_adds_nothing_whatever_the_model_thinks() -> None:
+    mask, model = strip("..####........"), logits("..###...######")
+    assert drawn(changed(mask, model, rows((5, 0, 0)), "background")) == "..###........."
+
+
+def test_tumor_stroke_adds_what_the_model_joins_to_it_and_takes_nothing_away() -> None:
+    mask, model = strip("..####........"), logits("........###.##")
+    assert drawn(changed(mask, model, rows((9, 0, 0)), "tumor")) == "..####..###..."
+
+
+def test_stroke_itself_is_obeyed_where_the_model_does_not() -> None:
+    assert drawn(changed(strip("..####"), logits("..####"), rows((4, 0, 0)), "background")) == "..##.#"
+    assert drawn(changed(strip("..##.."), logits("..##.."), rows((5, 0, 0)), "tumor")) == "..##.#"
+
+
+def test_stroke_over_voxels_that_are_right_already_still_joins_the_changes_beside_it() -> None:
+    mask, model = strip("..######"), logits("..##....")
+    assert drawn(changed(mask, model, rows((2, 0, 0), (3, 0, 0), (4, 0, 0)), "tumor")) == "..######"
+    assert drawn(changed(mask, model, rows((1, 0, 0), (5, 0, 0)), "background")) == "..##...."
+
+
+@pytest.fixture
+def study() -> Study:
+    """SUV 8 left of x = 20, SUV 1 from there on; voxels of 2 mm."""
+    pet = np.ones((9, 20, 40), np.float32)
+    pet[:, :, :20] = 8
+    return Study(pet, None, Grid((40, 20, 9), (2.0, 2.0, 2.0)))
+
+
+def test_resemblance_is_one_at_the_stroke_and_falls_with_distance_and_uptake(study: Study) -> None:
+    stroke = np.array([[18, 10, 4]])
+    like = resemblance(study, stroke, np.zeros(3, int), (9, 20, 40))
+    assert like[4, 10, 18] == 1
+    # 10 voxels of 2 mm are one standard deviation of 20 mm.
+    assert like[4, 10, 8] == pytest.approx(np.exp(-0.5), rel=1e-5)
+    assert like[4, 10, 20] < 1e-3 < like[4, 10, 16]
+    assert like[0, 10, 18] == pytest.approx(np.exp(-0.5 * 0.4**2), rel=1e-5)
+
+
+def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
+    stroke = np.array([[18, 10, 4], [19, 10, 4], [3, 3, 6]])
+    whole = resemblance(study, stroke, np.zeros(3, int), (9, 20, 40))
+    box = resemblance(study, stroke[:2], np.array([10, 5, 2]), (5, 10, 20))
+    alone = resemblance(study, stroke[:2], np.zeros(3, int), (9, 20, 40))
+    assert np.array_equal(box, alone[2:7, 5:15, 10:30])
+    assert (whole >= alone).all()
+
+
+def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> None:
+    field = Field((0, 0, 0), np.zeros((9, 20, 40), np.float32))
+    hot, cold = np.array([[10, 10, 4]]), np.array([[30, 10, 4]])
+    sums = weighed(study, field, hot, cold)
+    assert (sums[:, :, :19] > 0).all()
+    assert (sums[:, :, 21:] < 0).all()
+    assert np.array_equal(weighed(study, field, hot, hot), field.values)
+
+
+def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
+    field = Field((5, 6, 7), np.full((2, 3, 4), 3, np.float32))
+    wide = field.widened(np.array([[4, 7, 9]]))
+    assert wide.corner == (4, 6, 7)
+    assert wide.values.shape == (3, 3, 5)
+    assert (wide.values[:2, :, 1:] == 3).all()
+    assert (wide.values == 3).sum() == 24
+    assert (wide.values[2] == -LOGIT_LIMIT).all()
