@@ -131,8 +131,9 @@ def show(results: dict[str, list[Scored]]) -> None:
     table = Table("case", "step", "Dice", "DMM", "seconds", "CPU seconds", "peak (GB)", "worker alone (GB)")
     for name, steps in results.items():
         for s in steps:
-            own = None if s.report is None else s.report["peak_mb"] / 1000
-            figures = (s.dice, s.dmm, s.seconds, s.cpu_seconds, s.peak_gb, own)
+            report = s.report or {}
+            own = report["peak_mb"] / 1000 if report else None
+            figures = (s.dice, s.dmm, s.seconds, report.get("cpu_seconds"), s.peak_gb, own)
             table.add_row(name, str(s.iteration), *("-" if value is None else f"{value:.3g}" for value in figures))
     Console().print(table)
 

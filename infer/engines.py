@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -44,7 +43,6 @@ class Folders:
 class Run:
     """A step that is over: its exit status (None if it was killed for its time), what it printed and logged, its cost.
 
-    `cpu_seconds` are what its processes had of all CPUs together, which on a busy machine tells more than `seconds`;
     `peak_gb` is the most memory it took, file cache included as the limit counts it; None if the engine does not say.
     """
 
@@ -52,7 +50,6 @@ class Run:
     printed: str
     log: str
     seconds: float
-    cpu_seconds: float | None = None
     peak_gb: float | None = None
 
 
@@ -103,9 +100,8 @@ class Sandbox:
                 limit = ["prlimit", f"--as={MEMORY_BYTES}"]
             else:
                 limit = ["sh", "-c", f'echo $$ > {group / "cgroup.procs"} && exec "$@"', "sh"]
-            before = _cpu_seconds()
             run = _waited([*limit, *self.command(folders, variables)])
-            return replace(run, cpu_seconds=_cpu_seconds() - before, peak_gb=_peak_gb(group))
+            return replace(run, peak_gb=_peak_gb(group))
 
     def command(self, folders: Folders, variables: dict[str, str]) -> list[str]:
         """The command line of one step."""
@@ -145,11 +141,6 @@ def _waited(command: list[str]) -> Run:
         printed, log = process.communicate()
         status = None
     return Run(status, printed, log, time.monotonic() - began)
-
-
-def _cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @contextmanager

@@ -40,7 +40,6 @@ class Scored:
     dice: float
     dmm: float | None
     seconds: float
-    cpu_seconds: float | None
     peak_gb: float | None
     report: dict[str, Any] | None
     fault: str | None
@@ -83,7 +82,6 @@ def run_case(case: Case, engine: Engine, folder: Path, reader_name: str, model: 
                 0.0 if failed else scores.dice,
                 dmm,
                 run.seconds,
-                run.cpu_seconds,
                 run.peak_gb,
                 _report(run),
                 fault,
@@ -163,8 +161,10 @@ def loop(
         name = challenge_name(case)
         results[name] = run_case(case, engine, out / case.name, reader, model)
         for s in results[name]:
-            dmm, peak, cpu = ("-" if value is None else f"{value:.3g}" for value in (s.dmm, s.peak_gb, s.cpu_seconds))
-            state = s.fault or (s.report or {}).get("answer", "")
+            report = s.report or {}
+            figures = (s.dmm, s.peak_gb, report.get("cpu_seconds"))
+            dmm, peak, cpu = ("-" if value is None else f"{value:.3g}" for value in figures)
+            state = s.fault or report.get("answer", "")
             costs = f"{s.seconds:.1f} s ({cpu} s of CPU), peak {peak} GB"
             print(f"{name} step {s.iteration}: Dice {s.dice:.3f} DMM {dmm}, {costs}; {state}", file=sys.stderr)
         write_scores(results, out)

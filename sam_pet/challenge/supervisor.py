@@ -38,13 +38,17 @@ _TICK_S = 0.1
 
 @dataclass(frozen=True)
 class Report:
-    """What became of a step; `fallback` where the mask is not what all strokes lead to."""
+    """What became of a step; `fallback` where the mask is not what all strokes lead to.
+
+    `cpu_seconds` are those of all CPUs together, which on a busy machine tell more than `seconds`.
+    """
 
     mask: str
     answer: str
     fallback: bool
     voxels: int
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 
@@ -102,13 +106,19 @@ def run(places: Places, ends_at: float, began: float) -> Report:
             # It may still be keeping state.
             while process.is_alive() and not stopped and time.monotonic() < ends_at:
                 process.join(_TICK_S)
-    seconds, peak = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    seconds, (cpu, peak) = time.monotonic() - began, _costs()
     fallback = best is None or not best.complete
     what = best.what if best else "the drawn voxels alone"
     if fallback:
         logger.error("FALLBACK: the mask is %s", what)
     logger.info("wrote %s: %s, %d voxels, in %.1f s", path, what, mask.sum(), seconds)
-    return Report(str(path), what, fallback, int(mask.sum()), round(seconds, 2), round(peak, 1))
+    return Report(str(path), what, fallback, int(mask.sum()), round(seconds, 2), round(cpu, 2), round(peak, 1))
+
+
+def _costs() -> tuple[float, float]:
+    """CPU seconds of this process and the work, and the work's peak memory in MB."""
+    own, works = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + works.ru_utime + works.ru_stime, works.ru_maxrss / 1024
 
 
 @contextmanager

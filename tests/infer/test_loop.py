@@ -59,7 +59,7 @@ class FakeEngine:
         if fault != "nothing":
             write_image(written, target / ct.name)
         status = {"timeout": None, "crash": 3}.get(fault or "", 0)
-        return Run(status, '{"answer": "fake", "fallback": false, "peak_mb": 1.0}\n', "log", 0.5, 0.4, 0.25)
+        return Run(status, '{"answer": "fake", "fallback": false, "peak_mb": 1.0}\n', "log", 0.5, 0.25)
 
 
 def run(case: Case, tmp_path: Path, **faults: str) -> tuple[list[Any], FakeEngine]:
