@@ -62,10 +62,10 @@ def test_resemblance_is_one_at_the_stroke_and_falls_with_distance_and_uptake(stu
     stroke = np.array([[18, 10, 4]])
     like = resemblance(study, stroke, np.zeros(3, int), (9, 20, 40))
     assert like[4, 10, 18] == 1
-    # 10 voxels of 2 mm are one standard deviation of 20 mm.
-    assert like[4, 10, 8] == pytest.approx(np.exp(-0.5), rel=1e-5)
-    assert like[4, 10, 20] < 1e-3 < like[4, 10, 16]
-    assert like[0, 10, 18] == pytest.approx(np.exp(-0.5 * 0.4**2), rel=1e-5)
+    # 6 voxels of 2 mm are one standard deviation of 12 mm.
+    assert like[4, 10, 12] == pytest.approx(np.exp(-0.5), rel=1e-5)
+    assert like[4, 10, 20] < 1e-3 < like[4, 10, 14]
+    assert like[0, 10, 18] == pytest.approx(np.exp(-0.5 * (8 / 12) ** 2), rel=1e-5)
 
 
 def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
@@ -79,10 +79,11 @@ def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
 
 def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> None:
     field = Field((0, 0, 0), np.zeros((9, 20, 40), np.float32))
-    hot, cold = np.array([[10, 10, 4]]), np.array([[30, 10, 4]])
+    hot, cold = np.array([[14, 10, 4]]), np.array([[26, 10, 4]])
     sums = weighed(study, field, hot, cold)
-    assert (sums[:, :, :19] > 0).all()
-    assert (sums[:, :, 21:] < 0).all()
+    assert (sums[:, :, 10:20] > 0).all()
+    assert (sums[:, :, 20:30] < 0).all()
+    assert sums[4, 10, 14] > sums[4, 10, 10] > sums[0, 10, 10]
     assert np.array_equal(weighed(study, field, hot, hot), field.values)
 
 
