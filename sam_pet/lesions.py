@@ -155,9 +155,8 @@ class LesionTracker:
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
-        values = lesion.block.values.copy()
-        block = Block(lesion.block.corner, values)
-        _obey(block, lesion.prompts, background)
+        block = Block(lesion.block.corner, lesion.block.values.copy())
+        _cut(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
 
     def _corrected(self, old: Lesion, new: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
@@ -168,11 +167,11 @@ class LesionTracker:
         field = self._logits(new.clip, new.bank).widened(np.concatenate([standing, prompt.voxels]))
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
-        tumor = [p.voxels for p in new.prompts if p.label == "tumor" and not isinstance(p, Box)]
-        logits = weighed(self.study, field, np.concatenate([*tumor, np.zeros((0, 3), np.int64)]), background)
-        block = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label))
-        _obey(block, new.prompts, background)
-        return replace(new, block=block.trimmed())
+        tumor = np.concatenate([*_drawn(new.prompts), np.zeros((0, 3), np.int64)])
+        logits = weighed(self.study, field, tumor, background)
+        after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label))
+        _cut(after, block.values, new.prompts, background)
+        return replace(new, block=after.trimmed())
 
     def _settle(self, drafts: list[_Draft], background: Voxels) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
@@ -328,11 +327,31 @@ def _obey(block: Block, prompts: Sequence[Prompt], background: Voxels) -> None:
     """Give a mask, in place, what was drawn: tumor voxels and what is connected to them, no background voxels."""
     mask = block.values
     mask[block.rows(background)] = False
-    drawn = [p.voxels for p in prompts if p.label == "tumor" and not isinstance(p, Box)]
-    _keep_connected(mask, [block.rows(voxels) for voxels in drawn])
-    for voxels in drawn:
-        mask[block.rows(voxels)] = True
+    drawn = [block.rows(voxels) for voxels in _drawn(prompts)]
+    _keep_connected(mask, drawn)
+    for rows in drawn:
+        mask[rows] = True
     mask[block.rows(background)] = False
+
+
+def _cut(block: Block, before: Bools, prompts: Sequence[Prompt], background: Voxels) -> None:
+    """Give a corrected mask, in place, what was drawn, less the pieces that the correction cut off from it.
+
+    A piece that hung together with nothing drawn `before` stays: a click in a cold core may stand alone.
+    """
+    mask = block.values
+    drawn = [block.rows(voxels) for voxels in _drawn(prompts)]
+    for rows in drawn:
+        mask[rows] = True
+    mask[block.rows(background)] = False
+    held, pieces = (cc3d.connected_components(m, connectivity=CONNECTIVITY) for m in (before, mask))
+    if drawn:
+        was, stays = (np.unique(np.concatenate([labels[rows] for rows in drawn])) for labels in (held, pieces))
+        mask &= np.isin(pieces, stays) | ~np.isin(held, was[was > 0])
+
+
+def _drawn(prompts: Sequence[Prompt]) -> list[Voxels]:
+    return [p.voxels for p in prompts if p.label == "tumor" and not isinstance(p, Box)]
 
 
 def _keep_connected(mask: Bools, drawn: Sequence[tuple[Any, ...]]) -> None:
