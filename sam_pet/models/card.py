@@ -7,6 +7,7 @@ from typing import Any
 from sam_pet.models.record import ModelRecord
 
 CARD = "README.md"
+CURVE = "training.png"
 
 
 def model_card(record: ModelRecord) -> str:
@@ -35,6 +36,8 @@ def model_card(record: ModelRecord) -> str:
             lines.append(f"- {len(cases)} named cases" if cases else "- all cases of a folder")
     if training.get("notes"):
         lines += ["", "## Notes", "", str(training["notes"])]
+    if training.get("curve"):
+        lines += ["", "## Training curve", "", f"![losses over the steps of training]({CURVE})"]
     metrics = {k: v for k, v in training.get("metrics", {}).items() if isinstance(v, int | float)}
     if metrics:
         lines += ["", "## Last figures of the training run", "", "| figure | value |", "| --- | --- |"]

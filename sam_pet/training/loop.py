@@ -28,6 +28,7 @@ from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
 from sam_pet.training.crops import CropFolder
+from sam_pet.training.curve import write_curve
 from sam_pet.training.lora import add_lora, parameter_counts
 from sam_pet.training.recipe import Data, Recipe, Stage
 from sam_pet.training.run_folder import RunFolder
@@ -231,12 +232,14 @@ class _Run:
             "steps": self.done,
             "attribution": self.recipe.attribution,
             "metrics": last,
+            "curve": True,
         }
         record = self.record.model_copy(update={"training": training})
         if self.recipe.mode == "lora":
             save_adapter(self.average.module, self.base, record, self.folder.checkpoint)
         else:
             save_model(self.average.module, record, self.folder.checkpoint)
+        write_curve(metrics, self.folder.checkpoint)
 
 
 def cases_of(data: Data, training: bool = True) -> list[Case]:

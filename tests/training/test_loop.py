@@ -61,6 +61,9 @@ def test_a_run_leaves_a_loadable_checkpoint_and_a_folder_that_explains_it(unbrok
     lines = metrics(unbroken)
     assert lines[0]["trained_parameters"] == lines[0]["parameters"]
     assert lines[-1]["step"] == 4
+    card = (unbroken / "checkpoint" / "README.md").read_text()
+    assert "(training.png)" in card
+    assert (unbroken / "checkpoint" / "training.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_run_killed_and_started_again_gives_the_same_bytes(cases: Path, tmp_path: Path) -> None:
