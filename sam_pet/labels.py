@@ -27,8 +27,17 @@ PALETTE: tuple[Colour, ...] = (
 
 def lesion_boxes(labels: Labels) -> dict[int, Box]:
     """The bounding box, as slices of the array [z, y, x], of each lesion by its number; 0 is background."""
-    boxes: Sequence[Any] = find_objects(labels) if labels.size else []
-    return {number: box for number, box in enumerate(boxes, start=1) if box is not None}
+    planes = np.flatnonzero(labels.any(axis=(1, 2)))
+    if not planes.size:
+        return {}
+    # Most slices hold nothing, and looking for objects is slow.
+    first, last = int(planes[0]), int(planes[-1]) + 1
+    boxes: Sequence[Any] = find_objects(labels[first:last])
+    return {
+        number: (slice(box[0].start + first, box[0].stop + first), box[1], box[2])
+        for number, box in enumerate(boxes, start=1)
+        if box is not None
+    }
 
 
 def lesion_colour(lesion: int) -> Colour:

@@ -44,8 +44,8 @@ Lesions = Mapping[int, Lesion]
 
 
 @dataclass(frozen=True)
-class _State:
-    """Everything a session has been told, and the lesions after each entry.
+class State:
+    """Everything a session has been told, and the lesions after each entry; it never changes.
 
     `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
     """
@@ -75,8 +75,8 @@ class Session:
         self.segmenter = segmenter
         self.look_alikes = look_alikes
         self._tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
-        self._state = _State()
-        self._earlier: list[_State] = []
+        self._state = State()
+        self._earlier: list[State] = []
 
     # What a reader does
 
@@ -97,7 +97,7 @@ class Session:
         from sam_pet.first_answer.answer import first_answer  # heavy, and not every session wants it
 
         lesions = first_answer(self._tracker, self.segmenter.judge, tracer)
-        self._change(_State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -230,9 +230,18 @@ class Session:
         """The tracer that `first_answer` was given; None if the session started from nothing."""
         return self._state.asked
 
+    @property
+    def state(self) -> State:
+        """What the session is at now, for `restore`."""
+        return self._state
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of a session on the same study and model; this can be undone."""
+        self._change(state)
+
     # How it comes about
 
-    def _change(self, state: _State) -> None:
+    def _change(self, state: State) -> None:
         self._earlier.append(self._state)
         self._state = state
 
@@ -266,7 +275,7 @@ class Session:
         away = distance_transform_edt(~padded, sampling=spacing[::-1])
         return float(away[tuple(local[:, ::-1].T)].min())
 
-    def _applied(self, state: _State, entry: Entry) -> _State:
+    def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
         entries = (*state.entries, entry)
         prompt = _axial(entry.prompt, self.study.order)
@@ -286,7 +295,7 @@ class Session:
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
         return replace(state, entries=entries, trail=(*state.trail, lesions))
 
-    def _denied(self, state: _State, entry: Entry, prompt: Prompt) -> set[int]:
+    def _denied(self, state: State, entry: Entry, prompt: Prompt) -> set[int]:
         """The lesions that no reader has pointed at and that a background stroke says are none."""
         pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
         found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}

@@ -15,7 +15,7 @@ from sam_pet.challenge.packing import pack, unpack
 from sam_pet.challenge.points import Points
 from sam_pet.prompts import Prompt, strokes
 from sam_pet.segmenter import Segmenter
-from sam_pet.session import Session
+from sam_pet.session import Session, State
 from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ def first_answer(segmenter: Segmenter, study: Study) -> bytes:
 
 def packed(session: Session) -> bytes:
     """All that a session goes on from, for `opened`."""
-    state = session._state
+    state = session.state
     return pack({field.name: getattr(state, field.name) for field in dataclasses.fields(state)})
 
 
@@ -41,7 +41,7 @@ def opened(segmenter: Segmenter, study: Study, blob: bytes) -> Session:
         Exception: whatever a blob leads to that is none.
     """
     session = segmenter.open(study)
-    session._state = type(session._state)(**unpack(blob, segmenter.core.device))
+    session.restore(State(**unpack(blob, segmenter.core.device)))
     return session
 
 

@@ -134,11 +134,11 @@ def _crops(
         low, high = (np.array([getattr(s, end) for s in box]) for end in ("start", "stop"))
         members = np.argwhere(labels[box] == number)
         yield cut(low, high, number, low + members[len(members) // 2])
-    for seed in _hot_spots(pet, truth, spacing, hot_spots):
+    for seed in hottest_places(pet, truth, spacing, hot_spots):
         yield cut(seed, seed + 1, 0, seed)
 
 
-def _hot_spots(
+def hottest_places(
     pet: npt.NDArray[np.float32], truth: npt.NDArray[np.uint8], spacing: tuple[float, float, float], count: int
 ) -> npt.NDArray[np.int64]:
     """Voxels [z, y, x] of the strongest peaks at least 10 mm from any lesion."""
