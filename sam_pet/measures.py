@@ -49,8 +49,8 @@ def measure_lesions(labels: Labels, pet: Volume, grid: Grid) -> pd.DataFrame:
     Returns:
         Columns: `lesion`, the label; `volume_ml`, which is also the metabolic tumour volume (MTV) of the lesion;
         `suv_max`, `suv_mean` and `suv_peak` (see `suv_peak`); `tlg`, total lesion glycolysis, `suv_mean` x
-        `volume_ml`, in mL; `diameter_mm` (see `diameter_mm`); `voxels`; `centroid_x`, `centroid_y`, `centroid_z`,
-        the mean position of the voxels in mm (LPS).
+        `volume_ml`, in g (an SUV is in g/mL); `diameter_mm` (see `diameter_mm`); `voxels`; `centroid_x`,
+        `centroid_y`, `centroid_z`, the mean position of the voxels in mm (LPS).
 
     Raises:
         ValueError: labels or PET are not on the grid.
@@ -66,7 +66,7 @@ def summarise(table: pd.DataFrame) -> dict[str, int | float | None]:
     """The patient's totals of a table of `measure_lesions`.
 
     Returns:
-        `lesions`, their number; `total_mtv_ml`; `total_tlg`, in mL; `dmax_mm`, the distance between the centroids
+        `lesions`, their number; `total_mtv_ml`; `total_tlg`, in g; `dmax_mm`, the distance between the centroids
         of the two lesions that are farthest apart (Cottereau 2020), None for fewer than two lesions; `suv_max`,
         None without a lesion.
     """

@@ -23,9 +23,9 @@ def demo(
     import numpy as np
     from scipy.ndimage import distance_transform_edt
 
-    from sam_pet.cli.progress import steps
     from sam_pet.demo import demo_study, picture
     from sam_pet.files import write_image
+    from sam_pet.progress import steps
     from sam_pet.readers.scribbles import draw_scribble
     from sam_pet.scores import score
     from sam_pet.segmenter import Segmenter

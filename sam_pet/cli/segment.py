@@ -40,8 +40,8 @@ def segment(
     import time
 
     from sam_pet import outputs
-    from sam_pet.cli.progress import steps
     from sam_pet.files import require_image_name
+    from sam_pet.progress import steps
     from sam_pet.prompt_files import read_prompts
     from sam_pet.study import read_study
 

@@ -35,7 +35,7 @@ class Sam2Slices:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        return {"model": self.loaded.record.name, "sha256": self.loaded.sha256}
+        return self.loaded.facts
 
     def open(self, study: Study) -> MethodSession:
         slices = WholeSlices(study, self.loaded.image_size)

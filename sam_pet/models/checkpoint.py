@@ -44,6 +44,11 @@ class LoadedModel:
     judge: Path | None = None
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What tells its results from another model's, for a manifest."""
+        return {"model": self.record.name, "sha256": self.sha256}
+
+    @property
     def image_size(self) -> int:
         """The side of the model's square input, in pixels."""
         return int(self.model.config.image_size)

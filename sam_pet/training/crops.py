@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any, TypedDict
 import cc3d
 import numpy as np
 import numpy.typing as npt
-from rich.progress import track
 from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 
 from sam_pet.cases import Case
 from sam_pet.files import replacing
+from sam_pet.progress import steps
 from sam_pet.study import Study
 
 _FORMAT = 1
@@ -72,7 +71,7 @@ class CropFolder:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         files: list[Path] = []
-        for case in track(cases, "crops", transient=True, disable=not sys.stderr.isatty()):
+        for case in steps(cases, "crops"):
             key = self._fingerprint(case)
             index = self.folder / f"{key}.json"
             if not index.is_file():
