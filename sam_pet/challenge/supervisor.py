@@ -175,7 +175,6 @@ def _best_answer(channel: Connection, until: float, stopped: list[int]) -> Answe
 
 def _written(best: Answer | None, inputs: Inputs, points: Points, places: Places) -> tuple[Path, Mask]:
     shape = inputs.grid.shape
-    mask = np.zeros(shape, np.uint8) if best is None else best.mask(shape)
-    if best is None or not best.complete:
-        mask = points.imposed(mask)
+    # Strokes for which there was no time count at least by their own voxels.
+    mask = points.imposed(np.zeros(shape, np.uint8) if best is None else best.mask(shape))
     return write_mask(mask, inputs, places), mask
