@@ -38,6 +38,7 @@ class Segmenter:
         self.record: ModelRecord = loaded.record
         self.sha256 = loaded.sha256
         self.source = loaded.source
+        self.facts = loaded.facts
         self._judge = loaded.judge
         self.core = Core(loaded.model.eval().to(find_device(device)))
 

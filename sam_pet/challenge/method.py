@@ -26,7 +26,7 @@ class SamPetContainer:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        return {"model": self.segmenter.record.name, "sha256": self.segmenter.sha256}
+        return self.segmenter.facts
 
     def open(self, study: Study) -> MethodSession:
         return _Steps(self.segmenter, study, packed(self.segmenter.open(study)))

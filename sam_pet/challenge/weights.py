@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from sam_pet.errors import InputError
 from sam_pet.models import registry
 from sam_pet.models.hashes import file_sha256
-from sam_pet.models.record import ADAPTER_CONFIG, CONFIG
+from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES
 
 if TYPE_CHECKING:
     from sam_pet.models.checkpoint import LoadedModel
 
 logger = logging.getLogger(__name__)
 
-_META_SUFFIXES = (".pt", ".pth")
 _BASE = "base"
 
 
@@ -72,7 +71,7 @@ def find_weights(uploaded: Path) -> list[Weights]:
     for folder in folders:
         if (folder / CONFIG).is_file():
             return [Weights(str(folder)), EMBEDDED]
-        files = sorted(p for p in folder.iterdir() if p.suffix in _META_SUFFIXES)
+        files = sorted(p for p in folder.iterdir() if p.suffix in META_SUFFIXES)
         if files:
             return [Weights(str(files[0])), EMBEDDED]
     if any(uploaded.glob("*")):

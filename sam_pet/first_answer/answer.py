@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
+from sam_pet.corrections import CONNECTIVITY
 from sam_pet.errors import InputError
 from sam_pet.first_answer.body import Body, find_body
 from sam_pet.first_answer.candidates import find_candidates
@@ -31,7 +32,6 @@ _BATCH = 16
 _MOST_ASKED = 250
 _MOST_ASKED_BLINDLY = 60
 _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
-_CONNECTIVITY = 18
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,14 @@ def first_answer(tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO
     asked = ask(tracker, spots)
     said = hear(tracker.study, spots, asked)
     probabilities = judge.verdict(features, said)
-    if probabilities.max(initial=0.0) < point.open:
+    accepted = point.accept(probabilities)
+    if not accepted.any():
         return []
     fractions = judge.extent(features)
     proposals = [
         Proposal(spots[i], _mask(spots[i], asked[i], fractions[i], said[i, 1] >= judge.agreement), asked[i], p)
         for i, p in enumerate(probabilities.tolist())
-        if p >= point.keep
+        if accepted[i]
     ]
     return _joined(proposals)
 
@@ -199,5 +200,5 @@ def _touch(one: Block, other: Block) -> bool:
     first, second = np.zeros(shape, bool), np.zeros(shape, bool)
     _paste(first, tuple(low.tolist()), one)
     _paste(second, tuple(low.tolist()), other)
-    labels = cc3d.connected_components(np.ascontiguousarray(first | second), connectivity=_CONNECTIVITY)
+    labels = cc3d.connected_components(np.ascontiguousarray(first | second), connectivity=CONNECTIVITY)
     return bool(np.intersect1d(labels[first], labels[second]).size)

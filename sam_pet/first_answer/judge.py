@@ -37,6 +37,13 @@ class Point(BaseModel):
     keep: float = Field(ge=0, le=1)
     open: float = Field(ge=0, le=1)
 
+    def accept(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
+        """Which candidates of a study make the answer."""
+        if probabilities.max(initial=0.0) < self.open:
+            return np.zeros(len(probabilities), bool)
+        kept: npt.NDArray[np.bool_] = probabilities >= self.keep
+        return kept
+
 
 class _Content(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

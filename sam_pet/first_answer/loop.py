@@ -54,14 +54,6 @@ def play(sample: Sample, accepted: npt.NDArray[np.bool_], extent: npt.NDArray[np
     return float(np.trapezoid(dice)), float(np.trapezoid(dmm))
 
 
-def accept(probabilities: Floats, point: Point) -> npt.NDArray[np.bool_]:
-    """Which candidates make the answer."""
-    if probabilities.max(initial=0.0) < point.open:
-        return np.zeros(len(probabilities), bool)
-    kept: npt.NDArray[np.bool_] = probabilities >= point.keep
-    return kept
-
-
 def best_point(
     samples: list[Sample], probabilities: list[Floats], extents: list[npt.NDArray[np.int64]], ask: float
 ) -> tuple[Point, dict[str, float]]:
@@ -72,7 +64,7 @@ def best_point(
             if opening < keep:
                 continue
             point = Point(ask=ask, keep=keep, open=opening)
-            played = [play(s, accept(p, point), e) for s, p, e in zip(samples, probabilities, extents, strict=True)]
+            played = [play(s, point.accept(p), e) for s, p, e in zip(samples, probabilities, extents, strict=True)]
             facts = _summary(played)
             total = facts["auc_dice"] + facts["auc_dmm"]
             if best is None or total > best[0] + 1e-9:

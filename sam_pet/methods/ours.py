@@ -21,7 +21,7 @@ class SamPet:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        return {"model": self.segmenter.record.name, "sha256": self.segmenter.sha256}
+        return self.segmenter.facts
 
     def open(self, study: Study) -> MethodSession:
         return _Adapter(self.segmenter.open(study))

@@ -18,9 +18,8 @@ from sam_pet.models.checkpoint import (
 )
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
-from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, WEIGHTS, ModelRecord
+from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord
 
-_META_SUFFIXES = (".pt", ".pth")
 _MEDSAM2_IMAGE_SIZE = 512
 
 
@@ -42,7 +41,7 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
         return _load_entry(entry, str(source), image_size)
     if path.is_dir():
         return _load_folder(path, str(source), image_size, base)
-    if path.suffix in _META_SUFFIXES:
+    if path.suffix in META_SUFFIXES:
         return _load_meta(path, str(source), image_size)
     if isinstance(source, str) and hub.HUB_ID.fullmatch(source):
         return _load_folder(_fetch(source), source, image_size, base)

@@ -16,6 +16,7 @@ from sam_pet.models.hashes import file_sha256
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
 JUDGE = "first_answer.json"
+META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 

@@ -9,7 +9,7 @@ import pytest
 from sam_pet.errors import InputError
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.judge import Judge, Point
-from sam_pet.first_answer.loop import accept, best_point, play
+from sam_pet.first_answer.loop import best_point, play
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.train import fit
 from sam_pet.segmenter import Segmenter
@@ -174,6 +174,6 @@ def test_the_gate_closes_where_silence_is_worth_more() -> None:
     extents = [np.full(40, 5)] * 2
     convincing = [np.where(np.arange(40) == 7, 0.6, 0.0), np.where(np.arange(40) < 2, 0.9, 0.0)]
     point, facts = best_point(samples, convincing, extents, 0.03)
-    assert not accept(convincing[0], point).any()
-    assert accept(convincing[1], point).sum() == 2
+    assert not point.accept(convincing[0]).any()
+    assert point.accept(convincing[1]).sum() == 2
     assert facts["lesion_free_auc_dice"] == 5.0
