@@ -46,7 +46,7 @@ def innermost(mask: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
 def rows_of(phantom: Phantom, segmenter: Segmenter) -> Iterator[dict[str, Any]]:
     study = phantom.study
     spacing = study.frame_spacing
-    tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
+    tracker = segmenter.tracker(study)
     numbers = study.order.view(phantom.lesions)
     boxes = cc3d.statistics(np.ascontiguousarray(numbers))
     kept, voxels = [], []

@@ -109,8 +109,8 @@ class Clip:
             Logits (n, rows in the window, columns in the window), and these rows and columns.
         """
         columns, rows = self.voxel_range(0, shape[1]), self.voxel_range(1, shape[0])
-        along_x = _linear(self._positions(0, columns, logits.shape[2]), logits.shape[2])
-        along_y = _linear(self._positions(1, rows, logits.shape[1]), logits.shape[1])
+        along_x = linear_weights(self._positions(0, columns, logits.shape[2]), logits.shape[2])
+        along_y = linear_weights(self._positions(1, rows, logits.shape[1]), logits.shape[1])
         values: Volume = np.matmul(np.matmul(along_y, logits), along_x.T)
         return values, (slice(rows.start, rows.stop), slice(columns.start, columns.stop))
 
@@ -119,7 +119,7 @@ class Clip:
         return (pixels + 0.5) * (resolution / self.size) - 0.5
 
 
-def _linear(positions: Points, length: int) -> Volume:
+def linear_weights(positions: Points, length: int) -> Volume:
     """Weights (n, length) of linear interpolation at positions, held at the ends."""
     held = np.clip(positions, 0, length - 1)
     weights: npt.NDArray[Any] = np.maximum(0.0, 1 - np.abs(held[:, None] - np.arange(length)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import cc3d
 import numpy as np
@@ -24,6 +24,9 @@ from sam_pet.tracker.memory import MemoryBank
 from sam_pet.tracker.points import spread_points
 from sam_pet.tracker.tracker import Job, Lane, SlicePrompt, Tracker
 from sam_pet.zoom import covering, first_clip, grown
+
+if TYPE_CHECKING:
+    from sam_pet.refiner.refiner import Refiner
 
 Bools = npt.NDArray[np.bool_]
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
@@ -102,14 +105,22 @@ class LesionTracker:
         core: the model's steps.
         frames: the recipe its frames are made with.
         clips: the recipe of clip widths.
+        refiner: takes a last look at what the tracker shows, where there is one.
         cache_bytes: how much memory image features may take.
     """
 
     def __init__(
-        self, study: Study, core: Core, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
+        self,
+        study: Study,
+        core: Core,
+        frames: FrameRecipe,
+        clips: ClipRecipe,
+        refiner: Refiner | None = None,
+        cache_bytes: int = 1 << 30,
     ) -> None:
         self.study = study
         self.clips = clips
+        self.refiner = refiner
         self._frames = frames
         self._size = core.size
         cache = FeatureCache(core.model, self._load, limit=cache_bytes)
@@ -132,6 +143,11 @@ class LesionTracker:
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
         """New lesions, one for each prompt."""
+        return [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
+
+    @torch.no_grad()
+    def sketch(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
+        """New lesions as the tracker shows them: without the refiner's last look, and so in less time."""
         drafts = [
             _Draft((prompt,), first_clip(self.study, prompt.voxels, self.clips, self._size)) for prompt in prompts
         ]
@@ -150,7 +166,7 @@ class LesionTracker:
                 drafts.append(_Draft(prompts, clip))
         settled = self._settle(drafts, background)
         if isinstance(prompt, Box):
-            return settled
+            return [self._refined(lesion, background) for lesion in settled]
         return [self._corrected(old, new, prompt, background) for old, new in zip(lesions, settled, strict=True)]
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
@@ -162,16 +178,31 @@ class LesionTracker:
     def _corrected(self, old: Lesion, new: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
         """The new lesion with the old one's mask, but for what the prompt changes in it."""
         if not old.block.values.any() or not new.bank.conditioning:
-            return new
+            return self._refined(new, background)
         standing = old.block.voxels()
-        field = self._logits(new.clip, new.bank).widened(np.concatenate([standing, prompt.voxels]))
+        field = self._look(new, background).widened(np.concatenate([standing, prompt.voxels]))
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
-        tumor = np.concatenate([*_drawn(new.prompts), np.zeros((0, 3), np.int64)])
-        logits = weighed(self.study, field, tumor, background)
+        logits = field.values
+        if self.refiner is None:
+            logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label))
         _cut(after, block.values, new.prompts, background)
         return replace(new, block=after.trimmed())
+
+    def _refined(self, lesion: Lesion, background: Voxels) -> Lesion:
+        if self.refiner is None or not lesion.bank.conditioning:
+            return lesion
+        field = self._look(lesion, background)
+        block = Block(field.corner, field.values > 0)
+        _obey(block, lesion.prompts, background)
+        return replace(lesion, block=block.trimmed())
+
+    def _look(self, lesion: Lesion, background: Voxels) -> Field:
+        """The logits that make the mask."""
+        if self.refiner is None:
+            return self._logits(lesion.clip, lesion.bank)
+        return self.refiner.refine(self.study, lesion.clip, lesion.bank.all(), drawn_voxels(lesion.prompts), background)
 
     def _settle(self, drafts: list[_Draft], background: Voxels) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
@@ -348,6 +379,11 @@ def _cut(block: Block, before: Bools, prompts: Sequence[Prompt], background: Vox
     if drawn:
         was, stays = (np.unique(np.concatenate([labels[rows] for rows in drawn])) for labels in (held, pieces))
         mask &= np.isin(pieces, stays) | ~np.isin(held, was[was > 0])
+
+
+def drawn_voxels(prompts: Sequence[Prompt]) -> Voxels:
+    """The axial voxels (n, 3) of tumor clicks and strokes."""
+    return np.concatenate([np.zeros((0, 3), np.int64), *_drawn(prompts)])
 
 
 def _drawn(prompts: Sequence[Prompt]) -> list[Voxels]:

@@ -52,6 +52,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "sha256": session.segmenter.sha256,
                 "trained": session.segmenter.record.trained,
                 "judge_sha256": session.segmenter.record.judge_sha256,
+                "refiner_sha256": session.segmenter.record.refiner_sha256,
                 "frames": session.segmenter.record.frames.model_dump(mode="json"),
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
@@ -131,11 +132,13 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     from sam_pet.session import Entry
 
     saved = read_record(folder, session.study)
-    if saved.model["sha256"] != session.segmenter.sha256:
+    record = session.segmenter.record
+    of_model = (saved.model["sha256"], saved.model.get("refiner_sha256"))
+    if of_model != (session.segmenter.sha256, record.refiner_sha256):
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
     session.look_alikes = saved.look_alikes
     if saved.asked is not None:
-        if saved.model.get("judge_sha256") != session.segmenter.record.judge_sha256:
+        if saved.model.get("judge_sha256") != record.judge_sha256:
             raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
         session.first_answer(saved.asked)
     return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]

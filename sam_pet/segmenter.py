@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 
 from sam_pet.errors import InputError
+from sam_pet.lesions import LesionTracker
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
@@ -40,7 +41,9 @@ class Segmenter:
         self.source = loaded.source
         self.facts = loaded.facts
         self._judge = loaded.judge
-        self.core = Core(loaded.model.eval().to(find_device(device)))
+        where = find_device(device)
+        self.core = Core(loaded.model.eval().to(where))
+        self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
 
     @classmethod
     def from_pretrained(
@@ -75,6 +78,10 @@ class Segmenter:
         """Log a warning where the weights are random."""
         if not self.record.trained:
             logger.warning("the model %r is untrained: its masks mean nothing", self.record.name)
+
+    def tracker(self, study: Study) -> LesionTracker:
+        """The model on one study, without a session."""
+        return LesionTracker(study, self.core, self.record.frames, self.record.clip, self.refiner)
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         """A new session on a study; for `look_alikes` see `Session`."""

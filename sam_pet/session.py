@@ -17,7 +17,7 @@ from sam_pet import saved
 from sam_pet.denials import denies, mirrors
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
-from sam_pet.lesions import Lesion, LesionTracker
+from sam_pet.lesions import Lesion
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels, box, click, require_on_grid, scribble
 from sam_pet.study import Study
 
@@ -74,7 +74,7 @@ class Session:
         self.study = study
         self.segmenter = segmenter
         self.look_alikes = look_alikes
-        self._tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
+        self._tracker = segmenter.tracker(study)
         self._state = State()
         self._earlier: list[State] = []
 

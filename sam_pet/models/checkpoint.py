@@ -21,8 +21,9 @@ from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
-from sam_pet.models.record import CONFIG, JUDGE, RECORD, WEIGHTS, ModelRecord, read_record, write_record
+from sam_pet.models.record import CONFIG, JUDGE, RECORD, REFINER, WEIGHTS, ModelRecord, read_record, write_record
 from sam_pet.models.start import start_weights
+from sam_pet.refiner.refiner import Refiner
 
 _BASES = (
     "shared_image_embedding.positional_embedding",
@@ -34,7 +35,7 @@ _BASES = (
 class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
-    `judge` is the file of the lesion classifier stored with it, if there is one.
+    `judge` is the file of the lesion classifier stored with it, `refiner` the network, if there are such.
     """
 
     model: Sam2VideoModel
@@ -42,11 +43,13 @@ class LoadedModel:
     sha256: str
     source: str
     judge: Path | None = None
+    refiner: Refiner | None = None
 
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
-        return {"model": self.record.name, "sha256": self.sha256}
+        parts = {"judge": self.record.judge_sha256, "refiner": self.record.refiner_sha256}
+        return {"model": self.record.name, "sha256": self.sha256, **{k: v for k, v in parts.items() if v is not None}}
 
     @property
     def image_size(self) -> int:
@@ -179,16 +182,26 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
             state.setdefault(other, state[one])
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
-    return LoadedModel(model, record, sha256, source, _judge(folder, record))
+    judge = _checked(folder / JUDGE, record.judge_sha256)
+    return LoadedModel(model, record, sha256, source, judge, _refiner(folder, record))
 
 
-def _judge(folder: Path, record: ModelRecord) -> Path | None:
-    if record.judge_sha256 is None:
+def _refiner(folder: Path, record: ModelRecord) -> Refiner | None:
+    path = _checked(folder / REFINER, record.refiner_sha256)
+    if path is None:
         return None
-    path = folder / JUDGE
+    if record.refiner is None:
+        raise InputError(f"{folder / RECORD} does not say how {path.name} is to be used; fetch the checkpoint again")
+    return Refiner.of(read_weights(path), record.refiner, path)
+
+
+def _checked(path: Path, sha256: str | None) -> Path | None:
+    """The path of a file that a checkpoint has beside its weights; None if it is to have none."""
+    if sha256 is None:
+        return None
     if not path.is_file():
         raise InputError(f"{path} is missing; fetch or write the checkpoint again")
-    check_sha256(path, record.judge_sha256)
+    check_sha256(path, sha256)
     return path
 
 

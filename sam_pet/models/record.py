@@ -13,9 +13,10 @@ from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.frames import RECIPES, FrameRecipe
 from sam_pet.models.hashes import file_sha256
+from sam_pet.refiner.settings import RefinerSettings
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
-JUDGE = "first_answer.json"
+JUDGE, REFINER = "first_answer.json", "refiner.safetensors"
 META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -23,8 +24,9 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256`, `config_sha256` and `judge_sha256` are those of the files of weights, configuration and lesion classifier
-    (None without one), filled in when these are written. `base` names the model that training started from, in words
+    `sha256`, `config_sha256`, `judge_sha256` and `refiner_sha256` are those of the files of weights, configuration,
+    lesion classifier and refiner (None without one), filled in when these are written. `refiner` is how lesions are
+    shown to it. `base` names the model that training started from, in words
     `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants remembered.
     """
 
@@ -33,6 +35,7 @@ class ModelRecord(BaseModel):
     name: str
     frames: FrameRecipe = RECIPES["petct"]
     clip: ClipRecipe = ClipRecipe()
+    refiner: RefinerSettings | None = None
     trained: bool = False
     training: dict[str, Any] = Field(default_factory=dict)
     base: str | None = None
@@ -40,18 +43,15 @@ class ModelRecord(BaseModel):
     sha256: str | None = None
     config_sha256: str | None = None
     judge_sha256: str | None = None
+    refiner_sha256: str | None = None
     licence: str = "see its source"
     created_by: str = f"sam-pet {__version__}"
 
 
 def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
-    """Write the record of a folder's configuration, weights and lesion classifier, with their SHA-256."""
-    judge = folder / JUDGE
-    hashes = {
-        "sha256": file_sha256(folder / weights),
-        "config_sha256": file_sha256(folder / CONFIG),
-        "judge_sha256": file_sha256(judge) if judge.is_file() else None,
-    }
+    """Write the record of a folder's configuration, weights, lesion classifier and refiner, with their SHA-256."""
+    files = {"sha256": weights, "config_sha256": CONFIG, "judge_sha256": JUDGE, "refiner_sha256": REFINER}
+    hashes = {name: file_sha256(folder / file) if (folder / file).is_file() else None for name, file in files.items()}
     record = record.model_copy(update=hashes)
     write_json(record.model_dump(mode="json"), folder / RECORD)
     return record

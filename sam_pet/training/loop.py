@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from sam_pet.training.lora import add_lora, parameter_counts
 from sam_pet.training.recipe import Data, Recipe, Stage
 from sam_pet.training.run_folder import RunFolder
 from sam_pet.training.samples import ClipDataset, Sample, SampleSettings, WeightedCrops
+from sam_pet.training.schedule import averaging, warm_cosine
 from sam_pet.training.step import ClipStep
 
 Validate = Callable[[LoadedModel], dict[str, float]]
@@ -88,7 +88,7 @@ class _Run:
         self.recipe, self.folder, self.accelerator = recipe, folder, accelerator
         self.base, self.record, self.crops, self.validate = base, record, crops, validate
         self.model = model
-        self.average = AveragedModel(model, avg_fn=_averaging(recipe.optimization.ema))
+        self.average = AveragedModel(model, avg_fn=averaging(recipe.optimization.ema))
         inner = model.base_model.model if recipe.mode == "lora" else model
         self.step_module = ClipStep(
             inner,
@@ -99,7 +99,7 @@ class _Run:
         trained = [p for p in model.parameters() if p.requires_grad]
         options = recipe.optimization
         self.optimizer = torch.optim.AdamW(trained, lr=options.lr, weight_decay=options.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, _schedule(options.warmup, recipe.steps))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, warm_cosine(options.warmup, recipe.steps))
         self.done = 0
         state = folder.load_state()
         if state is not None:
@@ -296,21 +296,3 @@ def _set_dropout(model: nn.Module, rate: float) -> None:
             module.p = rate
         elif hasattr(module, "dropout_p"):
             module.dropout_p = rate  # type: ignore[assignment]
-
-
-def _schedule(warmup: int, steps: int) -> Callable[[int], float]:
-    def factor(step: int) -> float:
-        if step < warmup:
-            return (step + 1) / warmup
-        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(step - warmup, steps) / max(steps - warmup, 1)))
-
-    return factor
-
-
-def _averaging(decay: float) -> Callable[[Any, Any, Any], Any]:
-    def average(held: torch.Tensor, new: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        # Early on the average must not be that of random weights.
-        keep = min(decay, (1 + float(count)) / (10 + float(count)))
-        return torch.lerp(new, held, keep)
-
-    return average

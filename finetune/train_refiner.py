@@ -1,0 +1,81 @@
+"""Train the refiner of a checkpoint and store it there, see finetune/README.md.
+
+    python finetune/train_refiner.py --checkpoint checkpoints/default --work lessons \\
+        --cases data/sts --names STS_001,STS_002 --cases data/phantoms
+
+The checkpoint's tracker is shown the lesions of all cases, clicked and corrected by a simulated reader; what it makes
+of them stays in --work. Half of what is drawn to learn from is of each folder of cases.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import safetensors.torch
+
+from sam_pet.cases import find_cases
+from sam_pet.errors import InputError
+from sam_pet.files import replacing
+from sam_pet.models.loading import load_model
+from sam_pet.models.record import REFINER, WEIGHTS, read_record, write_record
+from sam_pet.refiner.network import RefinerNetwork
+from sam_pet.refiner.settings import RefinerSettings
+from sam_pet.segmenter import Segmenter
+from sam_pet.training.lessons import LessonFolder
+from sam_pet.training.refining import Course, train_refiner
+
+_EVERY = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps lessons")
+    parser.add_argument("--cases", type=Path, action="append", required=True, help="folder of cases; may be repeated")
+    parser.add_argument("--names", help="only these cases of the first folder, separated by commas")
+    parser.add_argument("--clicks", type=int, default=4, help="how often each lesion is clicked")
+    parser.add_argument("--steps", type=int, default=Course.steps)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    try:
+        refine(options)
+    except InputError as error:
+        print(f"train_refiner: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def refine(options: argparse.Namespace) -> None:
+    record = read_record(options.checkpoint)
+    if record is None:
+        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    settings = RefinerSettings()
+    course = Course(steps=options.steps, seed=options.seed)
+    segmenter = Segmenter(load_model(options.checkpoint))
+    lessons = LessonFolder(options.work, settings, clicks=options.clicks)
+    groups = []
+    for number, folder in enumerate(options.cases):
+        names = options.names.split(",") if options.names and number == 0 else None
+        files = lessons.prepare(find_cases(folder, names), segmenter, options.seed)
+        if not files:
+            raise InputError(f"--cases {folder}: no case has a lesion to learn from; check its labels")
+        groups.append((files, 1.0))
+    metrics: list[dict[str, float]] = []
+
+    def report(step: int, loss: float, _: RefinerNetwork) -> None:
+        metrics.append({"step": step, "loss": loss})
+        if step % _EVERY == 0:
+            mean = sum(line["loss"] for line in metrics[-_EVERY:]) / _EVERY
+            print(json.dumps({"step": step, "loss": round(mean, 4)}), flush=True)
+
+    network = train_refiner(groups, settings, course, report)
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    with replacing(options.checkpoint / REFINER) as temporary:
+        safetensors.torch.save_file(state, temporary)
+    write_record(record.model_copy(update={"refiner": settings}), options.checkpoint, WEIGHTS)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""A small residual 3-D U-Net that works at half of its input's resolution and answers at all of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_GROUPS = 8
+
+
+class RefinerNetwork(nn.Module):
+    """Input (n, channels, z, y, x), sides multiples of `multiple`; output logits (n, 1, z, y, x).
+
+    Eight neighbouring cells enter as channels of one and leave as its eight answers (Shi et al. 2016,
+    arXiv 1609.05158), so that no convolution runs at full resolution. At first the output is 0.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        self.multiple = 2 ** len(widths)
+        self.enter = nn.Conv3d(8 * channels, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(_Residual(width) for width in widths)
+        self.shrink = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in pairwise(widths))
+        self.widen = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
+        self.leave = nn.Conv3d(widths[0], 8, 1)
+        nn.init.zeros_(self.leave.weight)
+        if self.leave.bias is not None:
+            nn.init.zeros_(self.leave.bias)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        x = self.enter(_folded(inputs))
+        passed = []
+        for level, block in enumerate(self.down):
+            x = block(x)
+            if level < len(self.shrink):
+                passed.append(x)
+                x = self.shrink[level](x)
+        for level in reversed(range(len(self.up))):
+            x = F.interpolate(self.widen[level](x), scale_factor=2.0, mode="nearest")
+            x = self.up[level](x + passed[level])
+        return _unfolded(self.leave(x))
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.GroupNorm(_GROUPS, width),
+            nn.SiLU(),
+            nn.Conv3d(width, width, 3, padding=1),
+            nn.GroupNorm(_GROUPS, width),
+            nn.SiLU(),
+            nn.Conv3d(width, width, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        changed: Tensor = x + self.layers(x)
+        return changed
+
+
+def _folded(x: Tensor) -> Tensor:
+    n, c, d, h, w = x.shape
+    x = x.reshape(n, c, d // 2, 2, h // 2, 2, w // 2, 2)
+    return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(n, c * 8, d // 2, h // 2, w // 2)
+
+
+def _unfolded(x: Tensor) -> Tensor:
+    n, _, d, h, w = x.shape
+    x = x.reshape(n, 1, 2, 2, 2, d, h, w)
+    return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(n, 1, d * 2, h * 2, w * 2)

@@ -1,0 +1,92 @@
+"""A loaded refiner: from a lesion's tracked slices to logits at its voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from sam_pet.clips import Clip
+from sam_pet.corrections import LOGIT_LIMIT
+from sam_pet.corrections import Field as LogitField
+from sam_pet.errors import InputError
+from sam_pet.prompts import Voxels
+from sam_pet.refiner.network import RefinerNetwork
+from sam_pet.refiner.settings import RefinerSettings
+from sam_pet.refiner.view import CHANNELS, View, cells_of, view
+from sam_pet.study import Study, Volume
+from sam_pet.tracker.memory import Memory
+
+
+def new_network(settings: RefinerSettings) -> RefinerNetwork:
+    """A network that changes nothing yet, its weights drawn from the global generator."""
+    return RefinerNetwork(CHANNELS, settings.widths)
+
+
+@dataclass(frozen=True)
+class Refiner:
+    """A network with the settings it was trained for."""
+
+    network: RefinerNetwork
+    settings: RefinerSettings
+
+    @classmethod
+    def of(cls, state: dict[str, torch.Tensor], settings: RefinerSettings, where: Path) -> Self:
+        """A refiner with these weights.
+
+        Raises:
+            InputError: they are not those of such a network; `where` says whose they are.
+        """
+        network = new_network(settings)
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise InputError(f"{where} does not hold the weights of this refiner: {reason}") from error
+        return cls(network.eval(), settings)
+
+    def to(self, device: torch.device) -> Self:
+        """On another device; the network itself moves."""
+        self.network.to(device)
+        return self
+
+    @torch.no_grad()
+    def refine(
+        self, study: Study, clip: Clip, held: Mapping[int, Memory], tumor: Voxels, background: Voxels
+    ) -> LogitField:
+        """Logits at the voxels of a lesion's window, on the slices it was tracked on and some beyond.
+
+        Args:
+            study: the study.
+            clip: of the lesion.
+            held: what is remembered of its slices, at least one.
+            tumor: axial voxels (n, 3) of its strokes.
+            background: those of background strokes anywhere.
+        """
+        cells = cells_of(clip, held, study, self.settings)
+        seen = view(study, cells, held, tumor, background)
+        corner, values = cells.restore(self.logits(seen), study.axial_pet.shape[1:])
+        return LogitField(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+
+    def logits(self, seen: View) -> Volume:
+        """The tracker's logits and what the network adds to them, on the cells of a view."""
+        device = next(self.network.parameters()).device
+        inputs = torch.from_numpy(seen.inputs(self.settings.reach)).to(device)
+        # Left and right look alike to it; the mean of both is a little better than either.
+        added = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
+        logits: Volume = seen.logits + (0.5 * (added[0] + added[1].flip(-1))).cpu().numpy()
+        return logits
+
+
+def answer(network: RefinerNetwork, inputs: torch.Tensor) -> torch.Tensor:
+    """What the network adds (n, z, y, x) for inputs (n, channels, z, y, x) of any size; gradients flow."""
+    padding = [p for n in inputs.shape[:1:-1] for p in (0, -n % network.multiple)]
+    z, y, x = inputs.shape[2:]
+    padded = F.pad(inputs, padding).to(memory_format=torch.channels_last_3d)
+    added: torch.Tensor = network(padded)[:, 0, :z, :y, :x]
+    return added
