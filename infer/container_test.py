@@ -25,7 +25,7 @@ from engines import IMAGE, Docker, Engine, Sandbox, find_program
 from interactive_loop import Scored, challenge_name, loop
 from rich.console import Console
 from rich.table import Table
-from rootfs import REPOSITORY, build
+from rootfs import REPOSITORY, build, image_key
 
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.run import evaluate
@@ -149,7 +149,7 @@ def main() -> int:
     parser.add_argument("--phantom", nargs="+", choices=tuple(PHANTOMS), default=list(PHANTOMS))
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
-    began = time.monotonic()
+    began, key = time.monotonic(), image_key()
     engine, names, size = image(arguments.work)
     faults = [f"the image holds {name}" for name in unwanted(names)]
     logger.info("image: %d files, %.2f GB, run by %s", len(names), size, engine.name)
@@ -158,6 +158,8 @@ def main() -> int:
     results = loop(cases, engine, out, READER)
     show(results)
     faults += beyond_limits(results) + differing(cases, results, out / "evaluate")
+    if image_key() != key:
+        faults.append("the checkout has changed since the image was made: run the test again")
     write_json(
         {"image_gb": size, "engine": engine.name, "cpus": os.cpu_count(), "faults": faults}, out / "summary.json"
     )

@@ -16,11 +16,14 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dockerfile_parse import DockerfileParser
 
@@ -34,17 +37,12 @@ _MIRRORS = (
     "deb http://deb.debian.org/debian {0}-updates main",
     "deb http://deb.debian.org/debian-security {0}-security main",
 )
-# What the Dockerfile copies.
-FINGERPRINTED = (
-    *("pyproject.toml", "setup.py", "README.md", "LICENSE", "constraints.txt"),
-    *("sam_pet", "checkpoints", "infer/process.py"),
-)
-_NOT_COPIED = shutil.ignore_patterns("__pycache__", "downloads", "*.egg-info")
+_NOT_COPIED = ("__pycache__", "downloads", "*.egg-info")
+# A RUN step that takes longer is kept as a layer.
+_WORTH_A_LAYER_S = 20.0
 _PLACES = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS")
 _CERTIFICATE = "/run/pip.crt"
 _CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
-
-
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -91,11 +89,65 @@ def pairs(value: str) -> dict[str, str]:
     return {name: content for name, _, content in (word.partition("=") for word in shlex.split(value))}
 
 
+@dataclass(frozen=True)
+class Copy:
+    """A COPY step: what it copies, of the context or of a stage, and where to; `into` where that is a folder."""
+
+    stage: str | None
+    names: list[str]
+    target: str
+    into: bool
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        words = shlex.split(value)
+        stage = words.pop(0).removeprefix("--from=") if words[0].startswith("--from=") else None
+        *names, target = words
+        return cls(stage, names, target, into=target.endswith("/") or len(names) > 1)
+
+
+def step_keys(steps: list[Step], context: Path, arguments: Mapping[str, str]) -> list[str]:
+    """A digest of what each step's outcome depends on: the steps up to it, what they copy, and build arguments."""
+    keys: list[str] = []
+    stages: dict[str, str] = {}
+    name = ""
+    for step in steps:
+        if step.instruction == "FROM":
+            name = _from(step.value)[1]
+            depends = [json.dumps(dict(arguments), sort_keys=True)]
+        else:
+            depends = [keys[-1]]
+        if step.instruction == "COPY":
+            copy = Copy.parse(step.value)
+            depends += [_digest(context, copy.names) if copy.stage is None else stages[copy.stage]]
+        keys.append(hashlib.sha256("\n".join([*depends, step.instruction, step.value]).encode()).hexdigest())
+        stages[name] = keys[-1]
+    return keys
+
+
+def _from(value: str) -> tuple[str, str]:
+    """Image and name of a stage."""
+    image, _, name = value.partition(" AS ")
+    return image, name or "final"
+
+
+def _digest(context: Path, names: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for path in (context / name for name in names):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            relative = file.relative_to(context)
+            if file.is_file() and not any(fnmatch(part, no) for part in relative.parts for no in _NOT_COPIED):
+                digest.update(f"{relative} {hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
 class Build:
     """Runs the steps of a Dockerfile; each stage is a folder below `work`.
 
+    As with an engine, a step is done again if it, a step before it, or a file that it copies has changed.
+
     Args:
-        work: where stages are made; what is there of an earlier build is replaced, the base is reused.
+        work: where stages are made; of an earlier build the base and the layers that still hold are reused.
         context: the folder that COPY copies from.
         arguments: build arguments, and settings for pip that RUN steps of stages that declare them see.
         binds: folders and files of this machine that RUN steps can read, by their path inside.
@@ -108,28 +160,41 @@ class Build:
         self._binds = {"/etc/resolv.conf": Path("/etc/resolv.conf"), **binds}
         self._stages: dict[str, Path] = {}
         self._root = work
+        self._begin_with: Path | None = None
         self._args: dict[str, str] = {}
         self._shell = ["/bin/sh", "-c"]
         self.config = Config()
 
     def run(self, steps: list[Step]) -> tuple[Path, Config]:
         """The folder of the last stage, and its configuration."""
-        for step in steps:
-            logger.info("%s %s", step.instruction, step.value[:100])
-            handler = getattr(self, f"do_{step.instruction.lower()}", None)
-            if handler is None:
-                raise ValueError(f"Dockerfile: {step.instruction} is not known here")
-            handler(step.value)
+        layers = [self._work / f"layer-{key[:16]}" for key in step_keys(steps, self._context, self._arguments)]
+        starts = [i for i, step in enumerate(steps) if step.instruction == "FROM"]
+        for start, end in pairwise([*starts, len(steps)]):
+            done = max((i for i in range(start, end) if layers[i].is_dir()), default=start)
+            self._begin_with = layers[done] if done > start else None
+            for i in range(start, end):
+                if i > done or steps[i].instruction not in ("RUN", "COPY"):
+                    self._do(steps[i], layers[i])
+        for old in set(self._work.glob("layer-*")) - set(layers):
+            shutil.rmtree(old)
         return self._root, self.config
 
+    def _do(self, step: Step, layer: Path) -> None:
+        logger.info("%s %s", step.instruction, step.value[:100])
+        handler = getattr(self, f"do_{step.instruction.lower()}", None)
+        if handler is None:
+            raise ValueError(f"Dockerfile: {step.instruction} is not known here")
+        began = time.monotonic()
+        handler(step.value)
+        if step.instruction == "RUN" and time.monotonic() - began > _WORTH_A_LAYER_S:
+            partial = layer.with_name(f"partial-{layer.name}")
+            _copied(self._root, partial)
+            partial.rename(layer)
+
     def do_from(self, value: str) -> None:
-        image, _, name = value.partition(" AS ")
-        name = name or "final"
-        base = _base(suite_of(image), self._work)
+        image, name = _from(value)
         self._root = self._work / f"stage-{name}"
-        if self._root.exists():
-            shutil.rmtree(self._root)
-        subprocess.run(["cp", "-a", base, self._root], check=True)
+        _copied(self._begin_with or _base(suite_of(image), self._work), self._root)
         self._stages[name] = self._root
         self.config, self._args, self._shell = Config(), {}, ["/bin/sh", "-c"]
 
@@ -155,20 +220,17 @@ class Build:
         self.config.entrypoint = json.loads(value)
 
     def do_copy(self, value: str) -> None:
-        words = shlex.split(value)
-        source = self._context
-        if words[0].startswith("--from="):
-            source = self._stages[words.pop(0).removeprefix("--from=")]
-        *names, target = words
-        into = target.endswith("/") or len(names) > 1
-        for name in names:
+        copy = Copy.parse(value)
+        source = self._context if copy.stage is None else self._stages[copy.stage]
+        target = self._inside(copy.target)
+        for name in copy.names:
             path = source / name.lstrip("/")
-            place = self._inside(target) / path.name if into else self._inside(target)
+            place = target / path.name if copy.into else target
             place.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 # As an engine does: the content of a folder goes into the target.
-                ignore = _NOT_COPIED if source == self._context else None
-                shutil.copytree(path, self._inside(target), symlinks=True, dirs_exist_ok=True, ignore=ignore)
+                ignore = shutil.ignore_patterns(*_NOT_COPIED) if copy.stage is None else None
+                shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True, ignore=ignore)
             else:
                 shutil.copy2(path, place)
 
@@ -191,6 +253,12 @@ class Build:
 
     def _inside(self, path: str) -> Path:
         return self._root / (Path(self.config.workdir) / path).as_posix().lstrip("/")
+
+
+def _copied(source: Path, target: Path) -> None:
+    """Make `target` the same as a root file system."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-a", source, target], check=True)
 
 
 def environment(variables: Mapping[str, str]) -> list[str]:
@@ -285,31 +353,24 @@ def pip_settings() -> tuple[dict[str, str], dict[str, Path]]:
     return {**found, "TORCH": f"{version.group(1)}+cpu"}, binds
 
 
-def fingerprint(context: Path, arguments: Mapping[str, str]) -> str:
-    """What an image depends on: the Dockerfile, build arguments, and the files that it copies."""
-    digest = hashlib.sha256(json.dumps(dict(arguments), sort_keys=True).encode())
-    digest.update(DOCKERFILE.read_bytes())
-    for name in FINGERPRINTED:
-        path = context / name
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            if file.is_file() and not {"__pycache__", "downloads"} & set(file.parts):
-                digest.update(f"{file.relative_to(context)}\n".encode() + file.read_bytes())
-    return digest.hexdigest()
+def image_key() -> str:
+    """What the image of this checkout depends on, in one digest."""
+    return step_keys(read_steps(DOCKERFILE), REPOSITORY, pip_settings()[0])[-1]
 
 
 def build(work: Path) -> tuple[Path, Config]:
     """The root file system and its configuration, made below `work`; what is there is reused if nothing has changed."""
     need_tools()
     work.mkdir(parents=True, exist_ok=True)
-    arguments, binds = pip_settings()
-    note, current = work / "image.json", fingerprint(REPOSITORY, arguments)
+    note, key = work / "image.json", image_key()
     if note.is_file():
         content: dict[str, Any] = json.loads(note.read_text())
-        if content["fingerprint"] == current and Path(content["root"]).is_dir():
+        if content.get("key") == key and Path(content["root"]).is_dir():
             return Path(content["root"]), Config(**content["config"])
     note.unlink(missing_ok=True)
+    arguments, binds = pip_settings()
     root, config = Build(work, REPOSITORY, arguments, binds).run(read_steps(DOCKERFILE))
-    note.write_text(json.dumps({"fingerprint": current, "root": str(root), "config": asdict(config)}, indent=2))
+    note.write_text(json.dumps({"key": key, "root": str(root), "config": asdict(config)}, indent=2))
     return root, config
 
 

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.infer.conftest import INFER
-
 
 def test_steps_are_joined_over_lines_and_comments_left_out(tmp_path: Path) -> None:
     from rootfs import Step, read_steps
@@ -89,12 +87,75 @@ def test_an_unknown_instruction_is_an_error(tmp_path: Path) -> None:
         build(tmp_path, "VOLUME /data")
 
 
-def test_the_files_of_the_dockerfile_are_all_in_its_fingerprint() -> None:
-    from rootfs import FINGERPRINTED, read_steps
+LINES = ("FROM debian:bookworm-slim AS one", "COPY b.txt /", "RUN slow", "COPY code /code", "RUN more", "WORKDIR /w")
+SECOND = ("FROM debian:bookworm-slim", "COPY --from=one /code /code")
 
-    copied = [s.value.split()[:-1] for s in read_steps(INFER / "Dockerfile") if s.instruction == "COPY"]
-    sources = {path for paths in copied for path in paths if not path.startswith(("-", "/"))}
-    assert {path for path in sources if path.split("/")[0] not in FINGERPRINTED and path not in FINGERPRINTED} == set()
+
+def keys(context: Path, *lines: str, **arguments: str) -> list[str]:
+    from rootfs import Step, step_keys
+
+    return step_keys([Step(*line.split(" ", 1)) for line in lines], context, arguments)
+
+
+def unchanged(before: list[str], after: list[str]) -> list[bool]:
+    return [a == b for a, b in zip(before, after, strict=True)]
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """Not to be left out, whatever the folders above it are called."""
+    made = tmp_path / "downloads" / "context"
+    (made / "code" / "__pycache__").mkdir(parents=True)
+    for name in ("b.txt", "code/a.py", "code/__pycache__/a.pyc"):
+        (made / name).write_text("as it was")
+    return made
+
+
+def test_what_is_copied_makes_its_step_and_all_after_it_new(context: Path) -> None:
+    before = keys(context, *LINES, *SECOND)
+    (context / "code/__pycache__/a.pyc").write_text("changed")
+    assert keys(context, *LINES, *SECOND) == before
+    (context / "code/a.py").write_text("changed")
+    assert unchanged(before, keys(context, *LINES, *SECOND)) == [True] * 3 + [False] * 3 + [True, False]
+
+
+def test_a_file_more_and_another_argument_make_steps_new(context: Path) -> None:
+    before = keys(context, *LINES)
+    assert not any(unchanged(before, keys(context, *LINES, TORCH="2")))
+    (context / "code" / "more.py").write_text("")
+    assert unchanged(before, keys(context, *LINES)) == [True] * 3 + [False] * 3
+
+
+def test_a_slow_step_is_done_again_only_if_something_before_it_has_changed(
+    tmp_path: Path, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rootfs
+
+    done: list[str] = []
+
+    def run(build: rootfs.Build, value: str) -> None:
+        done.append(value)
+        (build._root / value).write_text("done")
+
+    monkeypatch.setattr(rootfs.Build, "do_run", run)
+    monkeypatch.setattr(rootfs, "_WORTH_A_LAYER_S", -1.0)
+    work = stage(tmp_path)
+
+    def built() -> list[str]:
+        done.clear()
+        steps = [rootfs.Step(*line.split(" ", 1)) for line in (*LINES, *SECOND)]
+        root, _ = rootfs.Build(work, context, {}, {}).run(steps)
+        assert (root / "code/a.py").read_text() == (context / "code/a.py").read_text()
+        assert files(work / "stage-one") == ["b.txt", "code/a.py", "etc/os-release", "more", "slow"]
+        return list(done)
+
+    assert built() == ["slow", "more"]
+    assert built() == []
+    (context / "code/a.py").write_text("changed")
+    assert built() == ["more"]
+    (context / "b.txt").write_text("changed")
+    assert built() == ["slow", "more"]
+    assert len(list(work.glob("layer-*"))) == 2
 
 
 def test_any_user_but_root_has_no_capabilities() -> None:
