@@ -14,7 +14,7 @@ test: $(VENV)/.developed
 
 # The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.
 container-test: $(VENV)/.developed
-	$(VENV)/bin/python infer/container_test.py
+	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python infer/container_test.py
 
 quality: $(VENV)/.developed
 	$(VENV)/bin/ruff check .
