@@ -146,12 +146,14 @@ class LesionTracker:
         return [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
 
     @torch.no_grad()
-    def sketch(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
-        """New lesions as the tracker shows them: without the refiner's last look, and so in less time."""
-        drafts = [
-            _Draft((prompt,), first_clip(self.study, prompt.voxels, self.clips, self._size)) for prompt in prompts
-        ]
-        return self._settle(drafts, background)
+    def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
+        """New lesions as the tracker shows them: without the refiner's last look, and so in less time.
+
+        Clips grow no further than `largest_mm`.
+        """
+        clips = self.clips.model_copy(update={"largest_mm": min(largest_mm, self.clips.largest_mm)})
+        drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
+        return self._settle(drafts, background, clips)
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
@@ -204,8 +206,9 @@ class LesionTracker:
             return self._logits(lesion.clip, lesion.bank)
         return self.refiner.refine(self.study, lesion.clip, lesion.bank.all(), drawn_voxels(lesion.prompts), background)
 
-    def _settle(self, drafts: list[_Draft], background: Voxels) -> list[Lesion]:
+    def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe | None = None) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
+        clips = clips or self.clips
         blocks: dict[int, Block] = {}
         pending = list(range(len(drafts)))
         while pending:
@@ -213,7 +216,7 @@ class LesionTracker:
                 self._show([drafts[i] for i in unseen])
             for i in pending:
                 blocks[i] = self._block(drafts[i].prompts, drafts[i].clip, drafts[i].bank, background)
-            pending = [i for i in pending if self._grow(drafts[i], blocks[i])]
+            pending = [i for i in pending if self._grow(drafts[i], blocks[i], clips)]
             longer = [drafts[i] for i in pending if drafts[i].shown]
             self._track(longer, [lanes_beyond(d.bank, d.clip.first, d.clip.last) for d in longer])
         return [Lesion(d.prompts, d.clip, d.bank, blocks[i]) for i, d in enumerate(drafts)]
@@ -291,7 +294,7 @@ class LesionTracker:
         whole[[z - first for z in held]] = np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT)
         return Field((columns.start, rows.start, first), whole)
 
-    def _grow(self, draft: _Draft, block: Block) -> bool:
+    def _grow(self, draft: _Draft, block: Block, clips: ClipRecipe) -> bool:
         """Widen or lengthen the clip of a draft whose mask touches its edge; whether there is more to compute."""
         found = np.nonzero(block.values)
         if not found[0].size:
@@ -308,13 +311,13 @@ class LesionTracker:
             or (low[1] <= rows.start and rows.start > 0)
             or (high[1] >= rows.stop - 1 and rows.stop < height)
         )
-        if sideways and clip.width_mm * self.clips.growth <= self.clips.largest_mm:
+        if sideways and clip.width_mm * clips.growth <= clips.largest_mm:
             drawn = np.concatenate([p.voxels for p in draft.prompts])
-            draft.clip = covering(self.study, grown(self.study, clip, low, high, self.clips), drawn, self.clips)
+            draft.clip = covering(self.study, grown(self.study, clip, low, high, clips), drawn, clips)
             draft.bank, draft.shown = MemoryBank(), 0
             return True
         reach = max(int(clip.width_mm / 2 / self.study.frame_spacing[2]), 1)
-        limit = int(self.clips.largest_mm / self.study.frame_spacing[2])
+        limit = int(clips.largest_mm / self.study.frame_spacing[2])
         if clip.last - clip.first + 1 >= limit:
             return False
         held = draft.bank.all()

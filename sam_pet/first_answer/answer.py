@@ -31,6 +31,8 @@ _BATCH = 16
 # The most that the model is asked about: of the likeliest, or without a classifier of the most prominent.
 _MOST_ASKED = 250
 _MOST_ASKED_BLINDLY = 60
+# To be told from a lesion a liver need not be tracked to its ends.
+_WIDEST_MM = 100.0
 _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
 
 
@@ -106,13 +108,13 @@ def gather(study: Study, tracer: str = AUTO) -> Evidence:
     return Evidence(body, known, spots, describe(study, body, known, spots, [spot.region() for spot in spots]))
 
 
-def ask(tracker: LesionTracker, spots: Sequence[Spot]) -> list[Lesion]:
-    """The model's lesion of a click at the innermost voxel of each spot's standard region."""
+def ask(tracker: LesionTracker, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
+    """The model's lesion of a click at the innermost voxel of each spot's standard region, in clips up to a width."""
     clicks = [Click(_innermost(spot, tracker.study)) for spot in spots]
     return [
         lesion
         for first in range(0, len(clicks), _BATCH)
-        for lesion in tracker.start(clicks[first : first + _BATCH], _NO_VOXELS)
+        for lesion in tracker.sketch(clicks[first : first + _BATCH], _NO_VOXELS, largest_mm)
     ]
 
 
@@ -159,7 +161,7 @@ def _mask(spot: Spot, lesion: Lesion, fraction: float, agreed: bool) -> Bools:
 def _by_score(tracker: LesionTracker, evidence: Evidence) -> list[Lesion]:
     hot = [s for s in evidence.spots if s.candidate.suv >= FALLBACK_TO_LIVER * evidence.body.reference]
     hot = sorted(hot, key=lambda spot: -spot.candidate.prominence)[:_MOST_ASKED_BLINDLY]
-    lesions = [lesion for lesion in ask(tracker, hot) if lesion.score >= FALLBACK_SCORE]
+    lesions = [lesion for lesion in ask(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]
     return sorted(lesions, key=lambda lesion: -lesion.score)
 
 
