@@ -24,6 +24,7 @@ from sam_pet.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
+    from sam_pet.first_answer.answer import Evidence
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
@@ -80,11 +81,12 @@ class Session:
 
     # What a reader does
 
-    def first_answer(self, tracer: str = "auto") -> int:
+    def first_answer(self, tracer: str = "auto", evidence: Evidence | None = None) -> int:
         """Find lesions without any prompt, see `sam_pet.first_answer`; prompts then correct them. Can be undone.
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
+            evidence: what `sam_pet.first_answer.answer.gather` has found in the study, if it was called before.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
@@ -96,7 +98,7 @@ class Session:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
         from sam_pet.first_answer.answer import first_answer  # heavy, and not every session wants it
 
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer)
+        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
         self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
         return len(lesions)
 

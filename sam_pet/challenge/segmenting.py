@@ -11,8 +11,12 @@ import logging
 import time
 from collections.abc import Callable
 
+import numpy as np
+
+from sam_pet.challenge.answers import Mask
 from sam_pet.challenge.packing import pack, unpack
 from sam_pet.challenge.points import Points
+from sam_pet.first_answer.answer import gather, glimpse
 from sam_pet.prompts import Prompt, strokes
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session, State
@@ -21,10 +25,16 @@ from sam_pet.study import Study
 logger = logging.getLogger(__name__)
 
 
-def first_answer(segmenter: Segmenter, study: Study) -> bytes:
-    """The session as it is before any stroke, packed."""
+def first_answer(segmenter: Segmenter, study: Study, glance: Callable[[Mask], None] = lambda _: None) -> bytes:
+    """The session as it is before any stroke, packed.
+
+    Args:
+        glance: called with what the study alone leads to, before the model is asked, which may take long.
+    """
+    evidence = gather(study)
+    glance(glimpse(study, evidence, segmenter.judge).view(np.uint8))
     session = segmenter.open(study)
-    session.first_answer()
+    session.first_answer(evidence=evidence)
     return packed(session)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam_pet.challenge.answers import Answer, unpack_mask
-from sam_pet.challenge.contract import Inputs, Places
+from sam_pet.challenge.contract import Inputs, Mask, Places
 from sam_pet.challenge.points import Points
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST, LAST = "first", "last"
+PROPOSALS = "the proposals, of which the model was not asked"
 _REPORT_EVERY_S = 5.0
 
 
@@ -104,14 +105,22 @@ def _segment(weights: Weights, study: Study, store: Store, job: Job, channel: Co
 def _answer(segmenter: Segmenter, study: Study, store: Store, job: Job, channel: Connection) -> None:
     from sam_pet.challenge.segmenting import apply, drawn_strokes, first_answer, opened
 
+    # With that of the last step at hand, a mask without its strokes is none to fall back on.
+    alone = store.read(LAST) is None
+
+    def glance(mask: Mask) -> None:
+        if alone:
+            channel.send(Answer.of(mask, PROPOSALS))
+
     first = store.read(FIRST)
     logger.info("first answer: %s", "computed" if first is None else "kept from an earlier step")
     if first is None:
-        first = first_answer(segmenter, study)
+        first = first_answer(segmenter, study, glance)
         store.write(FIRST, first)
     session = opened(segmenter, study, first)
     prompts = drawn_strokes(job.points)
-    channel.send(Answer.of(session.array, "the first answer, without strokes"))
+    if alone:
+        channel.send(Answer.of(session.array, "the first answer, without strokes"))
     sent = time.monotonic()
 
     def report(done: int) -> None:

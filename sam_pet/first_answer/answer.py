@@ -59,7 +59,9 @@ class Evidence:
     features: Floats
 
 
-def first_answer(tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO) -> list[Lesion]:
+def first_answer(
+    tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO, evidence: Evidence | None = None
+) -> list[Lesion]:
     """The lesions of a study without prompts, the most probable first; none where nothing convinces.
 
     Args:
@@ -67,11 +69,12 @@ def first_answer(tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO
         judge: None where the checkpoint has none; then lesions are what the model's object score (at least
             `FALLBACK_SCORE`) and uptake (1.5 times the liver's) agree on, and the model's masks stand.
         tracer: "fdg", "psma" or "auto".
+        evidence: what `gather` has found in the study, if it was called before.
 
     Raises:
         InputError: unknown tracer.
     """
-    evidence = gather(tracker.study, tracer)
+    evidence = evidence or gather(tracker.study, tracer)
     if judge is None:
         return _by_score(tracker, evidence)
     point = judge.point(evidence.tracer)
@@ -106,6 +109,19 @@ def gather(study: Study, tracer: str = AUTO) -> Evidence:
     known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
     spots = [look_at(study, candidate) for candidate in find_candidates(study, body)]
     return Evidence(body, known, spots, describe(study, body, known, spots, [spot.region() for spot in spots]))
+
+
+def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:
+    """The mask [z, y, x] of an answer that does not wait for the model; empty without a classifier."""
+    mask = np.zeros(study.grid.shape, bool)
+    if judge is None:
+        return mask
+    likely = judge.point(evidence.tracer).accept(judge.glance(evidence.features))
+    fractions = judge.extent(evidence.features)
+    for i in np.flatnonzero(likely):
+        spot = evidence.spots[i]
+        study.order.view(mask)[spot.window] |= spot.region(fractions[i])
+    return mask
 
 
 def ask(tracker: LesionTracker, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from sam_pet.challenge import segmenting, state
+from sam_pet.first_answer import answer
 from sam_pet.geometry import Grid
-from sam_pet.segmenter import Segmenter
-from sam_pet.study import Study
 from tests.challenge.conftest import BACKGROUND, GRID, TUMOR, Step
 from tests.fakes import two_lesion_study
 
@@ -236,9 +235,9 @@ def test_a_stroke_that_fails_does_not_cost_the_others(step: Step, monkeypatch: p
 def test_a_first_answer_that_never_comes_ends_with_the_drawn_voxels(
     step: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def endless(segmenter: Segmenter, study: Study) -> bytes:
+    def endless(*_: object) -> bytes:
         time.sleep(600)
-        raise AssertionError((segmenter, study))
+        raise AssertionError
 
     monkeypatch.setattr(segmenting, "first_answer", endless)
     report = step.run(limit=4)
@@ -246,6 +245,26 @@ def test_a_first_answer_that_never_comes_ends_with_the_drawn_voxels(
     assert report["seconds"] < 8
     assert np.argwhere(step.mask()).tolist() == [TUMOR[::-1]]
     assert at(step.mask(), BACKGROUND) == 0
+
+
+def test_a_model_that_never_answers_leaves_what_the_study_alone_leads_to(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = np.zeros(GRID.shape, bool)
+    found[29:32, 24, 44] = True
+    monkeypatch.setattr(segmenting, "glimpse", lambda *_: found)
+    monkeypatch.setattr(answer, "ask", lambda *_: time.sleep(600))
+    assert step.run(limit=10)["answer"] == "the proposals, of which the model was not asked"
+    assert step.mask()[found].all()
+    assert at(step.mask(), TUMOR) == 1
+
+
+def test_a_crash_after_a_good_step_leaves_its_mask(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    step.run()
+    mask = step.mask()
+    monkeypatch.setattr(segmenting, "apply", lambda *_: os.kill(os.getpid(), signal.SIGSEGV))
+    assert step.run()["answer"] == "the mask of the last step"
+    assert (step.mask() == mask).all()
 
 
 def test_a_time_limit_of_5_s_gives_a_mask_in_10_s(step: Step) -> None:

@@ -41,7 +41,7 @@ def test_each_stroke_gives_what_the_container_gives(step: Step) -> None:
 
 def test_it_is_a_method_by_name_that_tells_its_weights() -> None:
     facts = make_method("sam-pet-container").facts
-    assert set(facts) == {"model", "sha256"}
+    assert {"model", "sha256"} <= set(facts)
     assert json.dumps(dict(facts))
 
 

@@ -24,7 +24,7 @@ def two_lesions_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """A first answer that finds something, which that on a phantom of two balls need not."""
     plain = segmenting.first_answer
 
-    def clicked(segmenter: Segmenter, study: Study) -> bytes:
+    def clicked(segmenter: Segmenter, study: Study, *_: object) -> bytes:
         session = segmenting.opened(segmenter, study, plain(segmenter, study))
         session.add_click((20, 24, 10))
         session.add_click((44, 24, 30))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sam_pet.errors import InputError
+from sam_pet.first_answer.answer import gather, glimpse
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.first_answer.loop import best_point, play
@@ -177,3 +178,12 @@ def test_the_gate_closes_where_silence_is_worth_more() -> None:
     assert not point.accept(convincing[0]).any()
     assert point.accept(convincing[1]).sum() == 2
     assert facts["lesion_free_auc_dice"] == 5.0
+
+
+def test_a_glimpse_is_what_the_study_alone_leads_to(segmenter: Segmenter) -> None:
+    session = opened(segmenter, 0.0)
+    evidence = gather(session.study)
+    x, y, z = SPOT
+    assert glimpse(session.study, evidence, segmenter.judge)[z, y, x]
+    assert not glimpse(session.study, evidence, None).any()
+    assert session.first_answer(evidence=evidence) == 0
