@@ -114,5 +114,5 @@ def test_a_view_has_all_channels_and_tells_whether_there_is_a_ct(ct: np.ndarray 
 
 def test_weights_of_another_network_are_refused() -> None:
     state = new_network(RefinerSettings(side=16, widths=(8, 24))).state_dict()
-    with pytest.raises(InputError, match="refiner.safetensors"):
+    with pytest.raises(InputError, match=r"refiner\.safetensors"):
         Refiner.of(state, SETTINGS, Path("refiner.safetensors"))
