@@ -13,9 +13,9 @@ import torch
 from scipy.ndimage import find_objects
 
 from sam_pet.clips import Clip, ClipRecipe
-from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed
+from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach
 from sam_pet.frames import FrameRecipe
-from sam_pet.prompts import Box, Prompt, Voxels
+from sam_pet.prompts import Box, Prompt, Scribble, Voxels
 from sam_pet.study import Study
 from sam_pet.tracker.core import Core
 from sam_pet.tracker.features import FeatureCache, Key
@@ -141,9 +141,10 @@ class LesionTracker:
         return torch.from_numpy(np.stack([frames[key] for key in wanted])).to(self._device)
 
     @torch.no_grad()
-    def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
-        """New lesions, one for each prompt."""
-        return [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
+    def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
+        """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
+        lesions = [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
+        return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
 
     @torch.no_grad()
     def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
@@ -185,12 +186,20 @@ class LesionTracker:
         field = self._look(new, background).widened(np.concatenate([standing, prompt.voxels]))
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
-        logits = field.values
-        if self.refiner is None:
-            logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
-        after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label))
+        logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
+        reach = within_reach(self.study, prompt.voxels, prompt.label, field.corner, logits.shape)
+        after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
         _cut(after, block.values, new.prompts, background)
         return replace(new, block=after.trimmed())
+
+    def _bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
+        block, stroke = lesion.block, lesion.prompts[0]
+        if not isinstance(stroke, Scribble):
+            return lesion
+        reach = within_reach(self.study, stroke.voxels, "tumor", block.corner, block.values.shape, fresh=True)
+        bounded = Block(block.corner, block.values & reach)
+        _obey(bounded, lesion.prompts, background)
+        return replace(lesion, block=bounded.trimmed())
 
     def _refined(self, lesion: Lesion, background: Voxels) -> Lesion:
         if self.refiner is None or not lesion.bank.conditioning:

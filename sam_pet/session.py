@@ -291,7 +291,9 @@ class Session:
         lesions.update(zip(known, extended, strict=True))
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]
-            lesions.update(zip(fresh, self._tracker.start([prompt] * len(fresh), background), strict=True))
+            # The first answer has looked at all that is hot: what it has missed is as large as the stroke says.
+            started = self._tracker.start([prompt] * len(fresh), background, within=state.asked is not None)
+            lesions.update(zip(fresh, started, strict=True))
         else:
             cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from sam_pet.corrections import LOGIT_LIMIT, Field, changed, resemblance, weighed
+from sam_pet.corrections import LOGIT_LIMIT, Field, changed, resemblance, weighed, within_reach
 from sam_pet.geometry import Grid
+from sam_pet.prompts import Label
 from sam_pet.study import Study
 
 
@@ -24,30 +25,43 @@ def logits(text: str) -> np.ndarray:
     return np.where(strip(text), 1, -1).astype(np.float32)
 
 
+def after(mask: np.ndarray, model: np.ndarray, stroke: tuple[np.ndarray, ...], label: Label) -> np.ndarray:
+    """The mask after a stroke that reaches everywhere."""
+    return changed(mask, model, stroke, label, np.ones(mask.shape, bool))
+
+
 def test_background_stroke_takes_away_only_what_hangs_together_with_it() -> None:
     mask, model = strip("..#######.###."), logits("..####........")
-    assert drawn(changed(mask, model, rows((7, 0, 0)), "background")) == "..####....###."
+    assert drawn(after(mask, model, rows((7, 0, 0)), "background")) == "..####....###."
 
 
 def test_background_stroke_adds_nothing_whatever_the_model_thinks() -> None:
     mask, model = strip("..####........"), logits("..###...######")
-    assert drawn(changed(mask, model, rows((5, 0, 0)), "background")) == "..###........."
+    assert drawn(after(mask, model, rows((5, 0, 0)), "background")) == "..###........."
 
 
 def test_tumor_stroke_adds_what_the_model_joins_to_it_and_takes_nothing_away() -> None:
     mask, model = strip("..####........"), logits("........###.##")
-    assert drawn(changed(mask, model, rows((9, 0, 0)), "tumor")) == "..####..###..."
+    assert drawn(after(mask, model, rows((9, 0, 0)), "tumor")) == "..####..###..."
 
 
 def test_stroke_itself_is_obeyed_where_the_model_does_not() -> None:
-    assert drawn(changed(strip("..####"), logits("..####"), rows((4, 0, 0)), "background")) == "..##.#"
-    assert drawn(changed(strip("..##.."), logits("..##.."), rows((5, 0, 0)), "tumor")) == "..##.#"
+    assert drawn(after(strip("..####"), logits("..####"), rows((4, 0, 0)), "background")) == "..##.#"
+    assert drawn(after(strip("..##.."), logits("..##.."), rows((5, 0, 0)), "tumor")) == "..##.#"
 
 
 def test_stroke_over_voxels_that_are_right_already_still_joins_the_changes_beside_it() -> None:
     mask, model = strip("..######"), logits("..##....")
-    assert drawn(changed(mask, model, rows((2, 0, 0), (3, 0, 0), (4, 0, 0)), "tumor")) == "..######"
-    assert drawn(changed(mask, model, rows((1, 0, 0), (5, 0, 0)), "background")) == "..##...."
+    assert drawn(after(mask, model, rows((2, 0, 0), (3, 0, 0), (4, 0, 0)), "tumor")) == "..######"
+    assert drawn(after(mask, model, rows((1, 0, 0), (5, 0, 0)), "background")) == "..##...."
+
+
+def test_nothing_changes_beyond_the_reach_of_a_stroke() -> None:
+    reach = strip("....####....")
+    added = changed(strip(".##........."), logits("############"), rows((5, 0, 0)), "tumor", reach)
+    assert drawn(added) == ".##.####...."
+    taken = changed(strip("############"), logits("............"), rows((5, 0, 0)), "background", reach)
+    assert drawn(taken) == "####....####"
 
 
 @pytest.fixture
@@ -95,3 +109,37 @@ def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
     assert (wide.values[:2, :, 1:] == 3).all()
     assert (wide.values == 3).sum() == 24
     assert (wide.values[2] == -LOGIT_LIMIT).all()
+
+
+def test_a_stroke_reaches_as_far_as_it_is_long_but_never_less_than_a_few_voxels(study: Study) -> None:
+    dot, line = np.array([[10, 10, 4]]), np.array([[x, 10, 4] for x in range(3, 18)])
+    near = within_reach(study, dot, "background", (0, 0, 0), study.pet.shape)
+    far = within_reach(study, line, "background", (0, 0, 0), study.pet.shape)
+    assert near[4, 10, 14]
+    assert not near[4, 15, 10]
+    assert far[4, 19, 10]
+    assert (far | ~near).all()
+
+
+def test_a_tumor_stroke_reaches_no_colder_and_no_much_hotter_place(study: Study) -> None:
+    pet = study.pet.copy()
+    pet[:, 12:, :] *= 4
+    hot = Study(pet, None, study.grid)
+    stroke = np.array([[18, 10, 4], [19, 10, 4]])
+    reach = within_reach(hot, stroke, "tumor", (0, 0, 0), pet.shape)
+    assert reach[4, 9, 19]
+    assert not reach[4, 9, 21]
+    assert not reach[4, 12, 19]
+    assert within_reach(hot, stroke, "background", (0, 0, 0), pet.shape)[4, 9, 21]
+
+
+def test_a_stroke_that_starts_a_lesion_reaches_farther(study: Study) -> None:
+    dot = np.array([[10, 10, 4]])
+    first = within_reach(study, dot, "tumor", (0, 0, 0), study.pet.shape, fresh=True)
+    later = within_reach(study, dot, "tumor", (0, 0, 0), study.pet.shape)
+    assert first[4, 15, 10]
+    assert not later[4, 15, 10]
+
+
+def test_the_reach_of_a_stroke_outside_the_box_is_empty(study: Study) -> None:
+    assert not within_reach(study, np.array([[30, 10, 4]]), "tumor", (0, 0, 0), (9, 20, 10)).any()
