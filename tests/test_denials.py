@@ -41,6 +41,10 @@ def test_hot_stroke_denies_even_at_the_rim_of_the_mask(study: Study) -> None:
     assert denies(study, ball((35, 30, 10)), line((30, 29, 10), (30, 30, 10), (30, 31, 10)))
 
 
+def test_a_stroke_off_the_largest_section_carves(study: Study) -> None:
+    assert not denies(study, ball((30, 30, 10)), line(*((x, 30, 13) for x in range(28, 33))))
+
+
 def test_masks_on_both_sides_mirror_each_other_when_alike(study: Study) -> None:
     pet = study.pet + study.pet[:, :, ::-1]
     twins = Study(pet, None, study.grid)

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.refiner.network import RefinerNetwork
-from sam_pet.refiner.refiner import answer, new_network
+from sam_pet.refiner.refiner import Refiner, answer, new_network
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import View
 from sam_pet.study import AIR_HU
@@ -47,6 +47,7 @@ def train_refiner(
     settings: RefinerSettings,
     course: Course,
     report: Callable[[int, float, RefinerNetwork], None] = lambda *_: None,
+    start: Refiner | None = None,
 ) -> RefinerNetwork:
     """A trained network, the moving average of the weights; the same arguments give the same weights.
 
@@ -55,9 +56,12 @@ def train_refiner(
         settings: of the refiner.
         course: see `Course`.
         report: called after each step with its number, its loss and the averaged network.
+        start: whose weights to go on from, of the same settings; it is left as it is.
     """
     torch.manual_seed(course.seed)
     network = new_network(settings)
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
     average = AveragedModel(network, avg_fn=averaging(course.ema))
     averaged = cast("RefinerNetwork", average.module)
     optimizer = torch.optim.AdamW(network.parameters(), lr=course.lr, weight_decay=course.weight_decay)
