@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--names", help="only these cases of the first folder, separated by commas")
     parser.add_argument("--clicks", type=int, default=4, help="how often each lesion is clicked")
     parser.add_argument("--steps", type=int, default=Course.steps)
+    parser.add_argument("--lr", type=float, default=Course.lr)
+    parser.add_argument("--go-on", action="store_true", help="start from the refiner that the checkpoint has")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     try:
@@ -51,9 +53,12 @@ def refine(options: argparse.Namespace) -> None:
     record = read_record(options.checkpoint)
     if record is None:
         raise InputError(f"{options.checkpoint} is no checkpoint of this project")
-    settings = RefinerSettings()
-    course = Course(steps=options.steps, seed=options.seed)
-    segmenter = Segmenter(load_model(options.checkpoint))
+    segmenter = Segmenter(load_model(options.checkpoint), "cpu")
+    start = segmenter.refiner if options.go_on else None
+    if options.go_on and start is None:
+        raise InputError(f"--go-on: {options.checkpoint} has no refiner yet; leave it out")
+    settings = RefinerSettings() if start is None else start.settings
+    course = Course(steps=options.steps, lr=options.lr, seed=options.seed)
     lessons = LessonFolder(options.work, settings, clicks=options.clicks)
     groups = []
     for number, folder in enumerate(options.cases):
@@ -70,7 +75,7 @@ def refine(options: argparse.Namespace) -> None:
             mean = sum(line["loss"] for line in metrics[-_EVERY:]) / _EVERY
             print(json.dumps({"step": step, "loss": round(mean, 4)}), flush=True)
 
-    network = train_refiner(groups, settings, course, report)
+    network = train_refiner(groups, settings, course, report, start)
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     with replacing(options.checkpoint / REFINER) as temporary:
         safetensors.torch.save_file(state, temporary)

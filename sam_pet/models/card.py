@@ -24,6 +24,8 @@ def model_card(record: ModelRecord) -> str:
         f"- started from: {record.base or 'nothing'}",
         f"- weights: SHA-256 `{record.sha256}`",
     ]
+    if record.refiner_sha256 is not None:
+        lines.append(f"- refiner: SHA-256 `{record.refiner_sha256}`")
     if not record.trained:
         return "\n".join([*lines, "- untrained: its masks mean nothing", ""])
     lines += [f"- training: {training.get('steps', 'unknown')} steps, mode {recipe.get('mode', 'unknown')}"]
