@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,7 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
     changes = [
         b - a
         for d, r in zip(dice, results, strict=True)
-        for a, b, row in zip(d, d[1:], r["rows"][1:], strict=True)
+        for (a, b), row in zip(pairwise(d), r["rows"][1:], strict=True)
         if row["label"] is not None
     ]
 
