@@ -76,20 +76,20 @@ class FrameRecipe(BaseModel):
         return (planes - mean) / std
 
 
-_SOFT_TISSUE = Channel(source="ct", low=-160, high=240)
+SOFT_TISSUE = Channel(source="ct", low=-160, high=240)
 _LUNG = Channel(source="ct", low=-1000, high=400)
-_PET_LINEAR = Channel(source="pet", low=0, high=10)
-_PET_LOG = Channel(source="pet", low=0, high=50, curve="log")
+PET_LINEAR = Channel(source="pet", low=0, high=10)
+PET_LOG = Channel(source="pet", low=0, high=50, curve="log")
 
 RECIPES: dict[str, FrameRecipe] = {
     recipe.name: recipe
     for recipe in (
-        FrameRecipe(name="petct", channels=(_SOFT_TISSUE, _PET_LINEAR, _PET_LOG)),
-        FrameRecipe(name="petct-lung", channels=(_LUNG, _PET_LINEAR, _PET_LOG)),
-        FrameRecipe(name="ct", channels=(_SOFT_TISSUE, _LUNG, Channel(source="ct", low=-500, high=1300))),
+        FrameRecipe(name="petct", channels=(SOFT_TISSUE, PET_LINEAR, PET_LOG)),
+        FrameRecipe(name="petct-lung", channels=(_LUNG, PET_LINEAR, PET_LOG)),
+        FrameRecipe(name="ct", channels=(SOFT_TISSUE, _LUNG, Channel(source="ct", low=-500, high=1300))),
         FrameRecipe(
             name="pet",
-            channels=(Channel(source="pet", low=0, high=5), Channel(source="pet", low=0, high=20), _PET_LOG),
+            channels=(Channel(source="pet", low=0, high=5), Channel(source="pet", low=0, high=20), PET_LOG),
         ),
     )
 }

@@ -16,7 +16,6 @@ from sam_pet.first_answer.samples import Sample, sample
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.first_answer.train import ASK
 from sam_pet.geometry import Grid
-from sam_pet.lesions import LesionTracker
 from sam_pet.phantom import make_phantom
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
@@ -90,7 +89,7 @@ def _ask(study: Study, lesions: Any, one: Sample, segmenter: Segmenter, glance: 
     seen = glance.inplace_predict(one.features, missing=np.nan)
     rows = np.argsort(-seen, kind="stable")[: min(_MOST_ASKED, int((seen >= ASK).sum()))]
     spots = [evidence.spots[i] for i in rows]
-    tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
+    tracker = segmenter.tracker(study)
     answers = ask(tracker, spots)
     said = np.full((len(seen), len(MODEL_NAMES)), np.nan, np.float32)
     said[rows] = hear(study, spots, answers)

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sam_pet.errors import InputError
 from sam_pet.extent import Slices
 from sam_pet.files import replacing, write_json
-from sam_pet.frames import Channel
+from sam_pet.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Bools, Segment, StrokesMethod, drawn
 from sam_pet.methods.near import seeds
@@ -38,9 +38,6 @@ from sam_pet.study import AIR_HU, Study, Volume
 FOLDER = "unet-click"
 WEIGHTS, SETTINGS = "model.safetensors", "unet_click.json"
 
-_CT = Channel(source="ct", low=-160, high=240)
-_PET_LINEAR = Channel(source="pet", low=0, high=10)
-_PET_LOG = Channel(source="pet", low=0, high=50, curve="log")
 # A box reaches so far beyond the strokes at first, and grows by as much.
 _MARGIN_MM = 48.0
 _GROWTHS = 3
@@ -86,7 +83,7 @@ def build(settings: Settings) -> nn.Module:
 
 def encode(ct: Volume | None, pet: Volume, marks: Marks, spacing: tuple[float, ...], settings: Settings) -> Tensor:
     """The network's input (5, z, y, x) of HU and SUV, and strokes (1 tumor, -1 background), all [z, y, x]."""
-    images = [np.zeros_like(pet) if ct is None else _CT.render(ct), _PET_LINEAR.render(pet), _PET_LOG.render(pet)]
+    images = [np.zeros_like(pet) if ct is None else SOFT_TISSUE.render(ct), PET_LINEAR.render(pet), PET_LOG.render(pet)]
     return torch.from_numpy(np.stack([*images, *nearness(marks, spacing, settings.reach_mm)]).astype(np.float32))
 
 

@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from sam_pet.clips import Clip
 from sam_pet.corrections import LOGIT_LIMIT
-from sam_pet.frames import Channel
+from sam_pet.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
 from sam_pet.prompts import Voxels
 from sam_pet.refiner.cells import Cells, Ints
 from sam_pet.refiner.settings import RefinerSettings
@@ -21,9 +21,6 @@ from sam_pet.study import AIR_HU, Study, Volume
 from sam_pet.tracker.memory import Memory
 
 Bools = npt.NDArray[np.bool_]
-_CT = Channel(source="ct", low=-160, high=240)
-_PET_LINEAR = Channel(source="pet", low=0, high=10)
-_PET_LOG = Channel(source="pet", low=0, high=50, curve="log")
 _UPTAKE_LIMIT = 3.0
 CHANNELS = 9
 
@@ -46,10 +43,10 @@ class View:
         relative = np.zeros_like(self.pet) if level <= 0 else np.minimum(self.pet / level, _UPTAKE_LIMIT)
         return np.stack(
             [
-                np.zeros_like(self.pet) if self.ct is None else _CT.render(self.ct),
+                np.zeros_like(self.pet) if self.ct is None else SOFT_TISSUE.render(self.ct),
                 np.full_like(self.pet, float(self.ct is not None)),
-                _PET_LINEAR.render(self.pet),
-                _PET_LOG.render(self.pet),
+                PET_LINEAR.render(self.pet),
+                PET_LOG.render(self.pet),
                 relative,
                 self.logits / LOGIT_LIMIT,
                 nearness(self.tumor, reach),

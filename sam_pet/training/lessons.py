@@ -105,6 +105,7 @@ class LessonFolder:
 
     def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
         study = case.study()
+        # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
         tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
         truth = study.order.view(case.mask(study.grid))
         labels, count = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=18, return_N=True)
