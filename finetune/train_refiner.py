@@ -4,7 +4,7 @@
         --cases data/sts --names STS_001,STS_002 --cases data/phantoms
 
 The checkpoint's tracker is shown the lesions of all cases, clicked and corrected by a simulated reader; what it makes
-of them stays in --work. Half of what is drawn to learn from is of each folder of cases.
+of them stays in --work. All folders of cases are drawn from equally often.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ def refine(options: argparse.Namespace) -> None:
         if not files:
             raise InputError(f"--cases {folder}: no case has a lesion to learn from; check its labels")
         groups.append((files, 1.0))
-    metrics: list[dict[str, float]] = []
+    losses: list[float] = []
 
     def report(step: int, loss: float, _: RefinerNetwork) -> None:
-        metrics.append({"step": step, "loss": loss})
+        losses.append(loss)
         if step % _EVERY == 0:
-            mean = sum(line["loss"] for line in metrics[-_EVERY:]) / _EVERY
+            mean = sum(losses[-_EVERY:]) / _EVERY
             print(json.dumps({"step": step, "loss": round(mean, 4)}), flush=True)
 
     network = train_refiner(groups, settings, course, report, start)
