@@ -1,6 +1,6 @@
 """What adapters are worth: no training, LoRA on the trunk, LoRA on all parts, and full fine-tuning, on one recipe.
 
-    python benchmarks/adapters.py finetune/sts_lora.yaml --out runs/adapters [key=value ...]
+    python benchmarks/adapters.py finetune/sts_lora.yaml --out runs/adapters --full-lr 4e-4 [key=value ...]
 
 Every variant starts from the recipe's base, sees the same clips in the same order, and is judged on the recipe's
 validation cases: Dice after one click and after the last of the reader's scribbles. Prints a table in Markdown and
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -52,6 +53,7 @@ def judged(model: str, recipe: Recipe) -> dict[str, float]:
     segmenter = Segmenter(load_model(model, recipe.image_size), "cpu" if not torch.cuda.is_available() else "cuda")
     scribbles = recipe.validation.scribbles
     cases = [case for data in recipe.validation.data for case in cases_of(data, training=False)]
+    cases = cases[: recipe.validation.limit]
     curves = [curve for case in cases if (curve := interactive_dice(case, segmenter, scribbles))]
     return {
         "dice_click": statistics.fmean(curve[0] for curve in curves),
@@ -65,10 +67,12 @@ def row(name: str, recipe: Recipe) -> dict[str, str | float]:
     return {"variant": name, **trained(recipe), **judged(str(recipe.out / "checkpoint"), recipe)}
 
 
-def table(recipe_file: Path, changes: list[str], out: Path) -> pd.DataFrame:
+def table(recipe_file: Path, changes: list[str], out: Path, full_lr: float | None = None) -> pd.DataFrame:
     rows = []
     for name, settings in {"none": [], **VARIANTS}.items():
-        folder = out / name.replace(" ", "").replace(",", "-").replace("+", "-").lower()
+        if name == "full" and full_lr is not None:
+            settings = [*settings, f"optimization.lr={full_lr}"]
+        folder = out / "-".join(re.findall(r"\w+", name)).lower()
         held = folder / "row.json"
         if not held.is_file():
             result = row(name, read_recipe(recipe_file, [*changes, *settings, f"out={folder}"]))
@@ -95,9 +99,10 @@ def main() -> None:
     parser.add_argument("recipe", type=Path)
     parser.add_argument("changes", nargs="*", help="key=value, part.key=value: values of the recipe changed")
     parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args()
+    parser.add_argument("--full-lr", type=float, help="learning rate of full fine-tuning; else the recipe's")
+    options = parser.parse_intermixed_args()
     try:
-        frame = table(options.recipe, options.changes, options.out)
+        frame = table(options.recipe, options.changes, options.out, options.full_lr)
     except InputError as error:
         print(f"adapters: {error}", file=sys.stderr)
         sys.exit(2)

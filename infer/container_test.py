@@ -31,7 +31,7 @@ from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.run import evaluate
 from sam_pet.cases import Case, find_cases
 from sam_pet.files import write_json
-from sam_pet.phantom import make_phantom, write_nnunet
+from sam_pet.phantom import Tracer, make_phantom, write_nnunet
 from sam_pet.phantom.frame import parse_grid
 
 logger = logging.getLogger("container-test")
@@ -51,7 +51,7 @@ class Wanted:
     """A phantom of the test."""
 
     seed: int
-    tracer: str
+    tracer: Tracer
     grid: str
     lesion_free: bool
 
@@ -68,8 +68,7 @@ def phantoms(folder: Path, wanted: dict[str, Wanted]) -> list[Case]:
     for name, w in wanted.items():
         if not (folder / "labelsTr" / f"{name}.nii.gz").exists():
             logger.info("phantom %s", name)
-            tracer = "psma" if w.tracer == "psma" else "fdg"
-            made = make_phantom(w.seed, tracer, parse_grid(w.grid), lesion_free=w.lesion_free)
+            made = make_phantom(w.seed, w.tracer, parse_grid(w.grid), lesion_free=w.lesion_free)
             write_nnunet(made, name, folder, instances=False)
     return find_cases(folder, list(wanted))
 

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor, nn
 
 from sam_pet.errors import InputError
@@ -32,6 +31,7 @@ from sam_pet.methods.near import seeds
 from sam_pet.methods.window import around, grown, merged
 from sam_pet.models.hashes import check_sha256, file_sha256
 from sam_pet.models.registry import checkpoints_folder
+from sam_pet.nearness import nearness
 from sam_pet.readers.stroke import Stroke
 from sam_pet.study import AIR_HU, Study, Volume
 
@@ -83,20 +83,9 @@ def build(settings: Settings) -> nn.Module:
 
 def encode(ct: Volume | None, pet: Volume, marks: Marks, spacing: tuple[float, ...], settings: Settings) -> Tensor:
     """The network's input (5, z, y, x) of HU and SUV, and strokes (1 tumor, -1 background), all [z, y, x]."""
+    near = [nearness(marks == label, settings.reach_mm, spacing) for label in (1, -1)]
     images = [np.zeros_like(pet) if ct is None else SOFT_TISSUE.render(ct), PET_LINEAR.render(pet), PET_LOG.render(pet)]
-    return torch.from_numpy(np.stack([*images, *nearness(marks, spacing, settings.reach_mm)]).astype(np.float32))
-
-
-def nearness(marks: Marks, spacing: tuple[float, ...], reach_mm: float) -> list[npt.NDArray[np.float64]]:
-    """For tumor and for background strokes: 1 on them, falling to 0 at `reach_mm`."""
-    maps = []
-    for label in (1, -1):
-        on = marks == label
-        if not on.any():
-            maps.append(np.zeros(marks.shape))
-            continue
-        maps.append(np.clip(1 - distance_transform_edt(~on, sampling=spacing) / reach_mm, 0, 1))
-    return maps
+    return torch.from_numpy(np.stack([*images, *near]).astype(np.float32))
 
 
 @torch.inference_mode()

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import distance_transform_edt
 
 from sam_pet.clips import Clip
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
+from sam_pet.nearness import nearness
 from sam_pet.prompts import Voxels
 from sam_pet.refiner.cells import Cells, Ints
 from sam_pet.refiner.settings import RefinerSettings
@@ -54,14 +54,6 @@ class View:
                 np.full_like(self.pet, np.log(self.mm / 3.0)),
             ]
         ).astype(np.float32)
-
-
-def nearness(strokes: Bools, reach: float) -> Volume:
-    """1 on strokes, falling to 0 `reach` cells off."""
-    if not strokes.any():
-        return np.zeros(strokes.shape, np.float32)
-    near: Volume = np.clip(1 - distance_transform_edt(~strokes) / reach, 0, 1).astype(np.float32)
-    return near
 
 
 def cells_of(clip: Clip, held: Mapping[int, Memory], study: Study, settings: RefinerSettings) -> Cells:

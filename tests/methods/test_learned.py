@@ -7,7 +7,7 @@ import torch
 from sam_pet.errors import InputError
 from sam_pet.methods import make_method
 from sam_pet.methods.sam2_slices import _interpolated, _SliceBySlice
-from sam_pet.methods.unet_click import SETTINGS, WEIGHTS, Settings, build, encode, load, nearness, save, shrunk
+from sam_pet.methods.unet_click import SETTINGS, WEIGHTS, Settings, build, encode, load, save, shrunk
 from sam_pet.methods.whole_slices import POINTS_A_STROKE, WholeSlices
 from tests.methods.studies import box, click, scribble, study
 
@@ -82,13 +82,6 @@ class TestSliceBySlice:
 
 class TestUnetClick:
     SETTINGS = Settings(channels=(4, 8))
-
-    def test_nearness_falls_from_1_on_the_stroke_to_0_at_the_reach(self):
-        marks = np.zeros((1, 1, 8), np.int8)
-        marks[0, 0, 1] = 1
-        tumor, background = nearness(marks, (3.0, 3.0, 5.0), reach_mm=20.0)
-        assert tumor[0, 0].tolist() == pytest.approx([0.75, 1.0, 0.75, 0.5, 0.25, 0.0, 0.0, 0.0])
-        assert not background.any()
 
     def test_every_drawn_voxel_is_seen_on_a_coarser_grid(self):
         marks = np.zeros((4, 9, 9), np.int8)

@@ -10,7 +10,7 @@ from sam_pet.errors import InputError
 from sam_pet.refiner.network import RefinerNetwork
 from sam_pet.refiner.refiner import Refiner, answer, new_network
 from sam_pet.refiner.settings import RefinerSettings
-from sam_pet.refiner.view import CHANNELS, View, nearness
+from sam_pet.refiner.view import CHANNELS, View
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session
 from tests.fakes import random_segmenter, two_lesion_study
@@ -90,16 +90,6 @@ def test_the_same_prompts_give_the_same_bytes_and_undo_is_exact() -> None:
         session.undo()
         assert (session.array == before).all()
     assert masks[0].tobytes() == masks[1].tobytes()
-
-
-def test_strokes_are_near_within_reach_only() -> None:
-    strokes = np.zeros((9, 9, 9), bool)
-    strokes[4, 4, 4] = True
-    near = nearness(strokes, 2.0)
-    assert near[4, 4, 4] == 1
-    assert near[4, 4, 5] == pytest.approx(0.5)
-    assert near[4, 4, 6] == 0
-    assert not nearness(np.zeros((2, 2, 2), bool), 2.0).any()
 
 
 @pytest.mark.parametrize("ct", [None, np.full((4, 6, 6), 30.0, np.float32)])
