@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -72,19 +73,17 @@ class Block:
 
 @dataclass(frozen=True)
 class Lesion:
-    """One object: its prompts in axial voxels, what the tracker remembers of it, and its mask.
+    """One object: its prompts in axial voxels, what the tracker remembers of it, its mask, and how sure the model is.
 
-    `score` is the model's object score (a logit) on the slices it was prompted on, the best of them.
+    `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in the narrow
+    window it is first shown in; NaN where it was shown nothing.
     """
 
     prompts: tuple[Prompt, ...]
     clip: Clip
     bank: MemoryBank
     block: Block
-
-    @property
-    def score(self) -> float:
-        return max(float(memory.object_score) for memory in self.bank.conditioning.values())
+    score: float
 
 
 @dataclass
@@ -95,6 +94,7 @@ class _Draft:
     clip: Clip
     bank: MemoryBank = field(default_factory=MemoryBank)
     shown: int = 0
+    score: float = float("nan")
 
 
 class LesionTracker:
@@ -143,18 +143,20 @@ class LesionTracker:
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
         """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
-        lesions = [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
+        lesions = [lesion for lesion, _ in self._settle(self._drafts(prompts), background, self.clips)]
         return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
 
     @torch.no_grad()
     def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
-        """New lesions as the tracker shows them: without the refiner's last look, and so in less time.
+        """New lesions as the tracker shows them: without the refiner, and so in less time.
 
         Clips grow no further than `largest_mm`.
         """
         clips = self.clips.model_copy(update={"largest_mm": min(largest_mm, self.clips.largest_mm)})
-        drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
-        return self._settle(drafts, background, clips)
+        return [lesion for lesion, _ in self._settle(self._drafts(prompts), background, clips, refine=False)]
+
+    def _drafts(self, prompts: Sequence[Prompt]) -> list[_Draft]:
+        return [_Draft((prompt,), first_clip(self.study, prompt.voxels, self.clips, self._size)) for prompt in prompts]
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
@@ -164,13 +166,16 @@ class LesionTracker:
             prompts = (*lesion.prompts, prompt)
             clip = covering(self.study, lesion.clip, prompt.voxels, self.clips)
             if _window(clip) == _window(lesion.clip):
-                drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts)))
+                drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts), lesion.score))
             else:
-                drafts.append(_Draft(prompts, clip))
-        settled = self._settle(drafts, background)
+                drafts.append(_Draft(prompts, clip, score=lesion.score))
+        settled = self._settle(drafts, background, self.clips)
         if isinstance(prompt, Box):
-            return [self._refined(lesion, background) for lesion in settled]
-        return [self._corrected(old, new, prompt, background) for old, new in zip(lesions, settled, strict=True)]
+            return [lesion for lesion, _ in settled]
+        return [
+            self._corrected(old, new, field, prompt, background)
+            for old, (new, field) in zip(lesions, settled, strict=True)
+        ]
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
@@ -178,12 +183,12 @@ class LesionTracker:
         _cut(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
 
-    def _corrected(self, old: Lesion, new: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
+    def _corrected(self, old: Lesion, new: Lesion, field: Field, prompt: Prompt, background: Voxels) -> Lesion:
         """The new lesion with the old one's mask, but for what the prompt changes in it."""
         if not old.block.values.any() or not new.bank.conditioning:
-            return self._refined(new, background)
+            return new
         standing = old.block.voxels()
-        field = self._look(new, background).widened(np.concatenate([standing, prompt.voxels]))
+        field = field.widened(np.concatenate([standing, prompt.voxels]))
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
         logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
@@ -201,34 +206,39 @@ class LesionTracker:
         _obey(bounded, lesion.prompts, background)
         return replace(lesion, block=bounded.trimmed())
 
-    def _refined(self, lesion: Lesion, background: Voxels) -> Lesion:
-        if self.refiner is None or not lesion.bank.conditioning:
-            return lesion
-        field = self._look(lesion, background)
-        block = Block(field.corner, field.values > 0)
-        _obey(block, lesion.prompts, background)
-        return replace(lesion, block=block.trimmed())
+    def _settle(
+        self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe, refine: bool = True
+    ) -> list[tuple[Lesion, Field]]:
+        """Show what is not shown yet, and grow clips until no mask touches an edge that can still move.
 
-    def _look(self, lesion: Lesion, background: Voxels) -> Field:
-        """The logits that make the mask."""
-        if self.refiner is None:
-            return self._logits(lesion.clip, lesion.bank)
-        return self.refiner.refine(self.study, lesion.clip, lesion.bank.all(), drawn_voxels(lesion.prompts), background)
-
-    def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe | None = None) -> list[Lesion]:
-        """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
-        clips = clips or self.clips
+        Returns the lesions with the logits that make their masks.
+        """
+        fields: dict[int, Field] = {}
         blocks: dict[int, Block] = {}
         pending = list(range(len(drafts)))
         while pending:
             while unseen := [i for i in pending if drafts[i].shown < len(drafts[i].prompts)]:
                 self._show([drafts[i] for i in unseen])
             for i in pending:
-                blocks[i] = self._block(drafts[i].prompts, drafts[i].clip, drafts[i].bank, background)
+                fields[i] = self._look(drafts[i], background, refine)
+                blocks[i] = Block(fields[i].corner, fields[i].values > 0)
+                if drafts[i].bank.conditioning:
+                    _obey(blocks[i], drafts[i].prompts, background)
             pending = [i for i in pending if self._grow(drafts[i], blocks[i], clips)]
             longer = [drafts[i] for i in pending if drafts[i].shown]
             self._track(longer, [lanes_beyond(d.bank, d.clip.first, d.clip.last) for d in longer])
-        return [Lesion(d.prompts, d.clip, d.bank, blocks[i]) for i, d in enumerate(drafts)]
+        return [
+            (Lesion(d.prompts, d.clip, d.bank, blocks[i].trimmed(), d.score), fields[i]) for i, d in enumerate(drafts)
+        ]
+
+    def _look(self, draft: _Draft, background: Voxels, refine: bool) -> Field:
+        """The logits that make the mask; one voxel that shows nothing where nothing has been tracked."""
+        held = draft.bank.all()
+        if not held:
+            return Field((0, 0, 0), np.full((1, 1, 1), -LOGIT_LIMIT, np.float32))
+        if self.refiner is None or not refine:
+            return self._logits(draft.clip, draft.bank)
+        return self.refiner.refine(self.study, draft.clip, held, drawn_voxels(draft.prompts), background)
 
     def _show(self, drafts: Sequence[_Draft]) -> None:
         """The next prompt of each draft, slice by slice, then the slices around."""
@@ -241,6 +251,8 @@ class LesionTracker:
                 drafts[i].bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
         for draft in drafts:
             draft.shown += 1
+            if math.isnan(draft.score) and draft.bank.conditioning:
+                draft.score = max(float(memory.object_score) for memory in draft.bank.conditioning.values())
         started = [d for d in drafts if d.bank.conditioning]
         self._track(started, [lanes_to_fill(d.bank, d.clip.first, d.clip.last) for d in started])
 
@@ -284,15 +296,6 @@ class LesionTracker:
             )
         return prompts
 
-    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> Block:
-        """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
-        if not bank.all():
-            return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
-        field = self._logits(clip, bank)
-        block = Block(field.corner, field.values > 0)
-        _obey(block, prompts, background)
-        return block
-
     def _logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
@@ -322,7 +325,7 @@ class LesionTracker:
         )
         if sideways and clip.width_mm * clips.growth <= clips.largest_mm:
             drawn = np.concatenate([p.voxels for p in draft.prompts])
-            draft.clip = covering(self.study, grown(self.study, clip, low, high, clips), drawn, clips)
+            draft.clip = covering(self.study, grown(self.study, clip, low, high, drawn, clips), drawn, clips)
             draft.bank, draft.shown = MemoryBank(), 0
             return True
         reach = max(int(clip.width_mm / 2 / self.study.frame_spacing[2]), 1)

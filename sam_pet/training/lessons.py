@@ -29,6 +29,10 @@ Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
 _BATCH = 8
+# Clips grow while the refined mask touches their edge: a refiner must know narrow ones, that hold a lesion in part. So
+# many times their first width they may be wide, and how often.
+_LIMITS = (1.0, 1.5, float("inf"))
+_SHARES = (0.3, 0.2, 0.5)
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,7 @@ class LessonFolder:
 
     def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
         study = case.study()
-        # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
-        tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
+        trackers = [_tracker(study, segmenter, limit) for limit in _LIMITS]
         truth = study.order.view(case.mask(study.grid))
         labels, count = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=18, return_N=True)
         sizes = cc3d.statistics(labels)["voxel_counts"]
@@ -114,6 +117,7 @@ class LessonFolder:
         numbers = rng.permutation(large)[: self.most].repeat(self.clicks).tolist()
         for first in range(0, len(numbers), _BATCH):
             masks = [labels == n for n in numbers[first : first + _BATCH]]
+            tracker = trackers[int(rng.choice(len(trackers), p=_SHARES))]
             lesions = tracker.start([_first_click(mask, rng) for mask in masks], _NONE)
             for lesion, mask in zip(lesions, masks, strict=True):
                 yield from self._course(study, tracker, lesion, mask, rng)
@@ -136,6 +140,13 @@ class LessonFolder:
         cells = cells_of(lesion.clip, held, study, self.settings)
         seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
         return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0))
+
+
+def _tracker(study: Study, segmenter: Segmenter, limit: float) -> LesionTracker:
+    """Without the refiner that the model may have already: it learns from what the tracker makes of strokes."""
+    recipe = segmenter.record.clip
+    recipe = recipe.model_copy(update={"largest_mm": min(limit * recipe.first_mm, recipe.largest_mm)})
+    return LesionTracker(study, segmenter.core, segmenter.record.frames, recipe)
 
 
 def _first_click(mask: Bools, rng: Rng) -> Prompt:

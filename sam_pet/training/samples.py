@@ -131,7 +131,10 @@ def _anchor(crop: Crop, rng: Rng) -> int:
 
 
 def _window(crop: Crop, anchor: int, is_lesion: bool, settings: SampleSettings, rng: Rng) -> Clip:
-    """A window of the ladder of widths that sessions use: the one that holds the lesion, or one beside it."""
+    """A window of the ladder of widths that sessions use: the one that holds the lesion, or one near it.
+
+    Sessions begin with narrow ones, that show a large lesion in part.
+    """
     recipe = settings.clip
     spacing = crop.spacing
     if is_lesion:
@@ -142,8 +145,12 @@ def _window(crop: Crop, anchor: int, is_lesion: bool, settings: SampleSettings, 
         extent = float(rng.uniform(5, 60))
         middle = np.array(crop.seed[:2], float)
     step = int(np.ceil(np.log(max(1.15 * extent / recipe.first_mm, 1.0)) / np.log(recipe.growth)))
-    step = max(step + int(rng.choice([-1, 0, 1], p=[0.15, 0.65, 0.2])), 0)
+    step = max(step + int(rng.choice([-2, -1, 0, 1], p=[0.15, 0.2, 0.5, 0.15])), 0)
     width = min(recipe.first_mm * recipe.growth**step, recipe.largest_mm) * rng.uniform(0.9, 1.1)
+    if is_lesion and width < extent:
+        rows, columns = np.nonzero(crop.mask[anchor])
+        place = rng.integers(len(rows))
+        middle = np.array([columns[place], rows[place]], float)
     room = max(width - extent, 0.3 * width) / 2
     jitter = rng.uniform(-0.6, 0.6, 2) * room / np.asarray(spacing[:2])
     depth = crop.pet.shape[0]

@@ -27,8 +27,8 @@ def refiner(bias: float = 0.0) -> Refiner:
     return Refiner(network.eval(), SETTINGS)
 
 
-def opened(with_refiner: Refiner | None) -> Session:
-    segmenter: Segmenter = random_segmenter()
+def opened(with_refiner: Refiner | None, largest_mm: float = 150.0) -> Session:
+    segmenter: Segmenter = random_segmenter(largest_mm=largest_mm)
     segmenter.refiner = with_refiner
     return segmenter.open(two_lesion_study())
 
@@ -60,11 +60,19 @@ def test_the_answer_is_where_the_input_is() -> None:
 
 
 def test_an_identity_refiner_leaves_about_the_trackers_mask() -> None:
-    plain, refined = opened(None), opened(refiner())
+    plain, refined = opened(None, largest_mm=64.0), opened(refiner(), largest_mm=64.0)
     plain.add_click(FIRST)
     refined.add_click(FIRST)
     one, other = plain.array > 0, refined.array > 0
     assert 2 * (one & other).sum() / (one.sum() + other.sum()) > 0.9
+
+
+def test_a_clip_grows_for_what_the_refiner_shows_and_not_for_what_leaks_from_the_tracker() -> None:
+    leaking, silent = opened(None), opened(refiner(-20.0))
+    for session in (leaking, silent):
+        session.add_click(FIRST)
+    widths = [session._state.lesions[1].clip.width_mm for session in (leaking, silent)]
+    assert widths[0] > widths[1] == 64.0
 
 
 def test_what_is_drawn_outranks_the_refiner() -> None:
