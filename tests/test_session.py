@@ -108,6 +108,17 @@ def test_a_background_stroke_that_touches_no_mask_changes_nothing(session: Sessi
     assert session.array.tobytes() == before.tobytes()
 
 
+def test_the_object_score_is_that_of_the_first_prompt_in_its_first_window(session: Session, study: Study) -> None:
+    narrow = random_segmenter(largest_mm=64.0).open(study)
+    narrow.add_click(FIRST)
+    session.add_click(FIRST)
+    first, wide = (s._state.lesions[1].clip.width_mm for s in (narrow, session))
+    assert first < wide
+    assert session.scores == narrow.scores
+    session.add_click((FIRST[0], FIRST[1], FIRST[2] + 3), lesion=1)
+    assert session.scores == narrow.scores
+
+
 def test_a_far_stroke_starts_a_lesion_and_a_near_one_joins(study: Study) -> None:
     session = random_segmenter(largest_mm=64.0).open(study)
     session.add_click(FIRST)
