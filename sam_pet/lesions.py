@@ -75,8 +75,8 @@ class Block:
 class Lesion:
     """One object: its prompts in axial voxels, what the tracker remembers of it, its mask, and how sure the model is.
 
-    `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in the narrow
-    window it is first shown in; NaN where it was shown nothing.
+    `score` is the model's object score (a logit) in the narrow window that the first prompt was shown in: the tracker's
+    on the prompt's slices, the best of them, and what the refiner adds to it. NaN where nothing was shown.
     """
 
     prompts: tuple[Prompt, ...]
@@ -141,22 +141,25 @@ class LesionTracker:
         return torch.from_numpy(np.stack([frames[key] for key in wanted])).to(self._device)
 
     @torch.no_grad()
-    def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
-        """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
-        lesions = [lesion for lesion, _ in self._settle(self._drafts(prompts), background, self.clips)]
-        return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
+    def start(
+        self,
+        prompts: Sequence[Prompt],
+        background: Voxels,
+        within: bool = False,
+        largest_mm: float = float("inf"),
+    ) -> list[Lesion]:
+        """New lesions, one for each prompt.
 
-    @torch.no_grad()
-    def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
-        """New lesions as the tracker shows them: without the refiner, and so in less time.
-
-        Clips grow no further than `largest_mm`.
+        Args:
+            prompts: what starts them.
+            background: axial voxels (n, 3) of background strokes.
+            within: only within the reach of the strokes that start them.
+            largest_mm: clips grow no wider.
         """
         clips = self.clips.model_copy(update={"largest_mm": min(largest_mm, self.clips.largest_mm)})
-        return [lesion for lesion, _ in self._settle(self._drafts(prompts), background, clips, refine=False)]
-
-    def _drafts(self, prompts: Sequence[Prompt]) -> list[_Draft]:
-        return [_Draft((prompt,), first_clip(self.study, prompt.voxels, self.clips, self._size)) for prompt in prompts]
+        drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
+        lesions = [lesion for lesion, _ in self._settle(drafts, background, clips)]
+        return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
@@ -206,9 +209,7 @@ class LesionTracker:
         _obey(bounded, lesion.prompts, background)
         return replace(lesion, block=bounded.trimmed())
 
-    def _settle(
-        self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe, refine: bool = True
-    ) -> list[tuple[Lesion, Field]]:
+    def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe) -> list[tuple[Lesion, Field]]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move.
 
         Returns the lesions with the logits that make their masks.
@@ -216,11 +217,14 @@ class LesionTracker:
         fields: dict[int, Field] = {}
         blocks: dict[int, Block] = {}
         pending = list(range(len(drafts)))
+        unscored = [math.isnan(draft.score) for draft in drafts]
         while pending:
             while unseen := [i for i in pending if drafts[i].shown < len(drafts[i].prompts)]:
                 self._show([drafts[i] for i in unseen])
             for i in pending:
-                fields[i] = self._look(drafts[i], background, refine)
+                fields[i], more = self._look(drafts[i], background)
+                drafts[i].score += more if unscored[i] else 0.0
+                unscored[i] = False
                 blocks[i] = Block(fields[i].corner, fields[i].values > 0)
                 if drafts[i].bank.conditioning:
                     _obey(blocks[i], drafts[i].prompts, background)
@@ -231,13 +235,16 @@ class LesionTracker:
             (Lesion(d.prompts, d.clip, d.bank, blocks[i].trimmed(), d.score), fields[i]) for i, d in enumerate(drafts)
         ]
 
-    def _look(self, draft: _Draft, background: Voxels, refine: bool) -> Field:
-        """The logits that make the mask; one voxel that shows nothing where nothing has been tracked."""
+    def _look(self, draft: _Draft, background: Voxels) -> tuple[Field, float]:
+        """The logits that make the mask, and what the refiner adds to the object score.
+
+        Where nothing has been tracked the logits are one voxel that shows nothing.
+        """
         held = draft.bank.all()
         if not held:
-            return Field((0, 0, 0), np.full((1, 1, 1), -LOGIT_LIMIT, np.float32))
-        if self.refiner is None or not refine:
-            return self._logits(draft.clip, draft.bank)
+            return Field((0, 0, 0), np.full((1, 1, 1), -LOGIT_LIMIT, np.float32)), 0.0
+        if self.refiner is None:
+            return self._logits(draft.clip, draft.bank), 0.0
         return self.refiner.refine(self.study, draft.clip, held, drawn_voxels(draft.prompts), background)
 
     def _show(self, drafts: Sequence[_Draft]) -> None:
