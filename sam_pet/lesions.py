@@ -24,7 +24,7 @@ from sam_pet.tracker.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.tracker.memory import MemoryBank
 from sam_pet.tracker.points import spread_points
 from sam_pet.tracker.tracker import Job, Lane, SlicePrompt, Tracker
-from sam_pet.zoom import covering, first_clip, grown
+from sam_pet.zoom import covering, first_clip, grown, narrow_clip
 
 if TYPE_CHECKING:
     from sam_pet.refiner.refiner import Refiner
@@ -75,8 +75,8 @@ class Block:
 class Lesion:
     """One object: its prompts in axial voxels, what the tracker remembers of it, its mask, and how sure the model is.
 
-    `score` is the model's object score (a logit) in the narrow window that the first prompt was shown in: the tracker's
-    on the prompt's slices, the best of them, and what the refiner adds to it. NaN where nothing was shown.
+    `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in a narrow
+    window: in one as wide as an organ it says little. NaN where nothing was shown.
     """
 
     prompts: tuple[Prompt, ...]
@@ -95,6 +95,11 @@ class _Draft:
     bank: MemoryBank = field(default_factory=MemoryBank)
     shown: int = 0
     score: float = float("nan")
+
+    def judge(self) -> None:
+        """Take the object score of what has been pointed at, if that is the first time."""
+        if math.isnan(self.score) and self.bank.conditioning:
+            self.score = max(float(memory.object_score) for memory in self.bank.conditioning.values())
 
 
 class LesionTracker:
@@ -141,25 +146,29 @@ class LesionTracker:
         return torch.from_numpy(np.stack([frames[key] for key in wanted])).to(self._device)
 
     @torch.no_grad()
-    def start(
-        self,
-        prompts: Sequence[Prompt],
-        background: Voxels,
-        within: bool = False,
-        largest_mm: float = float("inf"),
-    ) -> list[Lesion]:
-        """New lesions, one for each prompt.
+    def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
+        """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
+        lesions = [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
+        return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
 
-        Args:
-            prompts: what starts them.
-            background: axial voxels (n, 3) of background strokes.
-            within: only within the reach of the strokes that start them.
-            largest_mm: clips grow no wider.
+    @torch.no_grad()
+    def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
+        """New lesions as the tracker shows them: without the refiner's last look, and so in less time.
+
+        Clips grow no further than `largest_mm`.
         """
         clips = self.clips.model_copy(update={"largest_mm": min(largest_mm, self.clips.largest_mm)})
         drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
-        lesions = [lesion for lesion, _ in self._settle(drafts, background, clips)]
-        return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
+        self._glance([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
+        return self._settle(drafts, background, clips)
+
+    def _glance(self, drafts: Sequence[_Draft]) -> None:
+        """The object scores of drafts whose own clips are wide."""
+        narrow = [replace(d, clip=narrow_clip(self.study, d.prompts[0].voxels, self.clips, self._size)) for d in drafts]
+        if narrow:
+            self._point(narrow)
+        for draft, seen in zip(drafts, narrow, strict=True):
+            draft.score = seen.score
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
@@ -172,13 +181,10 @@ class LesionTracker:
                 drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts), lesion.score))
             else:
                 drafts.append(_Draft(prompts, clip, score=lesion.score))
-        settled = self._settle(drafts, background, self.clips)
+        settled = self._settle(drafts, background)
         if isinstance(prompt, Box):
-            return [lesion for lesion, _ in settled]
-        return [
-            self._corrected(old, new, field, prompt, background)
-            for old, (new, field) in zip(lesions, settled, strict=True)
-        ]
+            return [self._refined(lesion, background) for lesion in settled]
+        return [self._corrected(old, new, prompt, background) for old, new in zip(lesions, settled, strict=True)]
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
@@ -186,12 +192,12 @@ class LesionTracker:
         _cut(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
 
-    def _corrected(self, old: Lesion, new: Lesion, field: Field, prompt: Prompt, background: Voxels) -> Lesion:
+    def _corrected(self, old: Lesion, new: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
         """The new lesion with the old one's mask, but for what the prompt changes in it."""
         if not old.block.values.any() or not new.bank.conditioning:
-            return new
+            return self._refined(new, background)
         standing = old.block.voxels()
-        field = field.widened(np.concatenate([standing, prompt.voxels]))
+        field = self._look(new, background).widened(np.concatenate([standing, prompt.voxels]))
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
         logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
@@ -209,46 +215,45 @@ class LesionTracker:
         _obey(bounded, lesion.prompts, background)
         return replace(lesion, block=bounded.trimmed())
 
-    def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe) -> list[tuple[Lesion, Field]]:
-        """Show what is not shown yet, and grow clips until no mask touches an edge that can still move.
+    def _refined(self, lesion: Lesion, background: Voxels) -> Lesion:
+        if self.refiner is None or not lesion.bank.conditioning:
+            return lesion
+        field = self._look(lesion, background)
+        block = Block(field.corner, field.values > 0)
+        _obey(block, lesion.prompts, background)
+        return replace(lesion, block=block.trimmed())
 
-        Returns the lesions with the logits that make their masks.
-        """
-        fields: dict[int, Field] = {}
+    def _look(self, lesion: Lesion, background: Voxels) -> Field:
+        """The logits that make the mask."""
+        if self.refiner is None:
+            return self._logits(lesion.clip, lesion.bank)
+        return self.refiner.refine(self.study, lesion.clip, lesion.bank.all(), drawn_voxels(lesion.prompts), background)
+
+    def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe | None = None) -> list[Lesion]:
+        """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
+        clips = clips or self.clips
         blocks: dict[int, Block] = {}
         pending = list(range(len(drafts)))
-        unscored = [math.isnan(draft.score) for draft in drafts]
         while pending:
             while unseen := [i for i in pending if drafts[i].shown < len(drafts[i].prompts)]:
                 self._show([drafts[i] for i in unseen])
             for i in pending:
-                fields[i], more = self._look(drafts[i], background)
-                drafts[i].score += more if unscored[i] else 0.0
-                unscored[i] = False
-                blocks[i] = Block(fields[i].corner, fields[i].values > 0)
-                if drafts[i].bank.conditioning:
-                    _obey(blocks[i], drafts[i].prompts, background)
+                blocks[i] = self._block(drafts[i].prompts, drafts[i].clip, drafts[i].bank, background)
             pending = [i for i in pending if self._grow(drafts[i], blocks[i], clips)]
             longer = [drafts[i] for i in pending if drafts[i].shown]
             self._track(longer, [lanes_beyond(d.bank, d.clip.first, d.clip.last) for d in longer])
-        return [
-            (Lesion(d.prompts, d.clip, d.bank, blocks[i].trimmed(), d.score), fields[i]) for i, d in enumerate(drafts)
-        ]
-
-    def _look(self, draft: _Draft, background: Voxels) -> tuple[Field, float]:
-        """The logits that make the mask, and what the refiner adds to the object score.
-
-        Where nothing has been tracked the logits are one voxel that shows nothing.
-        """
-        held = draft.bank.all()
-        if not held:
-            return Field((0, 0, 0), np.full((1, 1, 1), -LOGIT_LIMIT, np.float32)), 0.0
-        if self.refiner is None:
-            return self._logits(draft.clip, draft.bank), 0.0
-        return self.refiner.refine(self.study, draft.clip, held, drawn_voxels(draft.prompts), background)
+        return [Lesion(d.prompts, d.clip, d.bank, blocks[i], d.score) for i, d in enumerate(drafts)]
 
     def _show(self, drafts: Sequence[_Draft]) -> None:
-        """The next prompt of each draft, slice by slice, then the slices around."""
+        """The next prompt of each draft, then the slices around."""
+        self._point(drafts)
+        for draft in drafts:
+            draft.shown += 1
+        started = [d for d in drafts if d.bank.conditioning]
+        self._track(started, [lanes_to_fill(d.bank, d.clip.first, d.clip.last) for d in started])
+
+    def _point(self, drafts: Sequence[_Draft]) -> None:
+        """The next prompt of each draft on its own slices, one after the other."""
         queues = [self._slice_prompts(draft) for draft in drafts]
         for turn in range(max(len(q) for q in queues)):
             rows = [i for i, q in enumerate(queues) if turn < len(q)]
@@ -257,11 +262,7 @@ class LesionTracker:
             for i, bank, prompt in zip(rows, banks, drawn, strict=True):
                 drafts[i].bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
         for draft in drafts:
-            draft.shown += 1
-            if math.isnan(draft.score) and draft.bank.conditioning:
-                draft.score = max(float(memory.object_score) for memory in draft.bank.conditioning.values())
-        started = [d for d in drafts if d.bank.conditioning]
-        self._track(started, [lanes_to_fill(d.bank, d.clip.first, d.clip.last) for d in started])
+            draft.judge()
 
     def _track(self, drafts: Sequence[_Draft], lanes: Sequence[Sequence[Lane]]) -> None:
         banks = self._tracker.track([self._job(d, paths) for d, paths in zip(drafts, lanes, strict=True)])
@@ -303,6 +304,15 @@ class LesionTracker:
             )
         return prompts
 
+    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> Block:
+        """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
+        if not bank.all():
+            return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+        field = self._logits(clip, bank)
+        block = Block(field.corner, field.values > 0)
+        _obey(block, prompts, background)
+        return block
+
     def _logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
@@ -332,7 +342,7 @@ class LesionTracker:
         )
         if sideways and clip.width_mm * clips.growth <= clips.largest_mm:
             drawn = np.concatenate([p.voxels for p in draft.prompts])
-            draft.clip = covering(self.study, grown(self.study, clip, low, high, drawn, clips), drawn, clips)
+            draft.clip = covering(self.study, grown(self.study, clip, low, high, clips), drawn, clips)
             draft.bank, draft.shown = MemoryBank(), 0
             return True
         reach = max(int(clip.width_mm / 2 / self.study.frame_spacing[2]), 1)

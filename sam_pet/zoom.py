@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,31 +18,29 @@ _ROOM = 1.3
 
 
 def first_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
-    """A clip around axial voxels (n, 3) of the ladder's first width, or a wider one that holds them.
+    """A clip around axial voxels (n, 3).
 
-    It is narrow even where the hot spot there is large: a small lesion in a hot organ would be lost in a wide one,
-    while a large lesion touches the edge of a narrow one, which then grows.
+    On the ladder of widths it takes the first that has room for them and the hot spot there; what is drawn lies in
+    it even beyond the ladder.
     """
     low, high = _spot(study, voxels)
-    if _ROOM * _extent(study, low, high) > recipe.first_mm:
-        low, high = voxels.min(axis=0).astype(float), voxels.max(axis=0).astype(float)
+    spacing = np.asarray(study.frame_spacing)
     low, high = np.minimum(low, voxels.min(axis=0)), np.maximum(high, voxels.max(axis=0))
-    width = _wide_enough(recipe.first_mm, _extent(study, low, high), recipe)
+    extent = float(((high - low + 1) * spacing)[:2].max())
     middle = (low + high) / 2
+    width = recipe.first_mm
+    while width < _ROOM * extent and width * recipe.growth <= recipe.largest_mm:
+        width *= recipe.growth
     clip = _clip(study, (float(middle[0]), float(middle[1])), width, size, int(low[2]), int(high[2]))
     return covering(study, clip, voxels, recipe)
 
 
-def _extent(study: Study, low: npt.NDArray[np.floating[Any]], high: npt.NDArray[np.floating[Any]]) -> float:
-    """The larger side in the slice, in mm, of the box between corners (x, y, z)."""
-    return float(((high - low + 1) * np.asarray(study.frame_spacing))[:2].max())
-
-
-def _wide_enough(width: float, extent: float, recipe: ClipRecipe) -> float:
-    """The first width on the ladder, from this one on, that has room for an extent."""
-    while width < _ROOM * extent and width * recipe.growth <= recipe.largest_mm:
-        width *= recipe.growth
-    return width
+def narrow_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
+    """The ladder's first width around axial voxels (n, 3), whatever lies there; wider only if they need it."""
+    low, high = voxels.min(axis=0), voxels.max(axis=0)
+    middle = (low + high) / 2
+    clip = _clip(study, (float(middle[0]), float(middle[1])), recipe.first_mm, size, int(low[2]), int(high[2]))
+    return covering(study, clip, voxels, recipe)
 
 
 def _spot(study: Study, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -90,24 +87,18 @@ def covering(study: Study, clip: Clip, voxels: npt.NDArray[np.int64], recipe: Cl
 
 
 def grown(
-    study: Study,
-    clip: Clip,
-    low: npt.NDArray[np.int64],
-    high: npt.NDArray[np.int64],
-    voxels: npt.NDArray[np.int64],
-    recipe: ClipRecipe,
+    study: Study, clip: Clip, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], recipe: ClipRecipe
 ) -> Clip:
-    """A wider clip around the mask whose axial corners (x, y, z) are `low` and `high`.
-
-    It is one step of the ladder wider, or as many as the hot spot at the prompts' voxels (n, 3) needs.
-    """
-    spot_low, spot_high = _spot(study, voxels)
-    width = _wide_enough(clip.width_mm * recipe.growth, _extent(study, spot_low, spot_high), recipe)
-    if width > clip.width_mm * recipe.growth:
-        middle = (np.minimum(low, spot_low) + np.maximum(high, spot_high)) / 2
-    else:
-        middle = (low + high) / 2
-    return _clip(study, (float(middle[0]), float(middle[1])), width, clip.size, int(low[2]), int(high[2]))
+    """A clip one step wider, around the mask whose axial corners (x, y, z) are `low` and `high`."""
+    middle = (low + high) / 2
+    return _clip(
+        study,
+        (float(middle[0]), float(middle[1])),
+        clip.width_mm * recipe.growth,
+        clip.size,
+        int(low[2]),
+        int(high[2]),
+    )
 
 
 def _clip(study: Study, center: tuple[float, float], width: float, size: int, low: int, high: int) -> Clip:

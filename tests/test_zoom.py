@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.geometry import Grid
 from sam_pet.study import Study
-from sam_pet.zoom import covering, first_clip, grown
+from sam_pet.zoom import covering, first_clip, grown, narrow_clip
 
 RECIPE = ClipRecipe(first_mm=100, largest_mm=480, growth=1.5)
 SPACING = (4.0, 4.0, 5.0)
@@ -44,18 +44,22 @@ class TestFirstClip:
         # 50 mm each way are 10 slices of 5 mm.
         assert list(first_clip(study(((80, 70, 20), 10)), at((80, 70, 20)), RECIPE, 128).slices) == list(range(10, 31))
 
-    def test_of_a_large_lesion_it_shows_the_part_around_the_prompt(self):
-        clip = first_clip(study(((80, 70, 20), 56)), at((72, 70, 20)), RECIPE, 128)
-        assert (clip.center, clip.width_mm) == ((72.0, 70.0), 100)
+    def test_a_large_lesion_gets_the_first_width_with_room_for_it(self):
+        # 29 voxels of 4 mm across and 30 % of room: 151 mm, where the ladder has 100, 150 and 225.
+        assert first_clip(study(((80, 70, 20), 56)), at((80, 70, 20)), RECIPE, 128).width_mm == 225
 
     def test_a_prompt_off_centre_does_not_move_the_window_from_the_lesion(self):
-        assert first_clip(study(((80, 70, 20), 30)), at((74, 70, 20)), RECIPE, 128).center == (80.0, 70.0)
+        assert first_clip(study(((80, 70, 20), 40)), at((72, 70, 20)), RECIPE, 128).center == (80.0, 70.0)
 
     def test_uptake_elsewhere_does_not_widen_it(self):
         assert first_clip(study(((80, 70, 20), 10), ((95, 70, 20), 30)), at((80, 70, 20)), RECIPE, 128).width_mm == 100
 
     def test_warm_surroundings_do_not_widen_it(self):
         assert first_clip(study(((80, 70, 20), 10), body=3.0), at((80, 70, 20)), RECIPE, 128).width_mm == 100
+
+    def test_the_width_ends_with_the_ladder(self):
+        clip = first_clip(study(body=5.0), at((75, 75, 20)), ClipRecipe(first_mm=100, largest_mm=200), 128)
+        assert clip.width_mm == 150
 
     def test_a_prompt_without_any_uptake(self):
         clip = first_clip(study(), at((5, 5, 0)), RECIPE, 128)
@@ -95,6 +99,13 @@ class TestFirstClip:
         assert clip.last < size[2]
 
 
+def test_a_narrow_clip_is_narrow_even_in_a_large_lesion():
+    clip = narrow_clip(study(((80, 70, 20), 56)), at((72, 70, 20)), RECIPE, 128)
+    assert (clip.center, clip.width_mm) == ((72.0, 70.0), 100)
+    wide = at((10, 75, 20), (140, 75, 20))
+    assert holds(narrow_clip(study(), wide, RECIPE, 128), wide)
+
+
 class TestCovering:
     CLIP = Clip((75.0, 75.0), 100.0, 128, (4.0, 4.0), 10, 30)
 
@@ -121,22 +132,8 @@ class TestCovering:
         assert covering(empty, clip, at(*drawn), RECIPE) is clip
 
 
-class TestGrown:
-    LOW, HIGH = np.array([60, 70, 18]), np.array([70, 90, 24])
-
-    def test_it_is_one_step_wider_around_the_mask(self):
-        clip = grown(study(), TestCovering.CLIP, self.LOW, self.HIGH, at((65, 80, 20)), RECIPE)
-        assert (clip.center, clip.width_mm, clip.size) == ((65.0, 80.0), 150.0, 128)
-        # 75 mm are 15 slices; the mask takes 3 of them on each side of its middle.
-        assert (clip.first, clip.last) == (18 - 12, 24 + 12)
-
-    def test_it_takes_as_many_steps_as_the_hot_spot_needs(self):
-        # 29 voxels of 4 mm across and 30 % of room: 151 mm, where the ladder has 100, 150 and 225.
-        large = study(((80, 70, 20), 56))
-        clip = grown(large, TestCovering.CLIP, np.array([68, 60, 18]), np.array([88, 84, 24]), at((75, 70, 20)), RECIPE)
-        assert (clip.center, clip.width_mm) == ((80.0, 70.0), 225)
-
-    def test_it_ends_with_the_ladder(self):
-        recipe = ClipRecipe(first_mm=100, largest_mm=200)
-        clip = grown(study(body=5.0), TestCovering.CLIP, self.LOW, self.HIGH, at((65, 80, 20)), recipe)
-        assert clip.width_mm == 150
+def test_a_grown_clip_is_one_step_wider_around_the_mask():
+    clip = grown(study(), TestCovering.CLIP, np.array([60, 70, 18]), np.array([70, 90, 24]), RECIPE)
+    assert (clip.center, clip.width_mm, clip.size) == ((65.0, 80.0), 150.0, 128)
+    # 75 mm are 15 slices; the mask takes 3 of them on each side of its middle.
+    assert (clip.first, clip.last) == (18 - 12, 24 + 12)

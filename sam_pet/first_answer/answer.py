@@ -130,7 +130,7 @@ def ask(tracker: LesionTracker, spots: Sequence[Spot], largest_mm: float = _WIDE
     return [
         lesion
         for first in range(0, len(clicks), _BATCH)
-        for lesion in tracker.start(clicks[first : first + _BATCH], _NO_VOXELS, largest_mm=largest_mm)
+        for lesion in tracker.sketch(clicks[first : first + _BATCH], _NO_VOXELS, largest_mm)
     ]
 
 

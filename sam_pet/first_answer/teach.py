@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ class Lessons:
         """The samples with what a model says of the candidates that a glance takes for possible."""
         found = []
         for kind, one in zip(_kinds(seed), self.samples(seed), strict=True):
-            path = self._path(seed, f"{kind}-{_weights(segmenter)}")
+            path = self._path(seed, f"{kind}-{segmenter.sha256[:12]}")
             if not path.is_file():
                 study, lesions = self._study(seed, kind)
                 _ask(study, lesions, one, segmenter, glance).save(path)
@@ -83,12 +82,6 @@ class Lessons:
         with np.load(path) as stored:
             ct = None if kind == "pet" else stored["ct"].astype(np.float32)
             return Study(stored["pet"].astype(np.float32), ct, _grid(seed)), stored["lesions"]
-
-
-def _weights(segmenter: Segmenter) -> str:
-    """What tells one model's answers from another's: the hashes of its tracker and refiner."""
-    hashes = [segmenter.sha256, segmenter.facts.get("refiner", "")]
-    return hashlib.sha256("".join(hashes).encode()).hexdigest()[:12]
 
 
 def _ask(study: Study, lesions: Any, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:

@@ -1,10 +1,9 @@
-"""A small residual 3-D U-Net that works at half of its input's resolution and answers at all of it, and as a whole."""
+"""A small residual 3-D U-Net that works at half of its input's resolution and answers at all of it."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -12,11 +11,10 @@ _GROUPS = 8
 
 
 class RefinerNetwork(nn.Module):
-    """Input (n, channels, z, y, x), sides multiples of `multiple`; output logits (n, 1, z, y, x) and one of all (n,).
+    """Input (n, channels, z, y, x), sides multiples of `multiple`; output logits (n, 1, z, y, x).
 
     Eight neighbouring cells enter as channels of one and leave as its eight answers (Shi et al. 2016,
-    arXiv 1609.05158), so that no convolution runs at full resolution. The whole is judged by the mean and the
-    strongest features of the coarsest level. At first both outputs are 0.
+    arXiv 1609.05158), so that no convolution runs at full resolution. At first the output is 0.
     """
 
     def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
@@ -28,12 +26,11 @@ class RefinerNetwork(nn.Module):
         self.widen = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
         self.leave = nn.Conv3d(widths[0], 8, 1)
-        self.judge = nn.Linear(2 * widths[-1], 1)
-        for last in (self.leave, self.judge):
-            for parameter in last.parameters():
-                nn.init.zeros_(parameter)
+        nn.init.zeros_(self.leave.weight)
+        if self.leave.bias is not None:
+            nn.init.zeros_(self.leave.bias)
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, inputs: Tensor) -> Tensor:
         x = self.enter(_folded(inputs))
         passed = []
         for level, block in enumerate(self.down):
@@ -41,11 +38,10 @@ class RefinerNetwork(nn.Module):
             if level < len(self.shrink):
                 passed.append(x)
                 x = self.shrink[level](x)
-        whole = self.judge(torch.cat([x.mean(dim=(2, 3, 4)), x.amax(dim=(2, 3, 4))], dim=1))[:, 0]
         for level in reversed(range(len(self.up))):
             x = F.interpolate(self.widen[level](x), scale_factor=2.0, mode="nearest")
             x = self.up[level](x + passed[level])
-        return _unfolded(self.leave(x)), whole
+        return _unfolded(self.leave(x))
 
 
 class _Residual(nn.Module):

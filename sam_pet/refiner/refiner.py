@@ -58,10 +58,8 @@ class Refiner:
     @torch.no_grad()
     def refine(
         self, study: Study, clip: Clip, held: Mapping[int, Memory], tumor: Voxels, background: Voxels
-    ) -> tuple[LogitField, float]:
+    ) -> LogitField:
         """Logits at the voxels of a lesion's window, on the slices it was tracked on and some beyond.
-
-        The number is what it adds to the tracker's object score.
 
         Args:
             study: the study.
@@ -72,29 +70,24 @@ class Refiner:
         """
         cells = cells_of(clip, held, study, self.settings)
         seen = view(study, cells, held, tumor, background)
-        logits, score = self.judged(seen)
-        corner, values = cells.restore(logits, study.axial_pet.shape[1:])
-        return LogitField(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT)), score
+        corner, values = cells.restore(self.logits(seen), study.axial_pet.shape[1:])
+        return LogitField(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
 
-    def judged(self, seen: View) -> tuple[Volume, float]:
-        """The tracker's logits and what the network adds to them, on the cells of a view, and to the object score."""
+    def logits(self, seen: View) -> Volume:
+        """The tracker's logits and what the network adds to them, on the cells of a view."""
         device = next(self.network.parameters()).device
         inputs = torch.from_numpy(seen.inputs(self.settings.reach)).to(device)
         # It has learned both sides alike. On one CPU thread torch convolves a single volume outside oneDNN, so that a
         # second one costs next to nothing.
-        added, scores = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
+        added = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
         logits: Volume = seen.logits + (0.5 * (added[0] + added[1].flip(-1))).cpu().numpy()
-        return logits, float(scores.mean())
+        return logits
 
 
-def answer(network: RefinerNetwork, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the network adds for inputs (n, channels, z, y, x) of any size; gradients flow.
-
-    Returns:
-        To the logits (n, z, y, x), and to the object scores (n,).
-    """
+def answer(network: RefinerNetwork, inputs: torch.Tensor) -> torch.Tensor:
+    """What the network adds (n, z, y, x) for inputs (n, channels, z, y, x) of any size; gradients flow."""
     padding = [p for n in inputs.shape[:1:-1] for p in (0, -n % network.multiple)]
     z, y, x = inputs.shape[2:]
     padded = F.pad(inputs, padding).to(memory_format=torch.channels_last_3d)
-    added, scores = network(padded)
-    return added[:, 0, :z, :y, :x], scores
+    added: torch.Tensor = network(padded)[:, 0, :z, :y, :x]
+    return added

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import cc3d
 import numpy as np
@@ -24,39 +24,19 @@ from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import View, cells_of, view
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study, Volume
-from sam_pet.training.crops import hottest_places
 
 Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
 _BATCH = 8
-Kind = Literal["first", "later", "hotspot"]
-# Clips grow while the refined mask touches their edge: a refiner must know narrow ones, that hold a lesion in part. So
-# many times their first width they may be wide, and how often.
-_LIMITS = (1.0, 1.5, float("inf"))
-_SHARES = (0.3, 0.2, 0.5)
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A view of an object and the share of each of its cells that is lesion, [z, y, x].
-
-    Attributes:
-        view: what there is to see.
-        truth: the shares; none where the object is a hot spot that is no lesion.
-        score: the tracker's object score, a logit.
-        first: whether it is the object's first window, with its first click alone: where it is to be judged.
-    """
+    """A view of a lesion and the share of each of its cells that is lesion, [z, y, x]."""
 
     view: View
     truth: Volume
-    score: float
-    first: bool
-
-    @property
-    def kind(self) -> Kind:
-        """Of a lesion at first sight or later, or of a hot spot; file names end with it."""
-        return "hotspot" if not self.truth.any() else "first" if self.first else "later"
 
     def save(self, path: Path) -> None:
         v = self.view
@@ -70,8 +50,6 @@ class Lesson:
                 background=v.background,
                 mm=v.mm,
                 truth=self.truth.astype(np.float16),
-                score=self.score,
-                first=self.first,
                 **ct,
             )
 
@@ -86,7 +64,7 @@ class Lesson:
                 held["background"],
                 float(held["mm"]),
             )
-            return cls(seen, held["truth"].astype(np.float32), float(held["score"]), bool(held["first"]))
+            return cls(seen, held["truth"].astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -98,7 +76,6 @@ class LessonFolder:
         settings: of the refiner that is to learn from them.
         clicks: how often each lesion is clicked; each time it becomes lessons after 0, 2 and 4 strokes.
         most: of a case's lesions, so many are taken, drawn at random.
-        hot_spots: the hottest places outside lesions to take, at most; each is clicked once.
         smallest_ml: lesions below are left out.
     """
 
@@ -106,7 +83,6 @@ class LessonFolder:
     settings: RefinerSettings
     clicks: int = 4
     most: int = 12
-    hot_spots: int = 10
     smallest_ml: float = 0.2
 
     def prepare(self, cases: Sequence[Case], segmenter: Segmenter, seed: int) -> list[Path]:
@@ -114,25 +90,23 @@ class LessonFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         files: list[Path] = []
         for case in steps(cases, "lessons"):
-            facts = [
-                *(case.name, segmenter.sha256, self.settings.model_dump()),
-                *(self.clicks, self.most, self.hot_spots, seed),
-            ]
+            facts = [case.name, segmenter.sha256, self.settings.model_dump(), self.clicks, self.most, seed]
             key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
             index = self.folder / f"{key}.json"
             if not index.is_file():
                 names = []
                 rng = np.random.default_rng([seed, int(key, 16)])
                 for number, lesson in enumerate(self._lessons(case, segmenter, rng)):
-                    names.append(f"{key}-{number:04d}-{lesson.kind}.npz")
-                    lesson.save(self.folder / names[-1])
+                    lesson.save(self.folder / f"{key}-{number:04d}.npz")
+                    names.append(f"{key}-{number:04d}.npz")
                 write_json(names, index)
             files += [self.folder / name for name in json.loads(index.read_text(encoding="utf-8"))]
         return files
 
     def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
         study = case.study()
-        trackers = [_tracker(study, segmenter, limit) for limit in _LIMITS]
+        # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
+        tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
         truth = study.order.view(case.mask(study.grid))
         labels, count = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=18, return_N=True)
         sizes = cc3d.statistics(labels)["voxel_counts"]
@@ -140,23 +114,13 @@ class LessonFolder:
         numbers = rng.permutation(large)[: self.most].repeat(self.clicks).tolist()
         for first in range(0, len(numbers), _BATCH):
             masks = [labels == n for n in numbers[first : first + _BATCH]]
-            tracker = trackers[int(rng.choice(len(trackers), p=_SHARES))]
-            lesions = tracker.start([_first_click(mask, study.axial_pet, rng) for mask in masks], _NONE)
+            lesions = tracker.start([_first_click(mask, rng) for mask in masks], _NONE)
             for lesion, mask in zip(lesions, masks, strict=True):
                 yield from self._course(study, tracker, lesion, mask, rng)
-        yield from self._hot_spots(study, trackers[0], truth)
-
-    def _hot_spots(self, study: Study, tracker: LesionTracker, truth: npt.NDArray[np.uint8]) -> Iterator[Lesson]:
-        places = hottest_places(study.axial_pet, truth, study.frame_spacing, self.hot_spots)
-        nothing = np.zeros(truth.shape, bool)
-        for first in range(0, len(places), _BATCH):
-            clicks = [Click((int(x), int(y), int(z))) for z, y, x in places[first : first + _BATCH]]
-            for lesion in tracker.start(clicks, _NONE):
-                yield self._seen(study, tracker, lesion, nothing, _NONE)
 
     def _course(self, study: Study, tracker: LesionTracker, lesion: Lesion, mask: Bools, rng: Rng) -> Iterator[Lesson]:
         background = _NONE
-        yield self._seen(study, tracker, lesion, mask, background)
+        yield self._seen(study, lesion, mask, background)
         for number in (1, 2, 3, 4):
             stroke = _stroke(lesion, mask, rng)
             if stroke is None:
@@ -165,35 +129,22 @@ class LessonFolder:
                 background = np.concatenate([background, stroke.voxels])
             lesion = tracker.extend([lesion], stroke, background)[0]
             if number % 2 == 0:
-                yield self._seen(study, tracker, lesion, mask, background)
+                yield self._seen(study, lesion, mask, background)
 
-    def _seen(self, study: Study, tracker: LesionTracker, lesion: Lesion, mask: Bools, background: Voxels) -> Lesson:
+    def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> Lesson:
         held = lesion.bank.all()
         cells = cells_of(lesion.clip, held, study, self.settings)
         seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
-        first = len(lesion.prompts) == 1 and lesion.clip.width_mm == tracker.clips.first_mm
-        return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0), lesion.score, first)
+        return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0))
 
 
-def _tracker(study: Study, segmenter: Segmenter, limit: float) -> LesionTracker:
-    """Without the refiner that the model may have already: it learns from what the tracker makes of strokes."""
-    recipe = segmenter.record.clip
-    recipe = recipe.model_copy(update={"largest_mm": min(limit * recipe.first_mm, recipe.largest_mm)})
-    return LesionTracker(study, segmenter.core, segmenter.record.frames, recipe)
-
-
-def _first_click(mask: Bools, pet: Volume, rng: Rng) -> Prompt:
-    """A click of a reader: where the lesion is largest or on any slice; in its middle, hottest or anywhere."""
+def _first_click(mask: Bools, rng: Rng) -> Prompt:
+    """A click of a reader: on the slice where the lesion is largest or on any other, in its middle or anywhere."""
     areas = mask.sum(axis=(1, 2))
     z = int(areas.argmax()) if rng.random() < 0.5 else int(rng.choice(np.flatnonzero(areas)))
     places = np.argwhere(mask[z])
-    kind = rng.choice(["middle", "hottest", "any"], p=[0.4, 0.25, 0.35])
-    if kind == "middle":
-        y, x = places[int(np.abs(places - places.mean(axis=0)).sum(axis=1).argmin())]
-    elif kind == "hottest":
-        y, x = places[int(pet[z][mask[z]].argmax())]
-    else:
-        y, x = places[rng.integers(len(places))]
+    middle = np.abs(places - places.mean(axis=0)).sum(axis=1)
+    y, x = places[int(middle.argmin())] if rng.random() < 0.5 else places[rng.integers(len(places))]
     return Click((int(x), int(y), z))
 
 

@@ -22,7 +22,7 @@ from sam_pet.refiner.refiner import Refiner, answer, new_network
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import View
 from sam_pet.study import AIR_HU
-from sam_pet.training.lessons import Kind, Lesson
+from sam_pet.training.lessons import Lesson
 from sam_pet.training.schedule import averaging, warm_cosine
 
 Rng = np.random.Generator
@@ -31,17 +31,11 @@ Groups = Sequence[tuple[Sequence[Path], float]]
 
 @dataclass(frozen=True)
 class Course:
-    """How a refiner is trained: `steps` of `batch` lessons each, after up to `strokes` of a simulated reader.
-
-    In the share `judged` of the steps, without strokes, it learns the object score too; then the share `hot_spots` of
-    the lessons is of places that are no lesion.
-    """
+    """How a refiner is trained: `steps` of `batch` lessons each, after up to `strokes` of a simulated reader."""
 
     steps: int = 1000
     batch: int = 4
     strokes: int = 3
-    judged: float = 0.5
-    hot_spots: float = 0.45
     lr: float = 2e-3
     weight_decay: float = 1e-3
     ema: float = 0.99
@@ -58,7 +52,7 @@ def train_refiner(
     """A trained network, the moving average of the weights; the same arguments give the same weights.
 
     Args:
-        groups: lesson files, as `LessonFolder` names them, and how often each group is drawn from.
+        groups: lesson files and how often each group is drawn from.
         settings: of the refiner.
         course: see `Course`.
         report: called after each step with its number, its loss and the averaged network.
@@ -72,18 +66,14 @@ def train_refiner(
     averaged = cast("RefinerNetwork", average.module)
     optimizer = torch.optim.AdamW(network.parameters(), lr=course.lr, weight_decay=course.weight_decay)
     rate = warm_cosine(course.steps // 30, course.steps)
-    anything, first, hot_spots = (_Drawn(groups, kinds) for kinds in (("first", "later"), ("first",), ("hotspot",)))
+    chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
     for step in range(course.steps):
         rng = np.random.default_rng([course.seed, step])
-        judged = bool(first.groups) and rng.random() < course.judged
         lessons = []
         for _ in range(course.batch):
-            drawn = anything if not judged else first
-            if judged and hot_spots.groups and rng.random() < course.hot_spots:
-                drawn = hot_spots
-            lessons.append(augmented(Lesson.load(drawn.draw(rng)), settings.side, rng))
-        if not judged:
-            lessons = corrected(network, lessons, settings, int(rng.integers(course.strokes + 1)), rng)
+            files = groups[int(rng.choice(len(groups), p=chances))][0]
+            lessons.append(augmented(Lesson.load(files[int(rng.integers(len(files)))]), settings.side, rng))
+        lessons = corrected(network, lessons, settings, int(rng.integers(course.strokes + 1)), rng)
         loss = lesson_loss(network, lessons, settings)
         for group in optimizer.param_groups:
             group["lr"] = course.lr * rate(step)
@@ -96,42 +86,21 @@ def train_refiner(
     return averaged.eval()
 
 
-class _Drawn:
-    """The lessons of some kinds, group by group."""
-
-    def __init__(self, groups: Groups, kinds: tuple[Kind, ...]) -> None:
-        kept = [([f for f in files if f.stem.endswith(kinds)], weight) for files, weight in groups]
-        self.groups = [(files, weight) for files, weight in kept if files]
-        self.chances = np.array([weight for _, weight in self.groups]) / sum(weight for _, weight in self.groups)
-
-    def draw(self, rng: Rng) -> Path:
-        files = self.groups[int(rng.choice(len(self.groups), p=self.chances))][0]
-        return files[int(rng.integers(len(files)))]
-
-
-def answered(network: RefinerNetwork, lessons: Sequence[Lesson], settings: RefinerSettings) -> tuple[Tensor, Tensor]:
-    """Refined logits (n, z, y, x) and object scores (n,)."""
+def answered(network: RefinerNetwork, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+    """Refined logits (n, z, y, x)."""
     inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons]))
     logits = torch.from_numpy(np.stack([lesson.view.logits for lesson in lessons]))
-    added, more = answer(network, inputs)
-    return logits + added, torch.tensor([lesson.score for lesson in lessons]) + more
+    return logits + answer(network, inputs)
 
 
 def lesson_loss(network: RefinerNetwork, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
-    """Binary cross-entropy plus soft Dice over the cells of lesions, plus that entropy of object scores at first sight.
-
-    Each is averaged; hot spots have no mask to learn.
-    """
-    logits, scores = answered(network, lessons, settings)
+    """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
+    logits = answered(network, lessons, settings)
     truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons]))
-    present = truth.flatten(1).any(dim=1).float()
-    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").mean(dim=(1, 2, 3))
+    entropy = F.binary_cross_entropy_with_logits(logits, truth)
     shown = logits.sigmoid()
     overlap, total = (shown * truth).sum(dim=(1, 2, 3)), (shown + truth).sum(dim=(1, 2, 3))
-    masks = ((entropy + 1 - (2 * overlap + 1) / (total + 1)) * present).sum() / present.sum().clamp(min=1)
-    first = torch.tensor([float(lesson.first) for lesson in lessons])
-    objects = F.binary_cross_entropy_with_logits(scores, present, reduction="none")
-    return masks + (objects * first).sum() / first.sum().clamp(min=1)
+    return entropy + (1 - (2 * overlap + 1) / (total + 1)).mean()
 
 
 @torch.no_grad()
@@ -140,7 +109,7 @@ def corrected(
 ) -> list[Lesson]:
     """The lessons after strokes that a reader draws on what the network answers."""
     for _ in range(strokes):
-        masks = (answered(network, lessons, settings)[0] > 0).numpy().astype(np.uint8)
+        masks = (answered(network, lessons, settings) > 0).numpy().astype(np.uint8)
         lessons = [_with_stroke(lesson, mask, rng) for lesson, mask in zip(lessons, masks, strict=True)]
     return lessons
 
@@ -153,7 +122,7 @@ def _with_stroke(lesson: Lesson, mask: npt.NDArray[np.uint8], rng: Rng) -> Lesso
         return lesson
     tumor, background = lesson.view.tumor.copy(), lesson.view.background.copy()
     (tumor if stroke.label == "tumor" else background)[tuple(stroke.voxels.T[::-1])] = True
-    return replace(lesson, view=replace(lesson.view, tumor=tumor, background=background), first=False)
+    return replace(lesson, view=replace(lesson.view, tumor=tumor, background=background))
 
 
 def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
@@ -182,4 +151,4 @@ def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
         logits = logits + error * np.float32(rng.uniform(0, 1.5) / max(float(error.std()), 1e-6))
         logits = np.clip(logits + np.float32(rng.normal(0, 0.7)), -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
     view = View(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
-    return replace(lesson, view=view, truth=seen(lesson.truth))
+    return Lesson(view, seen(lesson.truth))

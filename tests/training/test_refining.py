@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import runpy
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 
 from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
-from sam_pet.files import write_image
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import untrained
 from sam_pet.models.record import REFINER, ModelRecord
@@ -20,7 +18,7 @@ from sam_pet.refiner.refiner import new_network
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.training.lessons import Lesson, LessonFolder
-from sam_pet.training.refining import Course, answered, augmented, corrected, lesson_loss, train_refiner
+from sam_pet.training.refining import Course, augmented, corrected, lesson_loss, train_refiner
 from tests.fakes import random_segmenter
 from tests.training.cases import write_cases
 
@@ -36,26 +34,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return LessonFolder(folder / "made", SETTINGS, clicks=1, most=1).prepare(cases, random_segmenter(), 0)
 
 
-@pytest.fixture(scope="module")
-def both_kinds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Lessons of a study whose first ball is a lesion and whose second, hotter one is none; no tracker helps."""
-    folder = tmp_path_factory.mktemp("both")
-    (case,) = find_cases(write_cases(folder / "cases", 1))
-    truth = case.truth
-    assert truth is not None
-    study = case.study()
-    lower = (np.arange(study.pet.shape[0]) < 20)[:, None, None]
-    write_image(study.grid.image(((study.pet > 5) & lower).astype(np.uint8)), truth)
-    write_image(
-        study.grid.image(np.where(lower | (study.pet < 5), study.pet, 4 * study.pet).astype(np.float32)), case.pet
-    )
-    made = LessonFolder(folder / "made", SETTINGS, clicks=2, most=1)
-    files = made.prepare([case], random_segmenter(largest_mm=64.0), 0)
-    for path in files:
-        replace(Lesson.load(path), score=0.0).save(path)
-    return files
-
-
 def test_a_course_of_strokes_makes_lessons_with_ever_more_drawn(files: list[Path]) -> None:
     lessons = [Lesson.load(path) for path in files]
     assert len(lessons) == 3
@@ -63,28 +41,6 @@ def test_a_course_of_strokes_makes_lessons_with_ever_more_drawn(files: list[Path
     assert drawn[0] == 1
     assert drawn[0] < drawn[1] < drawn[2]
     assert all(0.5 < x.truth.max() <= 1 and x.truth.shape == x.view.pet.shape for x in lessons)
-
-
-def test_a_hot_spot_makes_a_lesson_without_a_mask(both_kinds: list[Path]) -> None:
-    spots = [path for path in both_kinds if path.stem.endswith("hotspot")]
-    (spot,) = (Lesson.load(path) for path in spots)
-    assert not spot.truth.any()
-    assert spot.first
-    assert spot.view.tumor.sum() == 1
-    others = [Lesson.load(path) for path in both_kinds if path not in spots]
-    assert all(lesson.truth.any() for lesson in others)
-    assert [lesson.first for lesson in others] == [True, False, False] * 2
-
-
-def test_training_tells_lesions_from_hot_spots(both_kinds: list[Path]) -> None:
-    course = Course(steps=100, batch=4, judged=1.0, lr=5e-3, ema=0.5)
-    network = train_refiner([(both_kinds, 1.0)], SETTINGS, course)
-    lessons = [augmented(Lesson.load(path), 16, np.random.default_rng(3)) for path in both_kinds]
-    with torch.no_grad():
-        _, scores = answered(network, lessons, SETTINGS)
-    spots = [float(s) for s, x in zip(scores, lessons, strict=True) if not x.truth.any()]
-    found = [float(s) for s, x in zip(scores, lessons, strict=True) if x.truth.any() and x.first]
-    assert max(spots) < min(found) - 1
 
 
 def test_lessons_that_are_there_are_not_made_again(files: list[Path], tmp_path: Path) -> None:
