@@ -119,6 +119,14 @@ def test_the_object_score_is_that_of_the_first_prompt_in_its_first_window(sessio
     assert session.scores == narrow.scores
 
 
+def test_the_object_score_of_a_large_hot_spot_is_that_of_a_narrow_window(study: Study) -> None:
+    narrow, wide = (random_segmenter(first_mm=30.0, largest_mm=mm).open(study) for mm in (30.0, 150.0))
+    for session in (narrow, wide):
+        session.add_click(FIRST)
+    assert wide._state.lesions[1].clip.width_mm > narrow._state.lesions[1].clip.width_mm == 30.0
+    assert wide.scores == pytest.approx(narrow.scores, abs=1e-4)
+
+
 def test_a_far_stroke_starts_a_lesion_and_a_near_one_joins(study: Study) -> None:
     session = random_segmenter(largest_mm=64.0).open(study)
     session.add_click(FIRST)
