@@ -22,7 +22,7 @@ import torch
 from sam_pet.errors import InputError
 from sam_pet.models.loading import load_model
 from sam_pet.segmenter import Segmenter
-from sam_pet.training.loop import cases_of, finetune
+from sam_pet.training.loop import finetune, validation_cases
 from sam_pet.training.recipe import Recipe, read_recipe
 from sam_pet.training.validate import interactive_dice
 
@@ -52,8 +52,7 @@ def judged(model: str, recipe: Recipe) -> dict[str, float]:
         raise InputError("adapters: the recipe has no validation cases to judge by")
     segmenter = Segmenter(load_model(model, recipe.image_size), "cpu" if not torch.cuda.is_available() else "cuda")
     scribbles = recipe.validation.scribbles
-    cases = [case for data in recipe.validation.data for case in cases_of(data, training=False)]
-    cases = cases[: recipe.validation.limit]
+    cases = validation_cases(recipe.validation)
     curves = [curve for case in cases if (curve := interactive_dice(case, segmenter, scribbles))]
     return {
         "dice_click": statistics.fmean(curve[0] for curve in curves),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,19 +28,15 @@ def first_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, 
     spacing = np.asarray(study.frame_spacing)
     low, high = np.minimum(low, voxels.min(axis=0)), np.maximum(high, voxels.max(axis=0))
     extent = float(((high - low + 1) * spacing)[:2].max())
-    middle = (low + high) / 2
     width = recipe.first_mm
     while width < _ROOM * extent and width * recipe.growth <= recipe.largest_mm:
         width *= recipe.growth
-    clip = _clip(study, (float(middle[0]), float(middle[1])), width, size, int(low[2]), int(high[2]))
-    return covering(study, clip, voxels, recipe)
+    return covering(study, _around(study, low, high, width, size), voxels, recipe)
 
 
 def narrow_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
     """The ladder's first width around axial voxels (n, 3), whatever lies there; wider only if they need it."""
-    low, high = voxels.min(axis=0), voxels.max(axis=0)
-    middle = (low + high) / 2
-    clip = _clip(study, (float(middle[0]), float(middle[1])), recipe.first_mm, size, int(low[2]), int(high[2]))
+    clip = _around(study, voxels.min(axis=0), voxels.max(axis=0), recipe.first_mm, size)
     return covering(study, clip, voxels, recipe)
 
 
@@ -90,15 +87,15 @@ def grown(
     study: Study, clip: Clip, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64], recipe: ClipRecipe
 ) -> Clip:
     """A clip one step wider, around the mask whose axial corners (x, y, z) are `low` and `high`."""
+    return _around(study, low, high, clip.width_mm * recipe.growth, clip.size)
+
+
+def _around(
+    study: Study, low: npt.NDArray[np.number[Any]], high: npt.NDArray[np.number[Any]], width: float, size: int
+) -> Clip:
+    """A clip around the middle of the box between axial corners (x, y, z)."""
     middle = (low + high) / 2
-    return _clip(
-        study,
-        (float(middle[0]), float(middle[1])),
-        clip.width_mm * recipe.growth,
-        clip.size,
-        int(low[2]),
-        int(high[2]),
-    )
+    return _clip(study, (float(middle[0]), float(middle[1])), width, size, int(low[2]), int(high[2]))
 
 
 def _clip(study: Study, center: tuple[float, float], width: float, size: int, low: int, high: int) -> Clip:

@@ -19,15 +19,14 @@ def finetune(
 
     settings = read_recipe(recipe, changes or ())
 
-    from sam_pet.training.loop import cases_of
     from sam_pet.training.loop import finetune as run
+    from sam_pet.training.loop import validation_cases
     from sam_pet.training.validate import Validator
 
     validation = settings.validation
     validator = None
     if validation is not None:
-        cases = [case for data in validation.data for case in cases_of(data, training=False)]
-        validator = Validator(cases[: validation.limit], validation.scribbles)
+        validator = Validator(validation_cases(validation), validation.scribbles)
     checkpoint = run(settings, validator)
     if as_json:
         print(json.dumps({"checkpoint": str(checkpoint), "steps": settings.steps}))

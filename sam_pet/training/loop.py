@@ -29,7 +29,7 @@ from sam_pet.models.record import ModelRecord
 from sam_pet.training.crops import CropFolder
 from sam_pet.training.curve import write_curve
 from sam_pet.training.lora import add_lora, parameter_counts
-from sam_pet.training.recipe import Data, Recipe, Stage
+from sam_pet.training.recipe import Data, Recipe, Stage, Validation
 from sam_pet.training.run_folder import RunFolder
 from sam_pet.training.samples import ClipDataset, Sample, SampleSettings, WeightedCrops
 from sam_pet.training.schedule import averaging, warm_cosine
@@ -260,6 +260,11 @@ def cases_of(data: Data, training: bool = True) -> list[Case]:
     if shared:
         raise InputError(f"recipe: {data.splits} has patient {shared[0]} on both sides of fold {data.fold}")
     return cases
+
+
+def validation_cases(validation: Validation) -> list[Case]:
+    """The cases a recipe validates on, no more than it says."""
+    return [case for data in validation.data for case in cases_of(data, training=False)][: validation.limit]
 
 
 def _crops(recipe: Recipe, accelerator: Accelerator) -> list[WeightedCrops]:

@@ -133,7 +133,7 @@ def _anchor(crop: Crop, rng: Rng) -> int:
 def _window(crop: Crop, anchor: int, is_lesion: bool, settings: SampleSettings, rng: Rng) -> Clip:
     """A window of the ladder of widths that sessions use: the one that holds the lesion, or one near it.
 
-    Sessions begin with narrow ones, that show a large lesion in part.
+    A session may begin with a narrow one, that shows a large lesion in part.
     """
     recipe = settings.clip
     spacing = crop.spacing

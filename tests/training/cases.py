@@ -13,15 +13,19 @@ from tests.fakes import two_lesion_study
 
 
 def write_cases(folder: Path, count: int = 2) -> Path:
-    """Folder-per-case copies of the two-lesion study; the truth is what is hot."""
+    """Folder-per-case copies of the two-lesion study, each a little hotter than the last."""
+    for number in range(count):
+        write_case(folder / f"case {number}", 1 + 0.1 * number)
+    return folder
+
+
+def write_case(case: Path, uptake: float = 1.0) -> None:
+    """The two-lesion study as a case; the truth is what is hot."""
     study = two_lesion_study()
     assert study.ct is not None
-    for number in range(count):
-        case = folder / f"case {number}"
-        write_image(study.grid.image(study.pet * np.float32(1 + 0.1 * number)), case / "SUV.nii.gz")
-        write_image(study.grid.image(study.ct), case / "CTres.nii.gz")
-        write_image(study.grid.image((study.pet > 5).astype(np.uint8)), case / "SEG.nii.gz")
-    return folder
+    write_image(study.grid.image(study.pet * np.float32(uptake)), case / "SUV.nii.gz")
+    write_image(study.grid.image(study.ct), case / "CTres.nii.gz")
+    write_image(study.grid.image((study.pet > 5).astype(np.uint8)), case / "SEG.nii.gz")
 
 
 def recipe(cases: Path, out: Path, **changes: Any) -> Recipe:

@@ -8,14 +8,12 @@ import shlex
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from sam_pet.cli.app import main
-from sam_pet.files import write_image
-from tests.fakes import two_lesion_study
+from tests.training.cases import write_case
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "finetuning.md"
@@ -24,7 +22,7 @@ SHORT = ["stages=[{steps: 1, batch: 2, length: 2}]", "image_size=64", "workers=0
 
 def commands() -> list[list[str]]:
     blocks = re.findall(r"```sh\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    return [shlex.split(line) for block in blocks for line in block.replace("\\\n", "").splitlines() if line.strip()]
+    return [shlex.split(line) for block in blocks for line in block.splitlines()]
 
 
 def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,15 +39,10 @@ def run(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What the commands name: the sarcoma cases and the phantoms, each a copy of one small study."""
-    study = two_lesion_study()
-    assert study.ct is not None
     recipe = yaml.safe_load((ROOT / "finetune" / "sts_lora.yaml").read_text())
     names = [*recipe["train"][0]["cases"], *recipe["validation"]["data"][0]["cases"]]
     for case in [*(f"sts/{name}" for name in names), "phantoms/one"]:
-        folder = tmp_path / "data" / case
-        write_image(study.grid.image(study.pet), folder / "SUV.nii.gz")
-        write_image(study.grid.image(study.ct), folder / "CTres.nii.gz")
-        write_image(study.grid.image((study.pet > 5).astype(np.uint8)), folder / "SEG.nii.gz")
+        write_case(tmp_path / "data" / case)
     for name in ("finetune", "benchmarks"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)

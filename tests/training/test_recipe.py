@@ -20,6 +20,7 @@ def test_values_are_changed_by_key() -> None:
     path = next(p for p in RECIPES if p.stem == "sts_lora")
     recipe = read_recipe(path, ["seed=3", "lora.rank=2", "stages.0.steps=7", "out=runs/x", "lora.targets=[trunk]"])
     assert (recipe.seed, recipe.lora.rank, recipe.stages[0].steps, recipe.lora.targets) == (3, 2, 7, ["trunk"])
+    assert recipe.steps == 7 + recipe.stages[1].steps
     assert recipe.out == Path("runs/x")
 
 
