@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 # Okabe and Ito 2008, jfly.uni-koeln.de/color, but the yellow that is lost on white.
 COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -40,5 +41,18 @@ def pdf(figure: Figure, title: str) -> bytes:
 def _bytes(figure: Figure, kind: str, metadata: dict[str, str | None], **options: Any) -> bytes:
     stream = io.BytesIO()
     with mpl.rc_context(STYLE):
+        _settle(figure)
         figure.savefig(stream, format=kind, metadata=metadata, **options)
     return stream.getvalue()
+
+
+def _settle(figure: Figure) -> None:
+    """Lay a figure out for good, but for the last digits, in which the solver differs from one time to the next."""
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
+    for axes in figure.axes:
+        axes.set_position(Bbox(axes.get_position(original=True).get_points().round(6)), which="original")
