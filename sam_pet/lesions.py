@@ -218,10 +218,7 @@ class LesionTracker:
     def _refined(self, lesion: Lesion, background: Voxels) -> Lesion:
         if self.refiner is None or not lesion.bank.conditioning:
             return lesion
-        field = self._look(lesion, background)
-        block = Block(field.corner, field.values > 0)
-        _obey(block, lesion.prompts, background)
-        return replace(lesion, block=block.trimmed())
+        return replace(lesion, block=_shown(self._look(lesion, background), lesion.prompts, background).trimmed())
 
     def _look(self, lesion: Lesion, background: Voxels) -> Field:
         """The logits that make the mask."""
@@ -308,10 +305,7 @@ class LesionTracker:
         """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
         if not bank.all():
             return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
-        field = self._logits(clip, bank)
-        block = Block(field.corner, field.values > 0)
-        _obey(block, prompts, background)
-        return block
+        return _shown(self._logits(clip, bank), prompts, background)
 
     def _logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
@@ -384,6 +378,13 @@ def _points(prompt: Prompt, z: int, clip: Clip) -> tuple[npt.NDArray[np.float64]
 def _holds(bank: MemoryBank, z: int) -> bool:
     memory = bank.get(z)
     return memory is not None and memory.present
+
+
+def _shown(field: Field, prompts: Sequence[Prompt], background: Voxels) -> Block:
+    """The mask that logits make, with what was drawn."""
+    block = Block(field.corner, field.values > 0)
+    _obey(block, prompts, background)
+    return block
 
 
 def _obey(block: Block, prompts: Sequence[Prompt], background: Voxels) -> None:

@@ -48,9 +48,10 @@ def _bytes(figure: Figure, kind: str, metadata: dict[str, str | None], **options
 
 def _settle(figure: Figure) -> None:
     """Lay a figure out for good, but for the last digits, in which the solver differs from one time to the next."""
-    if figure.get_layout_engine() is None:
+    solver = figure.get_layout_engine()
+    if solver is None:
         return
-    figure.draw_without_rendering()
+    solver.execute(figure)
     figure.set_layout_engine("none")
     for part in figure.subfigs:
         part.bbox_relative.set_points(part.bbox_relative.get_points().round(6))
