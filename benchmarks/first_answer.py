@@ -6,7 +6,7 @@
 Each study is made from its seed (half FDG, half PSMA; 9 of 30 without lesions; on the challenge's grids, or on
 --grid) or from a real organ map with lesions grown at that patient's strokes, then corrected five times by
 scribble-mixed. Every case is one line of --out: started again, the run goes on. --stage runs a part of the first
-answer alone.
+answer alone; --drawn-on METHOD draws the strokes on another method's masks, and they are given to us as they are.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,12 +32,13 @@ from sam_pet.first_answer.features import NAMES
 from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.first_answer.regions import STANDARD
 from sam_pet.geometry import Grid
-from sam_pet.methods.method import MethodSession
+from sam_pet.methods import make_method
+from sam_pet.methods.method import MethodSession, obey
 from sam_pet.methods.ours import SamPet
 from sam_pet.phantom import make_phantom, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.prompt_files import read_prompts
-from sam_pet.readers import CHALLENGE_SEED, make_reader
+from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 
@@ -92,6 +93,77 @@ def part(judge: Judge | None, stage: str) -> Any:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A method whose masks are kept: one before any stroke, one after each."""
+
+    method: SamPet
+    strokes: list[Stroke] = field(default_factory=list)
+    masks: list[np.ndarray] = field(default_factory=list)
+
+    name = "sam-pet"
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        return self.method.facts
+
+    def open(self, study: Study) -> MethodSession:
+        return _WatchedSession(self, self.method.open(study))
+
+    def answer(self, study: Study) -> MethodSession:
+        return _WatchedSession(self, self.method.answer(study))
+
+    def keep(self, mask: np.ndarray) -> None:
+        self.masks.append(np.packbits(mask, axis=-1))
+
+    def effects(self, truth: np.ndarray) -> list[dict[str, Any]]:
+        """Of each stroke: true and false voxels it removed, and whether all that was drawn so far is obeyed."""
+        masks = [np.unpackbits(mask, axis=-1, count=truth.shape[-1]) for mask in self.masks]
+        found = []
+        for number, (before, after) in enumerate(pairwise(masks), 1):
+            removed = (before > 0) & (after == 0)
+            drawn = self.strokes[:number]
+            found.append(
+                {
+                    "label": drawn[-1].label,
+                    "true_removed": int((removed & (truth > 0)).sum()),
+                    "false_removed": int((removed & (truth == 0)).sum()),
+                    "obeyed": bool(np.array_equal(obey(after.copy(), drawn), after)),
+                }
+            )
+        return found
+
+
+class _WatchedSession:
+    def __init__(self, watched: Watched, session: MethodSession) -> None:
+        self._watched, self._session = watched, session
+        watched.keep(session.mask)
+
+    def add(self, stroke: Stroke) -> None:
+        self._session.add(stroke)
+        self._watched.strokes.append(stroke)
+        self._watched.keep(self._session.mask)
+
+    @property
+    def mask(self) -> np.ndarray:
+        return self._session.mask
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A reader that draws the strokes it has, one a step, whatever it sees."""
+
+    strokes: Sequence[Stroke]
+    name: str
+
+    def first(self, truth: np.ndarray, study: Study | None) -> Stroke | None:
+        raise NotImplementedError("strokes of a case that starts from nothing")
+
+    def correct(self, prediction: np.ndarray, truth: np.ndarray, study: Study | None, step: int) -> Stroke | None:
+        del prediction, truth, study
+        return self.strokes[step - 1] if step <= len(self.strokes) else None
+
+
+@dataclass(frozen=True)
 class Plan:
     """One study to make."""
 
@@ -120,7 +192,7 @@ def on_anatomies(folder: Path, first: int) -> Iterator[Plan]:
         yield Plan(case.name, first + i, tracer, not drawn, None, case / "organs.nii.gz", strokes)
 
 
-def run(plan: Plan, model: str, stage: str, steps: int) -> dict[str, Any]:
+def run(plan: Plan, model: str, stage: str, steps: int, drawn_on: str | None = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     anatomy = None if plan.organs is None else read_image(plan.organs, "organ map")
     seeds = None
@@ -135,12 +207,23 @@ def run(plan: Plan, model: str, stage: str, steps: int) -> dict[str, Any]:
         write_folder(phantom, plan.name, Path(folder), instances=False)
         del phantom
         case = find_cases(folder)[0]
-        method = Stage("sam-pet", Segmenter.from_pretrained(model), stage)
-        outcome = run_case(
-            case, method, make_reader(READER, case.name), Protocol(READER, steps, "nothing", CHALLENGE_SEED)
-        )
+        protocol = Protocol(READER, steps, "nothing", CHALLENGE_SEED)
+        reader = make_reader(READER, case.name)
+        if drawn_on is not None:
+            reader = Drawn(run_case(case, make_method(drawn_on), reader, protocol).strokes, f"drawn on {drawn_on}")
+        method = Watched(Stage("sam-pet", Segmenter.from_pretrained(model), stage))
+        outcome = run_case(case, method, reader, protocol)
+        effects = method.effects(case.mask(outcome.grid))
     rows = [{k: row[k] for k in ("step", "label", "dice", "dmm", "seconds", "peak_mb")} for row in outcome.rows]
-    return {"case": plan.name, "tracer": plan.tracer, "stage": stage, "lesions": outcome.facts["lesions"], "rows": rows}
+    return {
+        "case": plan.name,
+        "tracer": plan.tracer,
+        "stage": stage,
+        "drawn_on": drawn_on,
+        "lesions": outcome.facts["lesions"],
+        "rows": rows,
+        "effects": effects,
+    }
 
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -156,6 +239,12 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
         if row["label"] is not None
     ]
 
+    harmed = [
+        any(e["label"] == "background" and e["true_removed"] > e["false_removed"] for e in r["effects"])
+        for r in results
+    ]
+    obeyed = [e["obeyed"] for r in results for e in r["effects"]]
+
     def mean(values: list[float]) -> float | None:
         return round(float(np.mean(values)), 3) if values else None
 
@@ -168,6 +257,8 @@ def summarise(results: list[dict[str, Any]]) -> dict[str, Any]:
         "step0_dice": mean([d[0] for d in positive]),
         "dice_by_step": [mean(list(step)) for step in zip(*positive, strict=True)],
         "strokes_that_lower_dice": mean([float(c < -WORSE) for c in changes]),
+        "cases_harmed_by_a_background_stroke": mean([float(h) for h in harmed]),
+        "strokes_obeyed": mean([float(o) for o in obeyed]),
         "seconds_step0": mean([r["rows"][0]["seconds"] for r in results]),
     }
 
@@ -192,6 +283,7 @@ def main() -> None:
     parser.add_argument("--anatomy", type=Path, help="folder of real organ maps with strokes")
     parser.add_argument("--model", default="default")
     parser.add_argument("--stage", choices=STAGES, default=STAGES[-1])
+    parser.add_argument("--drawn-on", metavar="METHOD", help="draw the strokes on this method's masks, as threshold41")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
@@ -202,11 +294,11 @@ def main() -> None:
     else:
         plans = list(simulated(options.first, options.n, grid))
     results = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.is_file() else []
-    results = [r for r in results if r["stage"] == options.stage]
+    results = [r for r in results if (r["stage"], r["drawn_on"]) == (options.stage, options.drawn_on)]
     done = {r["case"] for r in results}
     with ProcessPoolExecutor(options.jobs) as pool:
         waiting = [
-            pool.submit(run, plan, options.model, options.stage, options.steps)
+            pool.submit(run, plan, options.model, options.stage, options.steps, options.drawn_on)
             for plan in plans
             if plan.name not in done
         ]

@@ -1,8 +1,9 @@
 """How long a reader waits: first click, corrective click, more lesions, on a simulated 400 x 400 x 326 study.
 
-    python benchmarks/interactive.py [--model default] [--device cpu]
+    python benchmarks/interactive.py [--model default] [--device cpu] [--seed 11] [--lesions 6]
 
-Prints seconds, their ratio to the first click of the same run, and the peak memory of the process.
+Prints seconds, their ratio to the first click of the same run, and the peak memory of the process. Many --lesions, of a
+--seed that has them, show how time and memory grow.
 """
 
 from __future__ import annotations
@@ -44,15 +45,17 @@ def timed(session: Session, voxel: tuple[int, int, int], label: str = "tumor") -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="default")
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--seed", type=int, default=11, help="of the study")
+    parser.add_argument("--lesions", type=int, default=6, help="how many are clicked, the largest first")
     options = parser.parse_args()
 
-    phantom = make_phantom(11, "fdg", parse_grid("400x400x326@2.036x2.036x3"), lesion_free=False)
+    phantom = make_phantom(options.seed, "fdg", parse_grid("400x400x326@2.036x2.036x3"), lesion_free=False)
     spacing = phantom.study.grid.spacing
     segmenter = Segmenter.from_pretrained(options.model, options.device)
-    voxels = inner_voxels(phantom.lesions, spacing, 6)
+    voxels = inner_voxels(phantom.lesions, spacing, options.lesions)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
     session = segmenter.open(phantom.study)
@@ -71,6 +74,7 @@ def main() -> None:
     print(f"{size} voxels (simulated), model {segmenter.record.name}, device {segmenter.core.device}")
     for name, seconds in rows.items():
         print(f"{name:34s} {seconds:7.2f} s   x {seconds / rows['first click']:.2f}")
+    print(f"{len(voxels)} lesions in {sum(rows.values()):.0f} s")
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"peak memory {after:.2f} GB ({before:.2f} GB with the study made and the model loaded)")
 

@@ -14,7 +14,10 @@ def case(lesions: int, dice: list[float], labels: list[str | None]) -> dict[str,
         {"dice": d, "dmm": 0.5 if lesions else None, "label": label, "seconds": 1.0}
         for d, label in zip(dice, labels, strict=True)
     ]
-    return {"case": "x", "tracer": "fdg", "lesions": lesions, "rows": rows}
+    effects = [
+        {"label": label, "true_removed": 3, "false_removed": 2, "obeyed": True} for label in labels if label is not None
+    ]
+    return {"case": "x", "tracer": "fdg", "lesions": lesions, "rows": rows, "effects": effects}
 
 
 def test_a_summary_counts_strokes_that_lower_dice_and_keeps_lesion_free_studies_apart() -> None:
@@ -25,6 +28,8 @@ def test_a_summary_counts_strokes_that_lower_dice_and_keeps_lesion_free_studies_
     assert summary["cases"] == 2
     assert summary["strokes_that_lower_dice"] == 0.5
     assert summary["step0_dice"] == 0.5
+    assert summary["cases_harmed_by_a_background_stroke"] == 0.5
+    assert summary["strokes_obeyed"] == 1.0
     assert summary["auc_dice"] == pytest.approx((1.125 + 2.0) / 2, abs=1e-3)
     assert summary["lesion_free_auc_dice"] == 2.0
     assert set(script["groups"]([positive, free])) == {"all", "fdg", "fdg, 1-5 lesions", "fdg, no lesion"}
