@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_pet.lesions import Block
+from sam_pet.block import Block
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 

@@ -11,11 +11,15 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.ndimage import find_objects
 
+from sam_pet.block import Block
 from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach
+from sam_pet.first_answer.candidates import candidates_at
+from sam_pet.first_answer.regions import look_at
 from sam_pet.frames import FrameRecipe
+from sam_pet.outline.features import NAMES, Floats, Prompted
+from sam_pet.outline.levels import above_levels
 from sam_pet.prompts import Box, Prompt, Scribble, Voxels
 from sam_pet.study import Study
 from sam_pet.tracker.core import Core
@@ -27,48 +31,12 @@ from sam_pet.tracker.tracker import Job, Lane, SlicePrompt, Tracker
 from sam_pet.zoom import covering, first_clip, grown, narrow_clip
 
 if TYPE_CHECKING:
+    from sam_pet.outline.chooser import Chooser
     from sam_pet.refiner.refiner import Refiner
 
 Bools = npt.NDArray[np.bool_]
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
-
-
-@dataclass(frozen=True)
-class Block:
-    """A mask within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
-
-    corner: tuple[int, int, int]
-    values: Bools
-
-    @property
-    def slices(self) -> tuple[slice, slice, slice]:
-        """Where the block lies in an axial array [z, y, x]."""
-        z, y, x = (slice(c, c + n) for c, n in zip(self.corner[::-1], self.values.shape, strict=True))
-        return z, y, x
-
-    def rows(self, voxels: Voxels) -> tuple[npt.NDArray[np.int64], ...]:
-        """Indices into `values` of those axial voxels (n, 3) that lie in the block."""
-        local = voxels - np.asarray(self.corner)
-        inside = ((local >= 0) & (local < np.array(self.values.shape[::-1]))).all(axis=1)
-        return tuple(local[inside, ::-1].T)
-
-    def voxels(self) -> Voxels:
-        """The axial voxels (n, 3) of the mask."""
-        found: Voxels = np.argwhere(self.values)[:, ::-1] + np.asarray(self.corner)
-        return found
-
-    def trimmed(self) -> Block:
-        """The same mask in the smallest box."""
-        box = find_objects(self.values.astype(np.uint8))
-        if not box:
-            return Block(self.corner, np.zeros((1, 1, 1), bool))
-        x, y, z = (c + s.start for c, s in zip(self.corner, box[0][::-1], strict=True))
-        return Block((x, y, z), self.values[box[0]].copy())
-
-    def touches(self, voxels: Voxels) -> int:
-        """How many of the axial voxels (n, 3) are in the mask."""
-        return int(self.values[self.rows(voxels)].sum())
 
 
 @dataclass(frozen=True)
@@ -111,6 +79,7 @@ class LesionTracker:
         frames: the recipe its frames are made with.
         clips: the recipe of clip widths.
         refiner: takes a last look at what the tracker shows, where there is one.
+        chooser: chooses between that and what the uptake alone makes of a first prompt, where there is one.
         cache_bytes: how much memory image features may take.
     """
 
@@ -121,11 +90,13 @@ class LesionTracker:
         frames: FrameRecipe,
         clips: ClipRecipe,
         refiner: Refiner | None = None,
+        chooser: Chooser | None = None,
         cache_bytes: int = 1 << 30,
     ) -> None:
         self.study = study
         self.clips = clips
         self.refiner = refiner
+        self.chooser = chooser
         self._frames = frames
         self._size = core.size
         cache = FeatureCache(core.model, self._load, limit=cache_bytes)
@@ -148,7 +119,7 @@ class LesionTracker:
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
         """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
-        lesions = [self._refined(lesion, background) for lesion in self.sketch(prompts, background)]
+        lesions = [self._outlined(lesion, background) for lesion in self.sketch(prompts, background)]
         return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
 
     @torch.no_grad()
@@ -219,6 +190,34 @@ class LesionTracker:
         if self.refiner is None or not lesion.bank.conditioning:
             return lesion
         return replace(lesion, block=_shown(self._look(lesion, background), lesion.prompts, background).trimmed())
+
+    def _outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
+        """The refined lesion, or where that is expected to fit better, what lies above a level of uptake."""
+        if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
+            return self._refined(lesion, background)
+        blocks, features = self.outlines(lesion, background)
+        return replace(lesion, block=blocks[self.chooser.choose(features)].trimmed())
+
+    def outlines(self, lesion: Lesion, background: Voxels) -> tuple[list[Block], Floats]:
+        """The outlines that a lesion of one click or stroke may have, the model's first, with their features."""
+        field, drawn = self._look(lesion, background), lesion.prompts[0].voxels
+        model = _shown(field, lesion.prompts, background)
+        spots = [look_at(self.study, candidate) for candidate in candidates_at(self.study, drawn)]
+        if not spots:
+            return [model], np.zeros((1, len(NAMES)), np.float32)
+        hottest = spots[0].candidate.suv
+        known = [
+            Prompted(self.study, drawn, lesion.score, lesion.clip.width_mm, field, model, spot, hottest)
+            for spot in spots
+        ]  # fmt: skip
+        blocks, features = [model], [known[0].describe_model()]
+        for prompted in known:
+            levels = above_levels(prompted.spot, drawn)
+            for block in levels:
+                _obey(block, lesion.prompts, background)
+            features.append(prompted.describe(levels))
+            blocks += levels
+        return blocks, np.concatenate(features)
 
     def _look(self, lesion: Lesion, background: Voxels) -> Field:
         """The logits that make the mask."""

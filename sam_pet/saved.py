@@ -53,6 +53,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "trained": session.segmenter.record.trained,
                 "judge_sha256": session.segmenter.record.judge_sha256,
                 "refiner_sha256": session.segmenter.record.refiner_sha256,
+                "chooser_sha256": session.segmenter.record.chooser_sha256,
                 "frames": session.segmenter.record.frames.model_dump(mode="json"),
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
@@ -133,8 +134,8 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
 
     saved = read_record(folder, session.study)
     record = session.segmenter.record
-    of_model = (saved.model["sha256"], saved.model.get("refiner_sha256"))
-    if of_model != (session.segmenter.sha256, record.refiner_sha256):
+    of_model = (saved.model["sha256"], *(saved.model.get(part) for part in ("refiner_sha256", "chooser_sha256")))
+    if of_model != (session.segmenter.sha256, record.refiner_sha256, record.chooser_sha256):
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
     session.look_alikes = saved.look_alikes
     if saved.asked is not None:

@@ -20,6 +20,7 @@ from sam_pet.tracker.core import Core
 
 if TYPE_CHECKING:
     from sam_pet.first_answer.judge import Judge
+    from sam_pet.outline.chooser import Chooser
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Segmenter:
         self.sha256 = loaded.sha256
         self.source = loaded.source
         self.facts = loaded.facts
-        self._judge = loaded.judge
+        self._judge, self._chooser = loaded.judge, loaded.chooser
         where = find_device(device)
         self.core = Core(loaded.model.eval().to(where))
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
@@ -74,6 +75,19 @@ class Segmenter:
 
         return Judge.read(self._judge)
 
+    @cached_property
+    def chooser(self) -> Chooser | None:
+        """What chooses a new lesion's outline, stored with the weights; None if there is none.
+
+        Raises:
+            InputError: its file cannot be used.
+        """
+        if self._chooser is None:
+            return None
+        from sam_pet.outline.chooser import Chooser  # xgboost takes a while to import
+
+        return Chooser.read(self._chooser)
+
     def warn_if_untrained(self) -> None:
         """Log a warning where the weights are random."""
         if not self.record.trained:
@@ -81,7 +95,7 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionTracker:
         """The model on one study, without a session."""
-        return LesionTracker(study, self.core, self.record.frames, self.record.clip, self.refiner)
+        return LesionTracker(study, self.core, self.record.frames, self.record.clip, self.refiner, self.chooser)
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         """A new session on a study; for `look_alikes` see `Session`."""

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from sam_pet.block import Block
 from sam_pet.denials import denies, mirrors
 from sam_pet.geometry import Grid
-from sam_pet.lesions import Block
 from sam_pet.study import Study
 
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import safetensors.torch
 import torch
 
+from sam_pet.block import Block
 from sam_pet.clips import Clip
-from sam_pet.lesions import Block, Lesion
+from sam_pet.lesions import Lesion
 from sam_pet.prompts import Box, Click, Scribble
 from sam_pet.session import Entry
 from sam_pet.tracker.memory import Memory, MemoryBank

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
+from sam_pet.block import Block, overlap
 from sam_pet.corrections import CONNECTIVITY
 from sam_pet.errors import InputError
 from sam_pet.first_answer.body import Body, find_body
@@ -18,7 +19,7 @@ from sam_pet.first_answer.features import Floats, describe
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.regions import Spot, look_at
 from sam_pet.first_answer.tracer import TRACERS, Tracer, find_tracer
-from sam_pet.lesions import Block, Lesion, LesionTracker
+from sam_pet.lesions import Lesion, LesionTracker
 from sam_pet.prompts import Click, Voxels
 from sam_pet.study import Study
 
@@ -161,13 +162,9 @@ def _within(block: Block, spot: Spot) -> Bools:
 
 def _paste(target: Bools, corner: tuple[int, ...], block: Block) -> None:
     """Add a block's mask to an array whose first voxel is `corner` (x, y, z), where the two overlap."""
-    theirs = np.asarray(block.corner[::-1]) - corner[::-1]
-    low = np.maximum(theirs, 0)
-    high = np.minimum(theirs + block.values.shape, target.shape)
-    if (high > low).all():
-        into = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        part = tuple(slice(int(a - t), int(b - t)) for a, b, t in zip(low, high, theirs, strict=True))
-        target[into] |= block.values[part]
+    shared = overlap(corner, target.shape, block.corner, block.values.shape)
+    if shared is not None:
+        target[shared[0]] |= block.values[shared[1]]
 
 
 def _mask(spot: Spot, lesion: Lesion, fraction: float, agreed: bool) -> Bools:

@@ -7,18 +7,21 @@ threshold alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 import cc3d
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects
+from scipy.ndimage import binary_dilation, find_objects
 from skimage.segmentation import watershed
 
-from sam_pet.extent import bounding_box
+from sam_pet.extent import Slices, bounding_box
 from sam_pet.first_answer.blocks import Step, block_means, block_step
 from sam_pet.first_answer.body import Body
+from sam_pet.prompts import Voxels
 from sam_pet.study import Study, Volume
 
 Bools = npt.NDArray[np.bool_]
@@ -30,6 +33,8 @@ _STEP = 1.18
 _PROMINENCE = 1.25
 _MOST = 300
 _PLATEAU = 0.6
+# How far around a prompt peaks are sought, and above which part of the uptake there.
+_NEAR_MM, _LOWEST_TO_PROMPT = 48.0, 0.25
 
 
 @dataclass(frozen=True)
@@ -61,44 +66,118 @@ def find_candidates(study: Study, body: Body) -> list[Candidate]:
     """The peaks of a study in the body, the hottest first."""
     step = block_step(study.frame_spacing, _BLOCK_MM)
     lowest = max(_LOWEST_SUV, _LOWEST_TO_BACKGROUND * body.background)
-    box = _body_box(study, body, step)
-    pet = block_means(study.axial_pet[box], step)
-    peaks = _peaks(pet, lowest)
-    if not peaks:
-        return []
-    markers = np.zeros(pet.shape, np.int32)
-    for number, peak in enumerate(peaks, 1):
-        markers[peak.place] = number
-    basins = watershed(-pet, markers, mask=pet >= lowest)
-    joined = cc3d.connected_components(pet >= lowest, connectivity=18)
-    block_ml = study.grid.voxel_ml * float(np.prod(step))
-    sizes = np.bincount(joined.ravel()) * block_ml
-    origin = np.array([b.start for b in box], np.int64)
+    terrain = _Terrain.of(study, _body_box(study, body, step), step, lowest)
+    return sorted(terrain.candidates(), key=lambda c: -c.suv)
+
+
+def candidates_at(study: Study, voxels: Voxels) -> list[Candidate]:
+    """What axial voxels (n, 3) may point at: the peak whose basin they lie in, and they themselves as a peak.
+
+    Of several peaks the hottest with the basins of all. The second is for a lesion on the slope of something hotter; it
+    is left out where voxels lie on the peak itself. Peaks are sought near the voxels, above a quarter of the hottest
+    block there. Empty where nothing is taken up.
+    """
+    step = block_step(study.frame_spacing, _BLOCK_MM)
+    reach = np.ceil(_NEAR_MM / np.asarray(study.frame_spacing)).astype(np.int64)
+    low = np.maximum(voxels.min(axis=0) - reach, 0)
+    high = np.minimum(voxels.max(axis=0) + reach + 1, study.axial_pet.shape[::-1])
+    z, y, x = (slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
+    pet = block_means(study.axial_pet[z, y, x], step)
+    drawn = np.zeros(pet.shape, bool)
+    drawn[tuple(((voxels - low)[:, ::-1] // step).T)] = True
+    here, near = (_hottest_block(pet, where) for where in (drawn, binary_dilation(drawn, np.ones((3, 3, 3), bool))))
     found = []
-    for number, region in enumerate(find_objects(basins), 1):
-        if region is None:
-            continue
-        peak = peaks[number - 1]
-        basin = basins[region] == number
-        low = origin + np.array([r.start for r in region]) * step
-        fine = _fine(basin, step)
-        room = np.array(study.axial_pet.shape) - low
-        fine = fine[: room[0], : room[1], : room[2]]
-        found.append(
-            Candidate(
-                peak=_hottest_voxel(
-                    study.axial_pet, origin + np.array(peak.place, np.int64) * np.array(step, np.int64), step
-                ),
-                suv=float(pet[peak.place]),
-                prominence=peak.prominence,
-                corner=(int(low[2]), int(low[1]), int(low[0])),
-                basin=fine,
-                joined_ml=float(sizes[joined[peak.place]]),
-                plateau_ml=peak.plateau_blocks * block_ml,
-                plateau_suv=peak.plateau_suv,
-            )
+    if pet[near] > 0:
+        terrain = _Terrain.of(study, (z, y, x), step, _LOWEST_TO_PROMPT * float(pet[near]))
+        drawn[near] = True
+        numbers = np.unique(terrain.basins[drawn & (terrain.basins > 0)])
+        if numbers.size:
+            first = max(numbers.tolist(), key=lambda number: float(pet[terrain.peaks[number - 1].place]))
+            terrain.basins[np.isin(terrain.basins, numbers)] = first
+            found.append(terrain.candidate(first))
+    if pet[here] > 0 and not (found and found[0].suv <= pet[here]):
+        lowest = _LOWEST_TO_PROMPT * float(pet[here])
+        own = _Peak(here, float(pet[here]) / lowest, 1, float(pet[here]))
+        found.append(_Terrain.of(study, (z, y, x), step, lowest, own).candidate(1))
+    return found
+
+
+def _hottest_block(pet: Volume, where: Bools) -> tuple[int, int, int]:
+    z, y, x = np.unravel_index(int(np.where(where, pet, -np.inf).argmax()), pet.shape)
+    return int(z), int(y), int(x)
+
+
+@dataclass(frozen=True)
+class _Peak:
+    place: tuple[int, int, int]
+    prominence: float
+    plateau_blocks: int
+    plateau_suv: float
+
+
+@dataclass(frozen=True)
+class _Terrain:
+    """A box of a study in blocks of `step` voxels: its peaks, and the number of the peak each block leads up to."""
+
+    study: Study
+    origin: npt.NDArray[np.int64]
+    step: Step
+    pet: Volume
+    lowest: float
+    peaks: list[_Peak]
+    basins: npt.NDArray[np.int32]
+
+    @classmethod
+    def of(cls, study: Study, box: Slices, step: Step, lowest: float, *more: _Peak) -> _Terrain:
+        """The peaks of a box above a lowest uptake, after those that are given."""
+        pet = block_means(study.axial_pet[box], step)
+        peaks = [*more, *(peak for peak in _peaks(pet, lowest) if peak.place not in [known.place for known in more])]
+        markers = np.zeros(pet.shape, np.int32)
+        for number, peak in enumerate(peaks, 1):
+            markers[peak.place] = number
+        basins = watershed(-pet, markers, mask=pet >= lowest) if peaks else markers
+        origin = np.array([b.start for b in box], np.int64)
+        return cls(study, origin, step, pet, lowest, peaks, basins)
+
+    def candidates(self) -> Iterator[Candidate]:
+        for number, region in enumerate(self._regions, 1):
+            if region is not None:
+                yield self.candidate(number)
+
+    def candidate(self, number: int) -> Candidate:
+        """The candidate of a peak that has a basin."""
+        region, peak, volume = self._regions[number - 1], self.peaks[number - 1], self.study.axial_pet
+        step = np.array(self.step, np.int64)
+        low = self.origin + np.array([r.start for r in region]) * step
+        room = np.array(volume.shape) - low
+        basin = _fine(self.basins[region] == number, self.step)[: room[0], : room[1], : room[2]]
+        return Candidate(
+            peak=_hottest_voxel(volume, self.origin + np.array(peak.place, np.int64) * step, self.step),
+            suv=float(self.pet[peak.place]),
+            prominence=peak.prominence,
+            corner=(int(low[2]), int(low[1]), int(low[0])),
+            basin=basin,
+            joined_ml=float(self._joined_ml[peak.place]),
+            plateau_ml=peak.plateau_blocks * self._block_ml,
+            plateau_suv=peak.plateau_suv,
         )
-    return sorted(found, key=lambda c: -c.suv)
+
+    @cached_property
+    def _regions(self) -> list[Slices]:
+        # One for each axis of the basins, which have three.
+        return cast("list[Slices]", find_objects(self.basins))
+
+    @cached_property
+    def _joined_ml(self) -> npt.NDArray[np.floating[Any]]:
+        """At each block, the volume of what it hangs together with."""
+        joined = cc3d.connected_components(self.pet >= self.lowest, connectivity=18)
+        sizes: npt.NDArray[np.floating[Any]] = np.bincount(joined.ravel()) * self._block_ml
+        joined_ml: npt.NDArray[np.floating[Any]] = sizes[joined]
+        return joined_ml
+
+    @property
+    def _block_ml(self) -> float:
+        return self.study.grid.voxel_ml * float(np.prod(self.step))
 
 
 def _body_box(study: Study, body: Body, step: Step) -> tuple[slice, slice, slice]:
@@ -115,14 +194,6 @@ def _body_box(study: Study, body: Body, step: Step) -> tuple[slice, slice, slice
         start = part.start * per_block // count * count
         slices.append(slice(start, min(part.stop * per_block, length)))
     return slices[0], slices[1], slices[2]
-
-
-@dataclass(frozen=True)
-class _Peak:
-    place: tuple[int, int, int]
-    prominence: float
-    plateau_blocks: int
-    plateau_suv: float
 
 
 def _peaks(pet: Volume, lowest: float) -> list[_Peak]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import xgboost
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.tracer import Tracer
-
-Floats = npt.NDArray[np.floating[Any]]
+from sam_pet.trees import Floats, from_text, predict, to_text
 
 
 class Point(BaseModel):
@@ -50,9 +48,9 @@ class _Content(BaseModel):
 
     features: list[str]
     model_features: list[str]
-    glance: dict[str, Any]
-    verdict: dict[str, Any]
-    extent: dict[str, Any]
+    glance: str
+    verdict: str
+    extent: str
     calibration: tuple[float, float]
     points: dict[Tracer, Point]
     # The model's mask stands for the extent where the two overlap with at least this Dice; above 1 it never does.
@@ -86,9 +84,9 @@ class Judge:
             _Content(
                 features=list(NAMES),
                 model_features=list(MODEL_NAMES),
-                glance=_trees(glance),
-                verdict=_trees(verdict),
-                extent=_trees(extent),
+                glance=to_text(glance),
+                verdict=to_text(verdict),
+                extent=to_text(extent),
                 calibration=calibration,
                 points=points,
                 agreement=agreement,
@@ -107,7 +105,7 @@ class Judge:
             content = _Content.model_validate_json(path.read_text(encoding="utf-8"))
             judge = cls(content)
             _ = judge._boosters
-        except (ValidationError, UnicodeDecodeError, xgboost.core.XGBoostError) as error:
+        except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
         if content.features != list(NAMES) or content.model_features != list(MODEL_NAMES):
@@ -126,38 +124,20 @@ class Judge:
 
     def glance(self, features: Floats) -> Floats:
         """Probability (n,) of a lesion from features (n, `NAMES`)."""
-        return _predict(self._boosters[0], features)
+        return predict(self._boosters[0], features)
 
     def verdict(self, features: Floats, said: Floats) -> Floats:
         """Calibrated probability (n,) from features (n, `NAMES`) and what the model says (n, `MODEL_NAMES`)."""
-        raw = np.clip(_predict(self._boosters[1], np.concatenate([features, said], axis=1)), 1e-6, 1 - 1e-6)
+        raw = np.clip(predict(self._boosters[1], np.concatenate([features, said], axis=1)), 1e-6, 1 - 1e-6)
         slope, offset = self.content.calibration
         calibrated: Floats = expit(slope * logit(raw) + offset)
         return calibrated
 
     def extent(self, features: Floats) -> Floats:
         """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
-        fraction: Floats = np.clip(_predict(self._boosters[2], features), 0.15, 0.8)
+        fraction: Floats = np.clip(predict(self._boosters[2], features), 0.15, 0.8)
         return fraction
 
     @cached_property
     def _boosters(self) -> tuple[xgboost.Booster, xgboost.Booster, xgboost.Booster]:
-        return _booster(self.content.glance), _booster(self.content.verdict), _booster(self.content.extent)
-
-
-def _trees(booster: xgboost.Booster) -> dict[str, Any]:
-    trees: dict[str, Any] = json.loads(booster.save_raw("json"))
-    return trees
-
-
-def _booster(trees: dict[str, Any]) -> xgboost.Booster:
-    booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(json.dumps(trees), "utf-8"))
-    return booster
-
-
-def _predict(booster: xgboost.Booster, features: Floats) -> Floats:
-    if not len(features):
-        return np.zeros(0, np.float32)
-    predicted: Floats = booster.inplace_predict(np.ascontiguousarray(features, np.float32), missing=np.nan)
-    return predicted
+        return from_text(self.content.glance), from_text(self.content.verdict), from_text(self.content.extent)

@@ -21,7 +21,17 @@ from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
-from sam_pet.models.record import CONFIG, JUDGE, RECORD, REFINER, WEIGHTS, ModelRecord, read_record, write_record
+from sam_pet.models.record import (
+    CHOOSER,
+    CONFIG,
+    JUDGE,
+    RECORD,
+    REFINER,
+    WEIGHTS,
+    ModelRecord,
+    read_record,
+    write_record,
+)
 from sam_pet.models.start import start_weights
 from sam_pet.refiner.refiner import Refiner
 
@@ -35,7 +45,8 @@ _BASES = (
 class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
-    `judge` is the file of the lesion classifier stored with it, `refiner` the network, if there are such.
+    `judge` and `chooser` are the files of the lesion classifier and of the chooser of outlines stored with it,
+    `refiner` the network, if there are such.
     """
 
     model: Sam2VideoModel
@@ -44,12 +55,14 @@ class LoadedModel:
     source: str
     judge: Path | None = None
     refiner: Refiner | None = None
+    chooser: Path | None = None
 
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
-        parts = {"judge": self.record.judge_sha256, "refiner": self.record.refiner_sha256}
-        return {"model": self.record.name, "sha256": self.sha256, **{k: v for k, v in parts.items() if v is not None}}
+        record = self.record
+        parts = {"judge": record.judge_sha256, "refiner": record.refiner_sha256, "chooser": record.chooser_sha256}
+        return {"model": record.name, "sha256": self.sha256, **{k: v for k, v in parts.items() if v is not None}}
 
     @property
     def image_size(self) -> int:
@@ -183,7 +196,8 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
     judge = _checked(folder / JUDGE, record.judge_sha256)
-    return LoadedModel(model, record, sha256, source, judge, _refiner(folder, record))
+    chooser = _checked(folder / CHOOSER, record.chooser_sha256)
+    return LoadedModel(model, record, sha256, source, judge, _refiner(folder, record), chooser)
 
 
 def _refiner(folder: Path, record: ModelRecord) -> Refiner | None:

@@ -16,7 +16,7 @@ from sam_pet.models.hashes import file_sha256
 from sam_pet.refiner.settings import RefinerSettings
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
-JUDGE, REFINER = "first_answer.json", "refiner.safetensors"
+JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"
 META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -24,9 +24,9 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256`, `config_sha256`, `judge_sha256` and `refiner_sha256` are those of the files of weights, configuration,
-    lesion classifier and refiner (None without one), filled in when these are written. `refiner` is how lesions are
-    shown to it. `base` names the model that training started from, in words
+    `sha256`, `config_sha256`, `judge_sha256`, `refiner_sha256` and `chooser_sha256` are those of the files of weights,
+    configuration, lesion classifier, refiner and chooser of outlines (None without one), filled in when these are
+    written. `refiner` is how lesions are shown to it. `base` names the model that training started from, in words
     `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants remembered.
     """
 
@@ -44,13 +44,26 @@ class ModelRecord(BaseModel):
     config_sha256: str | None = None
     judge_sha256: str | None = None
     refiner_sha256: str | None = None
+    chooser_sha256: str | None = None
     licence: str = "see its source"
     created_by: str = f"sam-pet {__version__}"
 
+    @property
+    def beside(self) -> dict[str, str]:
+        """The SHA-256 of each file that a checkpoint has beside weights and configuration, by its name."""
+        files = {JUDGE: self.judge_sha256, REFINER: self.refiner_sha256, CHOOSER: self.chooser_sha256}
+        return {file: sha256 for file, sha256 in files.items() if sha256 is not None}
+
 
 def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
-    """Write the record of a folder's configuration, weights, lesion classifier and refiner, with their SHA-256."""
-    files = {"sha256": weights, "config_sha256": CONFIG, "judge_sha256": JUDGE, "refiner_sha256": REFINER}
+    """Write the record of a folder's files, with their SHA-256."""
+    files = {
+        "sha256": weights,
+        "config_sha256": CONFIG,
+        "judge_sha256": JUDGE,
+        "refiner_sha256": REFINER,
+        "chooser_sha256": CHOOSER,
+    }
     hashes = {name: file_sha256(folder / file) if (folder / file).is_file() else None for name, file in files.items()}
     record = record.model_copy(update=hashes)
     write_json(record.model_dump(mode="json"), folder / RECORD)

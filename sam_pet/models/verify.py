@@ -7,7 +7,7 @@ from pathlib import Path
 from sam_pet.errors import InputError
 from sam_pet.models import registry
 from sam_pet.models.hashes import check_sha256, read_hashes
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, JUDGE, REFINER, WEIGHTS, read_record
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, WEIGHTS, read_record
 
 
 def verify(source: str | Path) -> dict[str, str]:
@@ -43,11 +43,10 @@ def _recorded(folder: Path) -> dict[str, str | None]:
     if record is None:
         return {**read_hashes(folder)}
     weights = ADAPTER_WEIGHTS if (folder / ADAPTER_CONFIG).is_file() else WEIGHTS
-    beside = {JUDGE: record.judge_sha256, REFINER: record.refiner_sha256}
     return {
         weights: record.sha256,
         CONFIG: record.config_sha256,
-        **{file: sha256 for file, sha256 in beside.items() if sha256 is not None},
+        **record.beside,
     }
 
 

@@ -13,6 +13,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
+from sam_pet.block import Block
 from sam_pet.cases import Case
 from sam_pet.extent import bounding_box
 from sam_pet.files import replacing, write_json
@@ -107,14 +108,11 @@ class LessonFolder:
         study = case.study()
         # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
         tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
-        truth = study.order.view(case.mask(study.grid))
-        labels, count = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=18, return_N=True)
-        sizes = cc3d.statistics(labels)["voxel_counts"]
-        large = [n for n in range(1, count + 1) if sizes[n] * study.grid.voxel_ml >= self.smallest_ml]
+        labels, large = lesions_of(case, study, self.smallest_ml)
         numbers = rng.permutation(large)[: self.most].repeat(self.clicks).tolist()
         for first in range(0, len(numbers), _BATCH):
             masks = [labels == n for n in numbers[first : first + _BATCH]]
-            lesions = tracker.start([_first_click(mask, rng) for mask in masks], _NONE)
+            lesions = tracker.start([first_click(mask, rng) for mask in masks], _NONE)
             for lesion, mask in zip(lesions, masks, strict=True):
                 yield from self._course(study, tracker, lesion, mask, rng)
 
@@ -122,7 +120,7 @@ class LessonFolder:
         background = _NONE
         yield self._seen(study, lesion, mask, background)
         for number in (1, 2, 3, 4):
-            stroke = _stroke(lesion, mask, rng)
+            stroke = stroke_on(lesion.block, mask, rng)
             if stroke is None:
                 return
             if stroke.label == "background":
@@ -138,7 +136,15 @@ class LessonFolder:
         return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0))
 
 
-def _first_click(mask: Bools, rng: Rng) -> Prompt:
+def lesions_of(case: Case, study: Study, smallest_ml: float) -> tuple[npt.NDArray[np.integer], list[int]]:
+    """A case's lesions as numbers in the axial view [z, y, x], and which of them are as large as that."""
+    truth = study.order.view(case.mask(study.grid))
+    labels, count = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=18, return_N=True)
+    sizes = cc3d.statistics(labels)["voxel_counts"]
+    return labels, [n for n in range(1, count + 1) if sizes[n] * study.grid.voxel_ml >= smallest_ml]
+
+
+def first_click(mask: Bools, rng: Rng) -> Prompt:
     """A click of a reader: on the slice where the lesion is largest or on any other, in its middle or anywhere."""
     areas = mask.sum(axis=(1, 2))
     z = int(areas.argmax()) if rng.random() < 0.5 else int(rng.choice(np.flatnonzero(areas)))
@@ -148,14 +154,15 @@ def _first_click(mask: Bools, rng: Rng) -> Prompt:
     return Click((int(x), int(y), z))
 
 
-def _stroke(lesion: Lesion, mask: Bools, rng: Rng) -> Scribble | None:
-    shown = np.zeros(mask.shape, np.uint8)
-    shown[lesion.block.slices] = lesion.block.values
-    box = bounding_box(mask | (shown > 0))
+def stroke_on(shown: Block, mask: Bools, rng: Rng) -> Scribble | None:
+    """A correction of a mask, of a kind drawn at random; None if there is nothing to correct."""
+    answer = np.zeros(mask.shape, np.uint8)
+    answer[shown.slices] = shown.values
+    box = bounding_box(mask | (answer > 0))
     if box is None:
         return None
     strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
-    drawn = draw_scribble(shown[box], mask[box].astype(np.uint8), strategy, seed=int(rng.integers(1 << 31)))
+    drawn = draw_scribble(answer[box], mask[box].astype(np.uint8), strategy, seed=int(rng.integers(1 << 31)))
     if drawn is None:
         return None
     corner = np.array([part.start for part in box[::-1]])

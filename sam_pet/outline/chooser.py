@@ -1,0 +1,77 @@
+"""The outline of a new lesion: the one that trees expect to fit best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import xgboost
+from pydantic import BaseModel, ConfigDict, Field
+
+from sam_pet.errors import InputError
+from sam_pet.files import write_json
+from sam_pet.outline.features import NAMES, Floats
+from sam_pet.trees import from_text, predict, to_text
+
+
+class _Content(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: list[str]
+    trees: str
+    margin: float = Field(ge=0)
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """Trees that expect a Dice of each outline, as stored beside a checkpoint in `chooser.json`.
+
+    The model's mask stands unless another outline is expected to be better by more than `margin`.
+    """
+
+    content: _Content
+
+    @classmethod
+    def make(cls, trees: xgboost.Booster, margin: float, training: dict[str, Any]) -> Self:
+        return cls(_Content(features=list(NAMES), trees=to_text(trees), margin=margin, training=training))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The chooser in a file.
+
+        Raises:
+            InputError: it is damaged, or of another version of the features.
+        """
+        try:
+            chooser = cls(_Content.model_validate_json(path.read_text(encoding="utf-8")))
+            _ = chooser._trees
+        except ValueError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"{path} does not choose outlines ({reason}); train or fetch it again") from error
+        if chooser.content.features != list(NAMES):
+            raise InputError(f"{path} was trained on other features; train it with finetune/train_chooser.py")
+        return chooser
+
+    def write(self, path: Path) -> None:
+        write_json(self.content.model_dump(mode="json"), path)
+
+    def choose(self, features: Floats) -> int:
+        """The best of outlines from their features (n, `NAMES`); the first one is the model's mask."""
+        return int(self.best(predict(self._trees, features)[None], self.content.margin)[0])
+
+    @staticmethod
+    def best(expected: Floats, margin: float) -> npt.NDArray[np.int64]:
+        """Which outline (n,) to take, from the Dice expected of each (n, outlines)."""
+        raised = expected.copy()
+        raised[:, 0] += margin
+        best: npt.NDArray[np.int64] = raised.argmax(axis=1)
+        return best
+
+    @cached_property
+    def _trees(self) -> xgboost.Booster:
+        return from_text(self.content.trees)

@@ -1,0 +1,159 @@
+"""What tells how well an outline fits a lesion, as numbers; what is not known is NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
+
+from sam_pet.block import Block, overlap
+from sam_pet.corrections import LOGIT_LIMIT, Field
+from sam_pet.first_answer.regions import Spot
+from sam_pet.outline.levels import LEVELS
+from sam_pet.prompts import Voxels
+from sam_pet.study import Study
+
+Floats = npt.NDArray[np.floating[Any]]
+_OF_PROMPT = (
+    *("suv", "contrast", "below", "score", "width", "voxel_ml", "drawn", "drawn_mean", "drawn_coldest"),
+    "model_volume",
+)
+_OF_OUTLINE = (
+    *("level", "volume", "narrower", "wider", "agreement", "in_model", "of_model"),
+    *("mean", "coldest", "hottest", "rim", "open", "slope", "logit", "rim_logit", "shown"),
+    *("depth", "length", "compactness", "hu", "hu_spread", "rim_hu"),
+)
+NAMES = (*_OF_PROMPT, *_OF_OUTLINE)
+_MARGIN = 2
+_SMALL = 1e-3
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """What is known of a lesion that one prompt has started.
+
+    Attributes:
+        study: the study.
+        drawn: the prompt's axial voxels (n, 3).
+        score: the model's object score, a logit.
+        width_mm: of the lesion's clip.
+        field: the model's logits.
+        model: the mask that they make.
+        spot: the uptake that the prompt points at.
+        hottest: SUV of the peak that the prompt leads up to; above the spot's own if that lies on its slope.
+    """
+
+    study: Study
+    drawn: Voxels
+    score: float
+    width_mm: float
+    field: Field
+    model: Block
+    spot: Spot
+    hottest: float
+
+    def describe_model(self) -> Floats:
+        """The row of `NAMES` (1, n) for the model's mask."""
+        return self._rows([0.0], [self.model], [0.0], [0.0])
+
+    def describe(self, outlines: Sequence[Block]) -> Floats:
+        """The rows of `NAMES` for outlines of the spot at each of `LEVELS`."""
+        sizes = np.array([max(int(block.values.sum()), 1) for block in outlines])
+        steps = np.log(sizes[:-2] / sizes[2:]).tolist()
+        return self._rows(LEVELS, outlines, [*steps, 0.0, 0.0], [0.0, 0.0, *steps])
+
+    def _rows(
+        self, levels: Sequence[float], blocks: Sequence[Block], narrower: Sequence[float], wider: Sequence[float]
+    ) -> Floats:
+        prompt = self._of_prompt()
+        rows = [
+            [*prompt, level, self._log_ml(block), up, down, *self._shared(block), *self._look(block)]
+            for level, block, up, down in zip(levels, blocks, narrower, wider, strict=True)
+        ]
+        return np.array(rows, np.float32)
+
+    def _log_ml(self, block: Block) -> float:
+        return float(np.log(max(int(block.values.sum()), 1) * self.study.grid.voxel_ml))
+
+    @property
+    def _suv(self) -> float:
+        return max(self.spot.candidate.suv, _SMALL)
+
+    def _of_prompt(self) -> list[float]:
+        x, y, z = self.drawn.T
+        drawn = self.study.axial_pet[z, y, x]
+        return [
+            np.log(self._suv),
+            np.log(self._suv / max(self.spot.around, 0.05)),
+            np.log(max(self.hottest, _SMALL) / self._suv),
+            self.score,
+            np.log(self.width_mm),
+            np.log(self.study.grid.voxel_ml),
+            np.log(len(drawn)),
+            float(drawn.mean()) / self._suv,
+            float(drawn.min()) / self._suv,
+            self._log_ml(self.model),
+        ]
+
+    def _shared(self, block: Block) -> list[float]:
+        """How far an outline agrees with the model's mask."""
+        both = overlap(block.corner, block.values.shape, self.model.corner, self.model.values.shape)
+        shared = 0 if both is None else int((block.values[both[0]] & self.model.values[both[1]]).sum())
+        size, model = max(int(block.values.sum()), 1), max(int(self.model.values.sum()), 1)
+        return [2 * shared / (size + model), shared / size, shared / model]
+
+    def _look(self, block: Block) -> list[float]:
+        """Uptake, density, logits and shape within an outline and at its rim."""
+        if not block.values.any():
+            return [np.nan] * (len(_OF_OUTLINE) - 7)
+        spacing = np.asarray(self.study.frame_spacing[::-1])
+        mask = np.pad(block.trimmed().values, _MARGIN)
+        corner = np.asarray(block.trimmed().corner) - _MARGIN
+        pet, suv = _cut(self.study.axial_pet, (0, 0, 0), corner, mask.shape, 0.0), self._suv
+        logits = _cut(self.field.values, self.field.corner, corner, mask.shape, -LOGIT_LIMIT)
+        rim, edge = binary_dilation(mask) & ~mask, mask & ~binary_erosion(mask)
+        slope = np.linalg.norm([along[rim | edge] for along in _gradient(pet, spacing)], axis=0)
+        inside = pet[mask]
+        coldest, hottest = np.percentile(inside, (10, 95))
+        extent = (np.array(mask.shape) - 2 * _MARGIN) * spacing
+        return [
+            float(inside.mean()) / suv,
+            float(coldest) / suv,
+            float(hottest) / suv,
+            float(pet[rim].mean()) / suv,
+            float((pet[rim] >= coldest).mean()),
+            float(slope.mean()) / max(suv - self.spot.around, 0.1 * suv),
+            float(logits[mask].mean()),
+            float(logits[rim].mean()),
+            float((logits[mask] > 0).mean()),
+            float(distance_transform_edt(mask, sampling=spacing).max()),
+            float(extent.max()),
+            mask.sum() / float(np.prod(extent / spacing)),
+            *self._density(corner, mask, rim),
+        ]
+
+    def _density(self, corner: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], rim: npt.NDArray[np.bool_]) -> Any:
+        if self.study.axial_ct is None:
+            return [np.nan] * 3
+        ct = _cut(self.study.axial_ct, (0, 0, 0), corner, mask.shape, np.nan)
+        return [float(np.nanmean(ct[mask])), float(np.nanstd(ct[mask])), float(np.nanmean(ct[rim]))]
+
+
+def _cut(
+    volume: Floats, corner: tuple[int, int, int], low: npt.NDArray[np.int64], shape: tuple[int, ...], outside: float
+) -> Floats:
+    """A box of a volume whose own first voxel is `corner` (x, y, z)."""
+    box = np.full(shape, outside, np.float32)
+    shared = overlap(low, shape, corner, volume.shape)
+    if shared is not None:
+        box[shared[0]] = volume[shared[1]]
+    return box
+
+
+def _gradient(pet: Floats, spacing: Floats) -> list[Floats]:
+    """Slopes along z, y and x."""
+    return [np.gradient(pet, step, axis=axis) for axis, step in enumerate(spacing.tolist())]

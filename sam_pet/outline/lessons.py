@@ -1,0 +1,120 @@
+"""Outlines of lesions whose truth is known, prompt by prompt, and how well each one fits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_pet.block import Block
+from sam_pet.cases import Case
+from sam_pet.files import replacing
+from sam_pet.lesions import LesionTracker
+from sam_pet.outline.features import NAMES, Floats
+from sam_pet.outline.levels import LEVELS
+from sam_pet.progress import steps
+from sam_pet.prompts import Prompt, Voxels
+from sam_pet.segmenter import Segmenter
+from sam_pet.training.lessons import first_click, lesions_of, stroke_on
+
+Rng = np.random.Generator
+_NONE: Voxels = np.zeros((0, 3), np.int64)
+_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+_BATCH = 8
+# The model's outline, and those of the two peaks that a prompt may point at.
+_MOST = 1 + 2 * len(LEVELS)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The outlines of a case's prompts: `features` (prompts, outlines, `NAMES`), `dice` (prompts, outlines).
+
+    NaN where a prompt has fewer outlines than another.
+    """
+
+    features: Floats
+    dice: Floats
+
+    def save(self, path: Path) -> None:
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, features=self.features, dice=self.dice)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        with np.load(path, allow_pickle=False) as held:
+            return cls(held["features"], held["dice"])
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Lessons as files, made once for each case and model.
+
+    Attributes:
+        folder: where they are kept.
+        prompts: each lesion starts so many times, from clicks and strokes in turn.
+        least: prompts of a case with few lesions.
+        most: of a case's lesions, so many are taken, drawn at random.
+        smallest_ml: lesions below are left out.
+    """
+
+    folder: Path
+    prompts: int = 2
+    least: int = 8
+    most: int = 16
+    smallest_ml: float = 0.3
+
+    def prepare(self, cases: Sequence[Case], segmenter: Segmenter, seed: int) -> list[Lesson]:
+        """Make what is missing; the lessons of those cases that have a lesion, in their order."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found = []
+        for case in steps(cases, "outlines"):
+            parts = [segmenter.sha256, segmenter.record.refiner_sha256, NAMES]
+            facts = [case.name, *parts, self.prompts, self.least, self.most, self.smallest_ml, seed]
+            key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+            path = self.folder / f"{key}.npz"
+            if not path.is_file():
+                self._lesson(case, segmenter, np.random.default_rng([seed, int(key, 16)])).save(path)
+            lesson = Lesson.load(path)
+            if len(lesson.dice):
+                found.append(lesson)
+        return found
+
+    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> Lesson:
+        rows = list(self._rows(case, segmenter, rng))
+        return Lesson(np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32))
+
+    def _rows(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[tuple[Floats, Floats]]:
+        study = case.study()
+        tracker = LesionTracker(
+            study, segmenter.core, segmenter.record.frames, segmenter.record.clip, segmenter.refiner
+        )  # fmt: skip
+        labels, large = lesions_of(case, study, self.smallest_ml)
+        taken = rng.permutation(large)[: self.most]
+        numbers = taken.repeat(max(self.prompts, -(-self.least // max(len(taken), 1)))).tolist()
+        for first in range(0, len(numbers), _BATCH):
+            here = numbers[first : first + _BATCH]
+            prompts = [_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
+            for number, lesion in zip(here, tracker.sketch(prompts, _NONE), strict=True):
+                outlines, features = tracker.outlines(lesion, _NONE)
+                dice = np.array([_dice(outline, labels, number) for outline in outlines], np.float32)
+                missing = _MOST - len(outlines)
+                if len(outlines) > 1:
+                    yield (
+                        np.pad(features, ((0, missing), (0, 0)), constant_values=np.nan),
+                        np.pad(dice, (0, missing), constant_values=np.nan),
+                    )
+
+
+def _prompt(mask: npt.NDArray[np.bool_], click: bool, rng: Rng) -> Prompt:
+    return first_click(mask, rng) if click else stroke_on(_NOTHING, mask, rng) or first_click(mask, rng)
+
+
+def _dice(outline: Block, labels: npt.NDArray[Any], number: int) -> float:
+    shared = int((labels[outline.slices][outline.values] == number).sum())
+    return 2 * shared / (int(outline.values.sum()) + int((labels == number).sum()))
