@@ -52,6 +52,7 @@ class Uptake:
     """In place of a judge: every peak above 1.5 times the liver is a lesion."""
 
     agreement = 1.01
+    listens = False
 
     def point(self, _: str) -> Point:
         return Point(ask=0.5, keep=0.5, open=0.5)

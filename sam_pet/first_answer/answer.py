@@ -15,7 +15,7 @@ from sam_pet.corrections import CONNECTIVITY
 from sam_pet.errors import InputError
 from sam_pet.first_answer.body import Body, find_body
 from sam_pet.first_answer.candidates import find_candidates
-from sam_pet.first_answer.features import Floats, describe
+from sam_pet.first_answer.features import MODEL_NAMES, Floats, describe
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.regions import Spot, look_at
 from sam_pet.first_answer.tracer import TRACERS, Tracer, find_tracer
@@ -83,17 +83,17 @@ def first_answer(
     likely = np.argsort(-glances, kind="stable")[: min(_MOST_ASKED, int((glances >= point.ask).sum()))]
     spots = [evidence.spots[i] for i in likely]
     features = evidence.features[likely]
-    asked = ask(tracker, spots)
-    said = hear(tracker.study, spots, asked)
+    asked = ask(tracker, spots) if judge.listens else []
+    said = hear(tracker.study, spots, asked) if asked else np.full((len(spots), len(MODEL_NAMES)), np.nan, np.float32)
     probabilities = judge.verdict(features, said)
-    accepted = point.accept(probabilities)
-    if not accepted.any():
+    accepted = np.flatnonzero(point.accept(probabilities))
+    if not accepted.size:
         return []
+    lesions = [asked[i] for i in accepted] if asked else ask(tracker, [spots[i] for i in accepted])
     fractions = judge.extent(features)
     proposals = [
-        Proposal(spots[i], _mask(spots[i], asked[i], fractions[i], said[i, 1] >= judge.agreement), asked[i], p)
-        for i, p in enumerate(probabilities.tolist())
-        if accepted[i]
+        Proposal(spots[i], _mask(spots[i], lesion, fractions[i], said[i, 1] >= judge.agreement), lesion, p)
+        for i, lesion, p in zip(accepted.tolist(), lesions, probabilities[accepted].tolist(), strict=True)
     ]
     return _joined(proposals)
 

@@ -119,6 +119,12 @@ class Judge:
     def agreement(self) -> float:
         return self.content.agreement
 
+    @cached_property
+    def listens(self) -> bool:
+        """Whether the verdict depends on what the model says; one trained without it does not."""
+        used = self._boosters[1].get_fscore()
+        return any(f"f{len(NAMES) + i}" in used for i in range(len(MODEL_NAMES)))
+
     def point(self, tracer: Tracer) -> Point:
         return self.content.points[tracer]
 

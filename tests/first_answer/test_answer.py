@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.first_answer.loop import best_point, play
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.train import fit
+from sam_pet.lesions import LesionTracker
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session
 from tests.fakes import random_segmenter
@@ -54,8 +56,9 @@ class Fixed:
 
     agreement = 1.01
 
-    def __init__(self, probability: float) -> None:
+    def __init__(self, probability: float, listens: bool = True) -> None:
         self.probability = probability
+        self.listens = listens
 
     def point(self, _: str) -> Point:
         return Point(ask=0.5, keep=0.5, open=0.8)
@@ -66,14 +69,15 @@ class Fixed:
 
     def verdict(self, features: np.ndarray, said: np.ndarray) -> np.ndarray:
         assert said.shape == (len(features), len(MODEL_NAMES))
+        assert np.isfinite(said).all() == self.listens
         return np.full(len(features), self.probability)
 
     def extent(self, features: np.ndarray) -> np.ndarray:
         return np.full(len(features), 0.42)
 
 
-def opened(segmenter: Segmenter, probability: float, spot: float | None = 6.0) -> Session:
-    segmenter.__dict__["judge"] = Fixed(probability)
+def opened(segmenter: Segmenter, probability: float, spot: float | None = 6.0, listens: bool = True) -> Session:
+    segmenter.__dict__["judge"] = Fixed(probability, listens)
     return segmenter.open(body_study(spot=spot))
 
 
@@ -82,6 +86,25 @@ def test_the_first_answer_is_the_extent_of_what_convinces(segmenter: Segmenter) 
     assert session.first_answer() == 1
     assert (session.array.astype(bool) == ball(SPOT, 10)).all()
     assert len(session.lesions) == 1
+
+
+def test_a_judge_that_does_not_listen_has_the_model_asked_about_what_it_accepts_alone(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, asked = [], []
+    whole = LesionTracker.sketch
+
+    def counted(self: LesionTracker, prompts: Any, *rest: Any) -> Any:
+        asked.append(len(prompts))
+        return whole(self, prompts, *rest)
+
+    monkeypatch.setattr(LesionTracker, "sketch", counted)
+    for probability, listens in ((0.9, True), (0.9, False), (0.1, True), (0.1, False)):
+        session = opened(segmenter, probability, listens=listens)
+        session.first_answer()
+        answers.append(session.array)
+    assert (answers[0] == answers[1]).all()
+    assert len(asked) == 3
 
 
 def test_nothing_convincing_is_an_empty_answer(segmenter: Segmenter) -> None:
@@ -136,6 +159,13 @@ def test_a_judge_learns_and_survives_its_file(judge: Judge, tmp_path: Path) -> N
     assert probabilities[:4].min() > probabilities[4:].max()
     assert (probabilities == judge.verdict(unseen.features, unseen.said)).all()
     assert ((read.extent(unseen.features) > 0.15) & (read.extent(unseen.features) < 0.8)).all()
+
+
+def test_a_judge_listens_if_the_model_has_taught_it_something(judge: Judge) -> None:
+    assert not judge.listens
+    samples = [taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)]
+    heard = [replace(s, said=np.where(s.positive, 5.0, -5.0)[:, None].repeat(3, 1).astype(np.float32)) for s in samples]
+    assert fit(heard, []).listens
 
 
 def test_the_same_samples_give_the_same_judge(judge: Judge) -> None:
