@@ -30,7 +30,6 @@ from sam_pet.files import read_image
 from sam_pet.first_answer.answer import FALLBACK_TO_LIVER
 from sam_pet.first_answer.features import NAMES
 from sam_pet.first_answer.judge import Judge, Point
-from sam_pet.first_answer.regions import STANDARD
 from sam_pet.geometry import Grid
 from sam_pet.methods import make_method
 from sam_pet.methods.method import MethodSession, obey
@@ -41,6 +40,7 @@ from sam_pet.prompt_files import read_prompts
 from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
+from sam_pet.uptake.regions import STANDARD
 
 # In order, each adds to the one before.
 STAGES = ("proposals", "object-score", "classifier", "gate")

@@ -15,8 +15,6 @@ import torch
 from sam_pet.block import Block
 from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach
-from sam_pet.first_answer.candidates import candidates_at
-from sam_pet.first_answer.regions import look_at
 from sam_pet.frames import FrameRecipe
 from sam_pet.outline.features import NAMES, Floats, Prompted
 from sam_pet.outline.levels import above_levels
@@ -28,6 +26,8 @@ from sam_pet.tracker.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.tracker.memory import MemoryBank
 from sam_pet.tracker.points import spread_points
 from sam_pet.tracker.tracker import Job, Lane, SlicePrompt, Tracker
+from sam_pet.uptake.candidates import candidates_at
+from sam_pet.uptake.regions import look_at
 from sam_pet.zoom import covering, first_clip, grown, narrow_clip
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ from sam_pet.first_answer.body import Body, find_body
 from sam_pet.first_answer.candidates import find_candidates
 from sam_pet.first_answer.features import MODEL_NAMES, Floats, describe
 from sam_pet.first_answer.judge import Judge
-from sam_pet.first_answer.regions import Spot, look_at
 from sam_pet.first_answer.tracer import TRACERS, Tracer, find_tracer
 from sam_pet.lesions import Lesion, LesionTracker
 from sam_pet.prompts import Click, Voxels
 from sam_pet.study import Study
+from sam_pet.uptake.regions import Spot, look_at
 
 Bools = npt.NDArray[np.bool_]
 AUTO = "auto"

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, binary_opening, distance_transform_edt, uniform_filter
 
-from sam_pet.first_answer.blocks import block_means, block_step
 from sam_pet.study import Study, Volume
+from sam_pet.uptake.blocks import block_means, block_step
 
 Bools = npt.NDArray[np.bool_]
 _BLOCK_MM = 8.0

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.first_answer.body import Body
-from sam_pet.first_answer.regions import Spot
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.study import Study
+from sam_pet.uptake.regions import Spot
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]

@@ -12,10 +12,10 @@ from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_ed
 
 from sam_pet.block import Block, overlap
 from sam_pet.corrections import LOGIT_LIMIT, Field
-from sam_pet.first_answer.regions import Spot
 from sam_pet.outline.levels import LEVELS
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
+from sam_pet.uptake.regions import Spot
 
 Floats = npt.NDArray[np.floating[Any]]
 _OF_PROMPT = (

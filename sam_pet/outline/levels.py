@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from sam_pet.block import Block
-from sam_pet.first_answer.regions import Spot
 from sam_pet.prompts import Voxels
+from sam_pet.uptake.regions import Spot
 
 # Parts of the way from the surroundings to the peak.
 LEVELS: Sequence[float] = tuple(np.round(np.arange(0.2, 0.81, 0.05), 2).tolist())

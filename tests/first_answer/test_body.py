@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sam_pet.first_answer.blocks import block_means, block_step
 from sam_pet.first_answer.body import find_body
 from sam_pet.first_answer.tracer import find_tracer
 from sam_pet.geometry import Grid
 from sam_pet.study import Study
+from sam_pet.uptake.blocks import block_means, block_step
 from tests.first_answer.studies import LIVER, body_study
 
 

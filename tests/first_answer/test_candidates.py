@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from sam_pet.first_answer.body import find_body
-from sam_pet.first_answer.candidates import Candidate, find_candidates
+from sam_pet.first_answer.candidates import find_candidates
 from sam_pet.first_answer.features import NAMES, describe
-from sam_pet.first_answer.regions import look_at
 from sam_pet.geometry import Grid
 from sam_pet.study import Study
+from sam_pet.uptake.candidates import Candidate
+from sam_pet.uptake.regions import look_at
 from tests.first_answer.studies import SPOT, ball, body_study
 
 

@@ -12,8 +12,6 @@ import pytest
 from sam_pet.block import Block, overlap
 from sam_pet.clips import ClipRecipe
 from sam_pet.errors import InputError
-from sam_pet.first_answer.candidates import Candidate, candidates_at
-from sam_pet.first_answer.regions import look_at
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import untrained
 from sam_pet.models.record import CHOOSER, ModelRecord
@@ -27,6 +25,8 @@ from sam_pet.prompts import Voxels
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session
 from sam_pet.study import Study
+from sam_pet.uptake.candidates import Candidate, candidates_at
+from sam_pet.uptake.regions import look_at
 from tests.fakes import random_segmenter, two_lesion_study
 from tests.training.cases import write_cases
 
