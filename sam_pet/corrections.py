@@ -31,9 +31,10 @@ _FAR = 2.5
 # find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31017).
 _NEAR_MM, _LENGTHS = 8.0, 0.8
 _NEAR_FRESH_MM, _LENGTHS_FRESH = 12.0, 1.25
-# What a tumor stroke adds has at least this part of its median uptake, and what any stroke changes at most so many
-# times its highest: beyond lies something else, the bladder beside a node, say.
-_COLDEST, _HOTTEST = 0.5, 1.5
+# What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
+# its highest: beyond lies something else, the bladder beside a node, say, or what a stroke at the rim does not mean.
+_COLDEST = 0.5
+_HOTTEST: dict[Label, float] = {"tumor": 1.5, "background": 1.1}
 # Below this SUV uptake is noise, and ratios of it mean nothing.
 _NOISE_SUV = 0.3
 
@@ -120,7 +121,7 @@ def within_reach(
     pet = study.axial_pet[z, y, x]
     x_drawn, y_drawn, z_drawn = stroke.T
     drawn = study.axial_pet[z_drawn, y_drawn, x_drawn]
-    here = (distance_transform_edt(free, sampling=spacing[::-1]) <= mm) & (pet <= _HOTTEST * drawn.max())
+    here = (distance_transform_edt(free, sampling=spacing[::-1]) <= mm) & (pet <= _HOTTEST[label] * drawn.max())
     if label == "tumor":
         here &= pet >= _COLDEST * np.median(drawn)
     z, y, x = (slice(int(a - c), int(b - c)) for a, b, c in zip(low[::-1], high[::-1], corner[::-1], strict=True))

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.block import Block
+from sam_pet.block import Block, overlap
 from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach
 from sam_pet.frames import FrameRecipe
@@ -174,8 +174,27 @@ class LesionTracker:
         logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
         reach = within_reach(self.study, prompt.voxels, prompt.label, field.corner, logits.shape)
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
+        if prompt.label == "background":
+            self._narrow(after, new)
         _cut(after, block.values, new.prompts, background)
         return replace(new, block=after.trimmed())
+
+    def _narrow(self, block: Block, lesion: Lesion) -> None:
+        """Cut a mask, in place, to another outline if background strokes speak against the one it started with."""
+        first, *later = lesion.prompts
+        strokes = [prompt.voxels for prompt in later]
+        if self.chooser is None or isinstance(first, Box) or any(prompt.label == "tumor" for prompt in later):
+            return
+        blocks, features = self.outlines(replace(lesion, prompts=(first,)), np.zeros((0, 3), np.int64))
+        denied = [sum(2 * block.touches(stroke) > len(stroke) for stroke in strokes) for block in blocks]
+        chosen = self.chooser.choose(features, denied)
+        if chosen == self.chooser.choose(features):
+            return
+        kept = np.zeros(block.values.shape, bool)
+        shared = overlap(block.corner, kept.shape, blocks[chosen].corner, blocks[chosen].values.shape)
+        if shared is not None:
+            kept[shared[0]] = blocks[chosen].values[shared[1]]
+        block.values[~kept] = False
 
     def _bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
         block, stroke = lesion.block, lesion.prompts[0]

@@ -26,6 +26,8 @@ def model_card(record: ModelRecord) -> str:
     ]
     if record.refiner_sha256 is not None:
         lines.append(f"- refiner: SHA-256 `{record.refiner_sha256}`")
+    if record.chooser_sha256 is not None:
+        lines.append(f"- chooser of outlines: SHA-256 `{record.chooser_sha256}`")
     if not record.trained:
         return "\n".join([*lines, "- untrained: its masks mean nothing", ""])
     lines += [f"- training: {training.get('steps', 'unknown')} steps, mode {recipe.get('mode', 'unknown')}"]

@@ -17,6 +17,10 @@ from sam_pet.files import write_json
 from sam_pet.outline.features import NAMES, Floats
 from sam_pet.trees import from_text, predict, to_text
 
+# How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of one
+# that takes its place: where all others are far worse, the mask is left to the strokes.
+_DENIED, _BELIEVABLE = 0.15, 0.4
+
 
 class _Content(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,9 +64,16 @@ class Chooser:
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 
-    def choose(self, features: Floats) -> int:
-        """The best of outlines from their features (n, `NAMES`); the first one is the model's mask."""
-        return int(self.best(predict(self._trees, features)[None], self.content.margin)[0])
+    def choose(self, features: Floats, denied: npt.ArrayLike = 0) -> int:
+        """The best of outlines from their features (n, `NAMES`); the first one is the model's mask.
+
+        `denied` says how many background strokes lie in each (n,).
+        """
+        expected = predict(self._trees, features)
+        first = int(self.best(expected[None], self.content.margin)[0])
+        denials = np.asarray(denied, np.float32)
+        chosen = int(self.best((expected - _DENIED * denials)[None], self.content.margin)[0])
+        return chosen if expected[chosen] >= _BELIEVABLE * expected[first] else first
 
     @staticmethod
     def best(expected: Floats, margin: float) -> npt.NDArray[np.int64]:

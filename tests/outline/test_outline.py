@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import runpy
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from sam_pet.block import Block, overlap
 from sam_pet.clips import ClipRecipe
@@ -40,8 +42,16 @@ class Fixed:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def choose(self, _: Floats) -> int:
+    def choose(self, _: Floats, denied: Sequence[int] | int = 0) -> int:  # noqa: ARG002
         return self.number
+
+
+class Wary:
+    """Takes the widest outline that no stroke speaks against."""
+
+    def choose(self, features: Floats, denied: Sequence[int] | int = 0) -> int:
+        against = np.broadcast_to(denied, len(features))
+        return 1 + int(np.argmax(against[1:] == 0))
 
 
 def voxels(*points: tuple[int, int, int]) -> Voxels:
@@ -172,6 +182,27 @@ def test_the_chosen_outline_is_the_mask_and_obeys_what_is_drawn() -> None:
     assert (other.array >= ball(study, FIRST)).all()
 
 
+def test_a_background_stroke_cuts_an_outline_that_it_speaks_against_and_only_takes_away() -> None:
+    study = two_lesion_study()
+    shell = ball(study, FIRST)
+    for _ in range(2):
+        shell = binary_dilation(shell)
+    study.pet[shell & (study.pet < 5)] = 3.0
+    session = opened(study, None)
+    tracker = session._tracker
+    tracker.chooser = Wary()  # type: ignore[assignment]
+    session.add_click(FIRST)
+    before = session.array > 0
+    assert (before >= shell).all()
+    x, y, z = FIRST
+    rim = [(x + 4, y + k, z) for k in (-1, 0, 1)]
+    assert all(shell[v[::-1]] and not ball(study, FIRST)[v[::-1]] for v in rim)
+    session.add_scribble(rim, label="background")
+    after = session.array > 0
+    assert not (after & ~before).any()
+    assert (after == ball(study, FIRST)).all()
+
+
 def test_a_box_keeps_the_models_mask() -> None:
     masks = []
     for number in (None, 6):
@@ -191,6 +222,9 @@ def test_trees_learn_which_outline_fits_and_the_margin_favours_the_model(chooser
     expected = np.array([[0.5, 0.55, 0.52], [0.5, 0.8, 0.9]])
     assert Chooser.best(expected, 0.1).tolist() == [0, 2]
     assert Chooser.best(expected, 0.0).tolist() == [1, 2]
+    features = made_lesson(5).features[0]
+    best = chooser.choose(features)
+    assert chooser.choose(features, 100 * (np.arange(len(features)) == best)) != best
 
 
 def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: Chooser, tmp_path: Path) -> None:
