@@ -17,8 +17,8 @@ from sam_pet.files import write_json
 from sam_pet.outline.features import NAMES, Floats
 from sam_pet.trees import from_text, predict, to_text
 
-# How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of one
-# that takes its place: where all others are far worse, the mask is left to the strokes.
+# How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
+# one that takes its place: where all others are far worse, the mask is left to the strokes.
 _DENIED, _BELIEVABLE = 0.15, 0.4
 
 
