@@ -32,9 +32,11 @@ _FAR = 2.5
 _NEAR_MM, _LENGTHS = 8.0, 0.8
 _NEAR_FRESH_MM, _LENGTHS_FRESH = 12.0, 1.25
 # What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
-# its highest: beyond lies something else, the bladder beside a node, say, or what a stroke at the rim does not mean.
+# its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
-_HOTTEST: dict[Label, float] = {"tumor": 1.5, "background": 1.1}
+_HOTTEST = 1.5
+# Where a mask follows a level of uptake a background stroke speaks of what is too cold in it, not of its core.
+_HOTTEST_AT_RIM = 1.1
 # Below this SUV uptake is noise, and ratios of it mean nothing.
 _NOISE_SUV = 0.3
 
@@ -91,7 +93,9 @@ def within_reach(
     label: Label,
     corner: tuple[int, int, int],
     shape: tuple[int, ...],
+    *,
     fresh: bool = False,
+    of_uptake: bool = False,
 ) -> Bools:
     """Which voxels of a box a stroke can speak of: those near it for its length, and not of quite another uptake.
 
@@ -102,6 +106,7 @@ def within_reach(
         corner: the box's first voxel (x, y, z).
         shape: of the box, [z, y, x].
         fresh: it starts a lesion.
+        of_uptake: the mask that it corrects follows a level of uptake.
     """
     spacing = np.asarray(study.frame_spacing)
     length = float(np.linalg.norm(np.ptp(stroke, axis=0) * spacing))
@@ -121,7 +126,8 @@ def within_reach(
     pet = study.axial_pet[z, y, x]
     x_drawn, y_drawn, z_drawn = stroke.T
     drawn = study.axial_pet[z_drawn, y_drawn, x_drawn]
-    here = (distance_transform_edt(free, sampling=spacing[::-1]) <= mm) & (pet <= _HOTTEST[label] * drawn.max())
+    hottest = _HOTTEST_AT_RIM if of_uptake and label == "background" else _HOTTEST
+    here = (distance_transform_edt(free, sampling=spacing[::-1]) <= mm) & (pet <= hottest * drawn.max())
     if label == "tumor":
         here &= pet >= _COLDEST * np.median(drawn)
     z, y, x = (slice(int(a - c), int(b - c)) for a, b, c in zip(low[::-1], high[::-1], corner[::-1], strict=True))

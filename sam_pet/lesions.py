@@ -44,7 +44,8 @@ class Lesion:
     """One object: its prompts in axial voxels, what the tracker remembers of it, its mask, and how sure the model is.
 
     `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in a narrow
-    window: in one as wide as an organ it says little. NaN where nothing was shown.
+    window: in one as wide as an organ it says little. NaN where nothing was shown. `of_uptake` tells whether the mask
+    began as what lies above a level of uptake instead of what the model shows.
     """
 
     prompts: tuple[Prompt, ...]
@@ -52,6 +53,7 @@ class Lesion:
     bank: MemoryBank
     block: Block
     score: float
+    of_uptake: bool = False
 
 
 @dataclass
@@ -172,12 +174,14 @@ class LesionTracker:
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
         logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
-        reach = within_reach(self.study, prompt.voxels, prompt.label, field.corner, logits.shape)
+        reach = within_reach(
+            self.study, prompt.voxels, prompt.label, field.corner, logits.shape, of_uptake=old.of_uptake
+        )  # fmt: skip
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
         if prompt.label == "background":
             self._narrow(after, new)
         _cut(after, block.values, new.prompts, background)
-        return replace(new, block=after.trimmed())
+        return replace(new, block=after.trimmed(), of_uptake=old.of_uptake)
 
     def _narrow(self, block: Block, lesion: Lesion) -> None:
         """Cut a mask, in place, to another outline if background strokes speak against the one it started with."""
@@ -215,7 +219,8 @@ class LesionTracker:
         if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
             return self._refined(lesion, background)
         blocks, features = self.outlines(lesion, background)
-        return replace(lesion, block=blocks[self.chooser.choose(features)].trimmed())
+        chosen = self.chooser.choose(features)
+        return replace(lesion, block=blocks[chosen].trimmed(), of_uptake=chosen > 0)
 
     def outlines(self, lesion: Lesion, background: Voxels) -> tuple[list[Block], Floats]:
         """The outlines that a lesion of one click or stroke may have, the model's first, with their features."""

@@ -133,15 +133,18 @@ def test_a_tumor_stroke_reaches_no_colder_and_no_much_hotter_place(study: Study)
     assert within_reach(hot, stroke, "background", (0, 0, 0), pet.shape)[4, 9, 21]
 
 
-def test_a_background_stroke_leaves_what_is_hotter_than_it(study: Study) -> None:
+@pytest.mark.parametrize(
+    ("ratio", "of_uptake", "reached"), [(1.05, True, True), (1.2, True, False), (1.2, False, True), (1.6, False, False)]
+)
+def test_a_background_stroke_leaves_what_is_hotter_than_it(
+    study: Study, ratio: float, of_uptake: bool, reached: bool
+) -> None:
     stroke = np.array([[18, 10, 4], [19, 10, 4]])
-    drawn = study.pet[4, 10, 18:20].max()
-    for ratio, reached in ((1.05, True), (1.2, False)):
-        pet = study.pet.copy()
-        pet[4, 9, 19] = ratio * drawn
-        assert (
-            within_reach(Study(pet, None, study.grid), stroke, "background", (0, 0, 0), pet.shape)[4, 9, 19] == reached
-        )
+    pet = study.pet.copy()
+    pet[4, 9, 19] = ratio * study.pet[4, 10, 18:20].max()
+    spotted = Study(pet, None, study.grid)
+    reach = within_reach(spotted, stroke, "background", (0, 0, 0), pet.shape, of_uptake=of_uptake)
+    assert reach[4, 9, 19] == reached
 
 
 def test_a_stroke_that_starts_a_lesion_reaches_farther(study: Study) -> None:

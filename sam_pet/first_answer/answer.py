@@ -201,7 +201,7 @@ def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
             _paste(values, tuple(low.tolist()), blocks[member])
         values = np.stack([binary_fill_holes(plane) for plane in values])
         block = Block((int(low[0]), int(low[1]), int(low[2])), values)
-        lesions.append(replace(ordered[members[0]].lesion, block=block))
+        lesions.append(replace(ordered[members[0]].lesion, block=block, of_uptake=True))
     return lesions
 
 
