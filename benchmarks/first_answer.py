@@ -53,6 +53,7 @@ class Uptake:
 
     agreement = 1.01
     listens = False
+    appearance = None
 
     def point(self, _: str) -> Point:
         return Point(ask=0.5, keep=0.5, open=0.5)
@@ -60,7 +61,7 @@ class Uptake:
     def glance(self, features: np.ndarray) -> np.ndarray:
         return (features[:, NAMES.index("suv_to_liver")] >= np.log(FALLBACK_TO_LIVER)).astype(float)
 
-    def verdict(self, features: np.ndarray, _: np.ndarray) -> np.ndarray:
+    def verdict(self, features: np.ndarray, *_: np.ndarray) -> np.ndarray:
         return self.glance(features)
 
     def extent(self, features: np.ndarray) -> np.ndarray:

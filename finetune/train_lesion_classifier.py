@@ -1,8 +1,9 @@
 """Train the lesion classifier of a checkpoint on phantoms and store it there, see docs/first-answer.md.
 
-    python finetune/train_lesion_classifier.py --checkpoint checkpoints/default --work /tmp/lessons
+    python finetune/train_lesion_classifier.py --checkpoint checkpoints/default --work lessons
 
-Phantoms and what they teach stay in --work: another run with other weights only asks these weights again.
+An appearance network in the checkpoint stands beside it: train that first, on the same --train. Phantoms and what they
+teach stay in --work.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,11 +19,13 @@ from pathlib import Path
 import torch
 import xgboost
 
+from sam_pet.appearance.appearance import Appearance
+from sam_pet.errors import InputError
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.samples import Sample
 from sam_pet.first_answer.teach import Lessons
 from sam_pet.first_answer.train import fit, glancer
-from sam_pet.models.record import JUDGE, WEIGHTS, read_record, write_record
+from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, read_record, write_record
 from sam_pet.segmenter import Segmenter
 
 logger = logging.getLogger("train_lesion_classifier")
@@ -30,34 +34,47 @@ logger = logging.getLogger("train_lesion_classifier")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/default"))
-    parser.add_argument("--work", type=Path, required=True, help="folder that keeps phantoms and samples")
-    parser.add_argument("--train", type=seeds, default=seeds("20000:80"), help="FIRST:COUNT seeds to train on")
-    parser.add_argument("--validation", type=seeds, default=seeds("21000:14"), help="FIRST:COUNT further seeds")
+    parser.add_argument("--work", type=Path, required=True, help="folder that keeps samples and scenes")
+    parser.add_argument("--train", type=seeds, default=seeds("20000:700"), help="FIRST:COUNT seeds to train on")
+    parser.add_argument("--validation", type=seeds, default=seeds("20700:200"), help="FIRST:COUNT further seeds")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--without-model", action="store_true", help="leave out what the model says (much quicker)")
+    parser.add_argument("--with-model", action="store_true", help="hear what the model says too (much slower)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        train(options)
+    except InputError as error:
+        print(f"train_lesion_classifier: {error}", file=sys.stderr)
+        sys.exit(2)
 
+
+def train(options: argparse.Namespace) -> None:
     record = read_record(options.checkpoint)
     if record is None:
-        parser.error(f"{options.checkpoint} is no checkpoint of this project")
+        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    path = options.checkpoint / APPEARANCE
+    appearance = Appearance.read(path) if path.is_file() else None
     lessons = Lessons(options.work)
     everything = [*options.train, *options.validation]
     with ProcessPoolExecutor(options.jobs) as pool:
         taught = dict(zip(everything, pool.map(lessons.samples, everything), strict=True))
         logger.info("%d phantoms", len(taught))
-        if not options.without_model:
-            glance = bytes(glancer([one for seed in options.train for one in taught[seed]]).save_raw("json"))
+        glance = bytes(glancer([one for seed in options.train for one in taught[seed]]).save_raw("json"))
+        if options.with_model:
             ask = partial(asked, lessons, str(options.checkpoint), glance)
             taught = dict(zip(everything, pool.map(ask, everything), strict=True))
+    validation = [one for seed in options.validation for one in taught[seed]]
+    if appearance is not None:
+        validation = lessons.looked(options.validation, validation, appearance, booster_of(glance))
     judge = fit(
         [one for seed in options.train for one in taught[seed]],
-        [one for seed in options.validation for one in taught[seed]],
+        validation,
+        appearance=appearance,
         phantoms=f"{options.train.start}..{options.train.stop - 1}",
-        weights=None if options.without_model else record.sha256,
+        weights=record.sha256 if options.with_model else None,
     )
     judge.write(options.checkpoint / JUDGE)
-    Judge.read(options.checkpoint / JUDGE)
+    Judge.read(options.checkpoint / JUDGE, appearance)
     write_record(record, options.checkpoint, WEIGHTS)
     points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
     print(json.dumps({"points": points, "agreement": judge.agreement, **judge.content.training}, indent=1))
@@ -70,9 +87,13 @@ def seeds(text: str) -> range:
 
 def asked(lessons: Lessons, checkpoint: str, glance: bytes, seed: int) -> list[Sample]:
     torch.set_num_threads(1)
+    return lessons.asked(seed, Segmenter.from_pretrained(checkpoint), booster_of(glance))
+
+
+def booster_of(raw: bytes) -> xgboost.Booster:
     booster = xgboost.Booster({"nthread": 1})
-    booster.load_model(bytearray(glance))
-    return lessons.asked(seed, Segmenter.from_pretrained(checkpoint), booster)
+    booster.load_model(bytearray(raw))
+    return booster
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Segmenter:
         self.sha256 = loaded.sha256
         self.source = loaded.source
         self.facts = loaded.facts
-        self._judge, self._chooser = loaded.judge, loaded.chooser
+        self._judge, self._appearance, self._chooser = loaded.judge, loaded.appearance, loaded.chooser
         where = find_device(device)
         self.core = Core(loaded.model.eval().to(where))
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
@@ -67,13 +67,14 @@ class Segmenter:
         """The lesion classifier stored with the weights, for first answers; None if there is none.
 
         Raises:
-            InputError: its file cannot be used.
+            InputError: its file, or that of the network beside it, cannot be used.
         """
         if self._judge is None:
             return None
+        from sam_pet.appearance.appearance import Appearance
         from sam_pet.first_answer.judge import Judge  # xgboost takes a while to import
 
-        return Judge.read(self._judge)
+        return Judge.read(self._judge, None if self._appearance is None else Appearance.read(self._appearance))
 
     @cached_property
     def chooser(self) -> Chooser | None:

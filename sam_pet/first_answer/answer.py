@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
+from sam_pet.appearance.appearance import Appearance
+from sam_pet.appearance.scene import Scene
 from sam_pet.block import Block, overlap
 from sam_pet.corrections import CONNECTIVITY
 from sam_pet.errors import InputError
@@ -52,12 +54,13 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A study's candidates in the order of `spots`: their standard regions and features."""
+    """A study's candidates in the order of `spots`: features (n, `features.NAMES`), peaks (n, 3) as (x, y, z) in mm."""
 
     body: Body
     tracer: Tracer
     spots: list[Spot]
     features: Floats
+    places: Floats
 
 
 def first_answer(
@@ -85,7 +88,7 @@ def first_answer(
     features = evidence.features[likely]
     asked = ask(tracker, spots) if judge.listens else []
     said = hear(tracker.study, spots, asked) if asked else np.full((len(spots), len(MODEL_NAMES)), np.nan, np.float32)
-    probabilities = judge.verdict(features, said)
+    probabilities = judge.verdict(features, said, look(tracker.study, evidence, judge.appearance, likely))
     accepted = np.flatnonzero(point.accept(probabilities))
     if not accepted.size:
         return []
@@ -109,7 +112,17 @@ def gather(study: Study, tracer: str = AUTO) -> Evidence:
     body = find_body(study)
     known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
     spots = [look_at(study, candidate) for candidate in find_candidates(study, body)]
-    return Evidence(body, known, spots, describe(study, body, known, spots, [spot.region() for spot in spots]))
+    features = describe(study, body, known, spots, [spot.region() for spot in spots])
+    places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * study.frame_spacing
+    return Evidence(body, known, spots, features, places)
+
+
+def look(study: Study, evidence: Evidence, appearance: Appearance | None, rows: npt.NDArray[np.int64]) -> Floats:
+    """How much these candidates look like lesions, logits; NaN without a network."""
+    if appearance is None or not rows.size:
+        return np.full(len(rows), np.nan)
+    scene = Scene.of(study, evidence.body, evidence.tracer)
+    return appearance.look(scene, evidence.places[rows], evidence.features[rows])
 
 
 def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:

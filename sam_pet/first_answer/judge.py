@@ -1,4 +1,4 @@
-"""Lesion or physiology: gradient-boosted trees on features, calibrated, and the points at which to believe them."""
+"""Lesion or physiology: what trees and a look make of candidates, calibrated, and the points at which to believe it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ import xgboost
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
+from sam_pet.appearance.appearance import Appearance
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.trees import Floats, from_text, predict, to_text
+
+# What a glance takes for less probable is out.
+ASK = 0.01
 
 
 class Point(BaseModel):
@@ -51,7 +55,10 @@ class _Content(BaseModel):
     glance: str
     verdict: str
     extent: str
-    calibration: tuple[float, float]
+    # Weights of the logits of the verdict and of the look, and an offset.
+    calibration: tuple[float, float, float]
+    # SHA-256 of the appearance network whose looks it was calibrated with.
+    appearance: str | None
     points: dict[Tracer, Point]
     # The model's mask stands for the extent where the two overlap with at least this Dice; above 1 it never does.
     agreement: float
@@ -63,10 +70,12 @@ class Judge:
     """Three sets of trees, as stored beside a checkpoint in `first_answer.json`.
 
     `glance` knows the study alone (`features.NAMES`), `verdict` also what the model says (`features.MODEL_NAMES`),
-    `extent` gives the part of the way from the surroundings to the peak at which a lesion ends.
+    `extent` gives the part of the way from the surroundings to the peak at which a lesion ends. Beside them may stand
+    the network that looks at candidates.
     """
 
     content: _Content
+    appearance: Appearance | None = None
 
     @classmethod
     def make(
@@ -74,10 +83,11 @@ class Judge:
         glance: xgboost.Booster,
         verdict: xgboost.Booster,
         extent: xgboost.Booster,
-        calibration: tuple[float, float],
+        calibration: tuple[float, float, float],
         points: dict[Tracer, Point],
         agreement: float,
         training: dict[str, Any],
+        appearance: Appearance | None = None,
     ) -> Self:
         """A judge of boosters trained on `NAMES`, on these and `MODEL_NAMES`, and on `NAMES`."""
         return cls(
@@ -88,28 +98,35 @@ class Judge:
                 verdict=to_text(verdict),
                 extent=to_text(extent),
                 calibration=calibration,
+                appearance=None if appearance is None else appearance.sha256,
                 points=points,
                 agreement=agreement,
                 training=training,
-            )
+            ),
+            appearance,
         )
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """The judge in a file.
+    def read(cls, path: Path, appearance: Appearance | None = None) -> Self:
+        """The judge in a file, with the appearance network of its checkpoint.
 
         Raises:
-            InputError: it is damaged, or of another version of the features.
+            InputError: it is damaged, of another version of the features, or was trained beside another network.
         """
         try:
             content = _Content.model_validate_json(path.read_text(encoding="utf-8"))
-            judge = cls(content)
+            judge = cls(content, appearance)
             _ = judge._boosters
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
         if content.features != list(NAMES) or content.model_features != list(MODEL_NAMES):
             raise InputError(f"{path} was trained on other features; train it with finetune/train_lesion_classifier.py")
+        if content.appearance != (None if appearance is None else appearance.sha256):
+            raise InputError(
+                f"{path} was not trained beside the appearance network of its checkpoint; "
+                "train it with finetune/train_lesion_classifier.py"
+            )
         return judge
 
     def write(self, path: Path) -> None:
@@ -132,11 +149,17 @@ class Judge:
         """Probability (n,) of a lesion from features (n, `NAMES`)."""
         return predict(self._boosters[0], features)
 
-    def verdict(self, features: Floats, said: Floats) -> Floats:
-        """Calibrated probability (n,) from features (n, `NAMES`) and what the model says (n, `MODEL_NAMES`)."""
+    def verdict(self, features: Floats, said: Floats, looks: Floats) -> Floats:
+        """Calibrated probability (n,).
+
+        Args:
+            features: (n, `NAMES`).
+            said: what the model says (n, `MODEL_NAMES`).
+            looks: the network's logits (n,), NaN without one.
+        """
         raw = np.clip(predict(self._boosters[1], np.concatenate([features, said], axis=1)), 1e-6, 1 - 1e-6)
-        slope, offset = self.content.calibration
-        calibrated: Floats = expit(slope * logit(raw) + offset)
+        judged, looked, offset = self.content.calibration
+        calibrated: Floats = expit(judged * logit(raw) + looked * np.nan_to_num(looks) + offset)
         return calibrated
 
     def extent(self, features: Floats) -> Floats:

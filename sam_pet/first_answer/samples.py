@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.files import replacing
-from sam_pet.first_answer.answer import Evidence, gather
+from sam_pet.first_answer.answer import Evidence
 from sam_pet.first_answer.features import MODEL_NAMES
-from sam_pet.first_answer.tracer import Tracer
 from sam_pet.study import Study
 
 # The extents that are tried: fractions for `Spot.region`.
@@ -31,7 +30,9 @@ class Sample:
     Attributes:
         tracer: "fdg" or "psma".
         features: (n, `features.NAMES`).
+        places: (n, 3) peaks (x, y, z) in mm from the first voxel.
         said: (n, `features.MODEL_NAMES`), NaN where the model was not asked.
+        looks: (n,) logits of the appearance network, NaN where it has not looked.
         voxels, true: (n, `FRACTIONS`) voxels of each extent, and how many of them are in a lesion.
         lesion: (n,) the lesion that most of the standard region's true voxels are of, 0 for none.
         sizes: voxels of each lesion; of lesion i at i - 1.
@@ -40,7 +41,9 @@ class Sample:
 
     tracer: str
     features: Floats
+    places: Floats
     said: Floats
+    looks: Floats
     voxels: Ints
     true: Ints
     lesion: Ints
@@ -74,9 +77,8 @@ class Sample:
         return cls(**{**content, "tracer": str(content["tracer"])})
 
 
-def sample(study: Study, lesions: npt.NDArray[np.integer], tracer: Tracer, evidence: Evidence | None = None) -> Sample:
+def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> Sample:
     """The candidates of a study with known lesions (numbers [z, y, x] as stored, 0 elsewhere)."""
-    evidence = evidence or gather(study, tracer)
     axial = study.order.view(lesions)
     voxels, true, owners = [], [], []
     for spot in evidence.spots:
@@ -91,9 +93,11 @@ def sample(study: Study, lesions: npt.NDArray[np.integer], tracer: Tracer, evide
         owners.append(owner)
     count = len(owners)
     return Sample(
-        tracer=tracer,
+        tracer=evidence.tracer,
         features=evidence.features,
+        places=evidence.places,
         said=np.full((count, len(MODEL_NAMES)), np.nan, np.float32),
+        looks=np.full(count, np.nan),
         voxels=np.array(voxels, np.int64).reshape(count, len(FRACTIONS)),
         true=np.array(true, np.int64).reshape(count, len(FRACTIONS)),
         lesion=np.array(owners, np.int64),

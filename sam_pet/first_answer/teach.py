@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from sam_pet.files import replacing
+from sam_pet.appearance.appearance import Appearance
+from sam_pet.appearance.scene import Scene
 from sam_pet.first_answer.answer import ask, gather, hear
 from sam_pet.first_answer.features import MODEL_NAMES
+from sam_pet.first_answer.judge import ASK
 from sam_pet.first_answer.samples import Sample, sample
 from sam_pet.first_answer.tracer import Tracer
-from sam_pet.first_answer.train import ASK
 from sam_pet.geometry import Grid
-from sam_pet.phantom import make_phantom
+from sam_pet.phantom import Phantom, make_phantom
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 
@@ -34,29 +36,46 @@ _MOST_ASKED = 80
 
 @dataclass(frozen=True)
 class Lessons:
-    """A folder of phantoms and their samples; FDG for even seeds, PSMA for odd ones."""
+    """A folder of samples and scenes of phantoms; FDG for even seeds, PSMA for odd ones."""
 
     folder: Path
 
     def samples(self, seed: int) -> list[Sample]:
         """The samples of one phantom: with CT, and for one in four also without."""
+        kinds = _kinds(seed)
+        if not all(self._path(seed, kind).is_file() for kind in kinds):
+            phantom = _phantom(seed)
+            for kind in kinds:
+                study = _study(phantom, kind)
+                evidence = gather(study, _tracer(seed))
+                Scene.of(study, evidence.body, evidence.tracer).save(self._path(seed, f"{kind}-scene"))
+                sample(study, phantom.lesions, evidence).save(self._path(seed, kind))
+        return [Sample.load(self._path(seed, kind)) for kind in kinds]
+
+    def scenes(self, seed: int) -> list[Scene]:
+        """Those of the samples, which must have been made."""
+        return [Scene.load(self._path(seed, f"{kind}-scene")) for kind in _kinds(seed)]
+
+    def looked(
+        self, seeds: Sequence[int], samples: Sequence[Sample], appearance: Appearance, glance: xgboost.Booster
+    ) -> list[Sample]:
+        """The samples of these seeds with the looks of a network at what a glance takes for possible."""
         found = []
-        for kind in _kinds(seed):
-            path = self._path(seed, kind)
-            if not path.is_file():
-                study, lesions = self._study(seed, kind)
-                sample(study, lesions, _tracer(seed)).save(path)
-            found.append(Sample.load(path))
+        for one, scene in zip(samples, (scene for seed in seeds for scene in self.scenes(seed)), strict=True):
+            rows = np.flatnonzero(glance.inplace_predict(one.features, missing=np.nan) >= ASK)
+            looks = np.full(len(one.features), np.nan)
+            looks[rows] = appearance.look(scene, one.places[rows], one.features[rows])
+            found.append(replace(one, looks=looks))
         return found
 
     def asked(self, seed: int, segmenter: Segmenter, glance: xgboost.Booster) -> list[Sample]:
         """The samples with what a model says of the candidates that a glance takes for possible."""
-        found = []
+        found, phantom = [], None
         for kind, one in zip(_kinds(seed), self.samples(seed), strict=True):
             path = self._path(seed, f"{kind}-{segmenter.sha256[:12]}")
             if not path.is_file():
-                study, lesions = self._study(seed, kind)
-                _ask(study, lesions, one, segmenter, glance).save(path)
+                phantom = phantom or _phantom(seed)
+                _ask(_study(phantom, kind), phantom.lesions, one, segmenter, glance).save(path)
             known = Sample.load(path)
             found.append(replace(one, said=known.said, model_voxels=known.model_voxels, model_true=known.model_true))
         return found
@@ -64,24 +83,14 @@ class Lessons:
     def _path(self, seed: int, kind: str) -> Path:
         return self.folder / f"{_tracer(seed)}_{seed}_{kind}.npz"
 
-    def _study(self, seed: int, kind: str) -> tuple[Study, Any]:
-        path = self._path(seed, "study")
-        if not path.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            phantom = make_phantom(seed, _tracer(seed), _grid(seed))
-            ct = phantom.study.ct
-            if ct is None:
-                raise ValueError("a phantom has a CT")
-            with replacing(path) as temporary:
-                np.savez(
-                    temporary,
-                    pet=phantom.study.pet.astype(np.float16),
-                    ct=ct.astype(np.int16),
-                    lesions=phantom.lesions,
-                )
-        with np.load(path) as stored:
-            ct = None if kind == "pet" else stored["ct"].astype(np.float32)
-            return Study(stored["pet"].astype(np.float32), ct, _grid(seed)), stored["lesions"]
+
+def _phantom(seed: int) -> Phantom:
+    return make_phantom(seed, _tracer(seed), _grid(seed))
+
+
+def _study(phantom: Phantom, kind: str) -> Study:
+    study = phantom.study
+    return study if kind == "ct" else Study(study.pet, None, study.grid)
 
 
 def _ask(study: Study, lesions: Any, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:

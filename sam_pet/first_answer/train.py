@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,14 @@ import xgboost
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from sam_pet.first_answer.judge import Judge, Point
+from sam_pet.appearance.appearance import Appearance
+from sam_pet.errors import InputError
+from sam_pet.first_answer.judge import ASK, Judge, Point
 from sam_pet.first_answer.loop import best_point
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.tracer import TRACERS, Tracer
 
 Floats = npt.NDArray[np.floating[Any]]
-ASK = 0.03
 _FOLDS = 5
 _ROUNDS = 250
 _TREES = {
@@ -35,16 +36,27 @@ _NEVER = 1.01
 _OUT = 1e-6
 
 
-def fit(samples: Sequence[Sample], validation: Sequence[Sample], seed: int = 0, **training: Any) -> Judge:
+def fit(
+    samples: Sequence[Sample],
+    validation: Sequence[Sample],
+    seed: int = 0,
+    appearance: Appearance | None = None,
+    **training: Any,
+) -> Judge:
     """A judge of training samples; calibration and operating points are chosen on what the trees have not seen.
 
-    These are the validation samples, and each fifth of the training samples judged by trees of the other four.
+    These are the validation samples, and each fifth of the training samples judged by trees of the other four; with an
+    appearance network, which has seen the training samples, the validation samples alone.
 
     Args:
         samples: what the trees are trained on.
-        validation: of other patients.
+        validation: of other patients, with the looks of `appearance`.
         seed: of the trees' random draws and the folds.
+        appearance: the network that stands beside the trees.
         training: what the judge's file shall remember.
+
+    Raises:
+        InputError: a network, and no validation samples that it has looked at.
     """
     glance = glancer(samples, seed)
     verdict = _boosted(samples, seed, with_model=True)
@@ -52,14 +64,9 @@ def fit(samples: Sequence[Sample], validation: Sequence[Sample], seed: int = 0, 
     unseen: list[Sample] = []
     raw: list[Floats] = []
     fractions: list[npt.NDArray[np.int64]] = []
-    folds = np.random.default_rng(seed).permutation(len(samples)) % _FOLDS
-    for fold in range(_FOLDS):
-        held = [s for s, f in zip(samples, folds, strict=True) if f == fold]
-        others = [s for s, f in zip(samples, folds, strict=True) if f != fold]
-        if not held or not others:
-            continue
+    for held, others in [] if appearance is not None else folds(samples, seed):
         judges = (glancer(others, seed), _boosted(others, seed, with_model=True), _extents(others, seed))
-        for one in held:
+        for one in (samples[i] for i in held):
             unseen.append(one)
             raw.append(_verdicts(one, judges[0], judges[1]))
             fractions.append(_nearest(judges[2], one))
@@ -67,9 +74,13 @@ def fit(samples: Sequence[Sample], validation: Sequence[Sample], seed: int = 0, 
         unseen.append(one)
         raw.append(_verdicts(one, glance, verdict))
         fractions.append(_nearest(extent, one))
-    pooled = np.concatenate(raw)
-    calibration = _platt(pooled[pooled > _OUT], np.concatenate([s.positive for s in unseen])[pooled > _OUT])
-    probabilities = [_calibrated(p, calibration) for p in raw]
+    if appearance is not None and not any(np.isfinite(one.looks).any() for one in unseen):
+        raise InputError("lesion classifier: the appearance network has looked at no validation study; give some")
+    looks = [np.nan_to_num(one.looks) for one in unseen] if appearance is not None else [0 * r for r in raw]
+    calibration = _platt(
+        np.concatenate(raw), np.concatenate(looks), np.concatenate([one.positive for one in unseen])
+    )  # fmt: skip
+    probabilities = [_calibrated(p, q, calibration) for p, q in zip(raw, looks, strict=True)]
     points: dict[Tracer, Point] = {}
     chosen: dict[str, Any] = {}
     for tracer in TRACERS:
@@ -79,8 +90,28 @@ def fit(samples: Sequence[Sample], validation: Sequence[Sample], seed: int = 0, 
         )
     return Judge.make(
         glance, verdict, extent, calibration, points, _agreement([*samples, *validation], extent),
-        {**training, "studies": len(samples), "validation": len(validation), "expected": chosen},
+        {**training, "studies": len(samples), "validation": len(validation), "expected": chosen}, appearance,
     )  # fmt: skip
+
+
+def folds(samples: Sequence[Sample], seed: int = 0) -> Iterator[tuple[list[int], list[Sample]]]:
+    """Numbers of a part of the samples with all others; each sample is in one part."""
+    parts = np.random.default_rng(seed).permutation(len(samples)) % _FOLDS
+    for part in range(_FOLDS):
+        held = np.flatnonzero(parts == part).tolist()
+        others = [one for one, p in zip(samples, parts, strict=True) if p != part]
+        if held and others:
+            yield held, others
+
+
+def glances(samples: Sequence[Sample], seed: int = 0) -> list[Floats]:
+    """Probabilities of the candidates of each sample by trees that have not seen it."""
+    found: list[Floats] = [np.zeros(len(one.features)) for one in samples]
+    for held, others in folds(samples, seed):
+        booster = glancer(others, seed)
+        for i in held:
+            found[i] = booster.inplace_predict(samples[i].features, missing=np.nan)
+    return found
 
 
 def glancer(samples: Sequence[Sample], seed: int = 0) -> xgboost.Booster:
@@ -120,21 +151,25 @@ def _nearest(extent: xgboost.Booster, one: Sample) -> npt.NDArray[np.int64]:
     return nearest
 
 
-def _platt(raw: Floats, positive: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of the logit (Platt 1999), by maximum likelihood."""
-    logits = logit(np.clip(raw, _OUT, 1 - _OUT))
+def _platt(raw: Floats, looks: Floats, positive: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Weights of both logits and an offset by maximum likelihood (Platt 1999), on what a glance does not rule out."""
+    possible = raw > _OUT
+    judged, looked, truth = logit(np.clip(raw[possible], _OUT, 1 - _OUT)), looks[possible], positive[possible]
+    seen = bool(looked.any())
 
     def loss(line: Floats) -> float:
-        z = line[0] * logits + line[1]
-        return float((np.logaddexp(0, z) - positive * z).mean())
+        z = line[0] * judged + line[1] * looked + line[2]
+        return float((np.logaddexp(0, z) - truth * z).mean())
 
-    slope, offset = minimize(loss, np.array([1.0, 0.0]), method="Nelder-Mead").x
-    return float(slope), float(offset)
+    start = np.array([0.5, 0.5, 0.0]) if seen else np.array([1.0, 0.0, 0.0])
+    first, second, offset = minimize(loss, start, method="Nelder-Mead").x
+    return float(first), float(second) if seen else 0.0, float(offset)
 
 
-def _calibrated(raw: Floats, calibration: tuple[float, float]) -> Floats:
-    probabilities: Floats = expit(calibration[0] * logit(np.clip(raw, _OUT, 1 - _OUT)) + calibration[1])
-    return probabilities
+def _calibrated(raw: Floats, looks: Floats, calibration: tuple[float, float, float]) -> Floats:
+    judged, looked, offset = calibration
+    probabilities: Floats = expit(judged * logit(np.clip(raw, _OUT, 1 - _OUT)) + looked * looks + offset)
+    return np.where(raw > _OUT, probabilities, _OUT)
 
 
 def _agreement(samples: Sequence[Sample], extent: xgboost.Booster) -> float:

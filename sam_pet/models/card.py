@@ -26,6 +26,10 @@ def model_card(record: ModelRecord) -> str:
     ]
     if record.refiner_sha256 is not None:
         lines.append(f"- refiner: SHA-256 `{record.refiner_sha256}`")
+    if record.judge_sha256 is not None:
+        lines.append(f"- lesion classifier: SHA-256 `{record.judge_sha256}`")
+    if record.appearance_sha256 is not None:
+        lines.append(f"- appearance network: SHA-256 `{record.appearance_sha256}`")
     if record.chooser_sha256 is not None:
         lines.append(f"- chooser of outlines: SHA-256 `{record.chooser_sha256}`")
     if not record.trained:

@@ -22,6 +22,7 @@ from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
 from sam_pet.models.record import (
+    APPEARANCE,
     CHOOSER,
     CONFIG,
     JUDGE,
@@ -45,8 +46,8 @@ _BASES = (
 class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
-    `judge` and `chooser` are the files of the lesion classifier and of the chooser of outlines stored with it,
-    `refiner` the network, if there are such.
+    `judge`, `appearance` and `chooser` are the files of the lesion classifier, of the network beside it and of the
+    chooser of outlines stored with it, `refiner` the network, if there are such.
     """
 
     model: Sam2VideoModel
@@ -56,12 +57,18 @@ class LoadedModel:
     judge: Path | None = None
     refiner: Refiner | None = None
     chooser: Path | None = None
+    appearance: Path | None = None
 
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
         record = self.record
-        parts = {"judge": record.judge_sha256, "refiner": record.refiner_sha256, "chooser": record.chooser_sha256}
+        parts = {
+            "judge": record.judge_sha256,
+            "appearance": record.appearance_sha256,
+            "refiner": record.refiner_sha256,
+            "chooser": record.chooser_sha256,
+        }
         return {"model": record.name, "sha256": self.sha256, **{k: v for k, v in parts.items() if v is not None}}
 
     @property
@@ -197,7 +204,8 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
     judge = _checked(folder / JUDGE, record.judge_sha256)
     chooser = _checked(folder / CHOOSER, record.chooser_sha256)
-    return LoadedModel(model, record, sha256, source, judge, _refiner(folder, record), chooser)
+    appearance = _checked(folder / APPEARANCE, record.appearance_sha256)
+    return LoadedModel(model, record, sha256, source, judge, _refiner(folder, record), chooser, appearance)
 
 
 def _refiner(folder: Path, record: ModelRecord) -> Refiner | None:

@@ -17,6 +17,7 @@ from sam_pet.refiner.settings import RefinerSettings
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
 JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"
+APPEARANCE = "appearance.safetensors"
 META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -24,10 +25,11 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256`, `config_sha256`, `judge_sha256`, `refiner_sha256` and `chooser_sha256` are those of the files of weights,
-    configuration, lesion classifier, refiner and chooser of outlines (None without one), filled in when these are
-    written. `refiner` is how lesions are shown to it. `base` names the model that training started from, in words
-    `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants remembered.
+    `sha256`, `config_sha256`, `judge_sha256`, `appearance_sha256`, `refiner_sha256` and `chooser_sha256` are those of
+    the files of weights, configuration, lesion classifier, the network beside it, refiner and chooser of outlines (None
+    without one), filled in when these are written. `refiner` is how lesions are shown to it. `base` names the model
+    that training started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what the
+    training wants remembered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class ModelRecord(BaseModel):
     sha256: str | None = None
     config_sha256: str | None = None
     judge_sha256: str | None = None
+    appearance_sha256: str | None = None
     refiner_sha256: str | None = None
     chooser_sha256: str | None = None
     licence: str = "see its source"
@@ -51,7 +54,12 @@ class ModelRecord(BaseModel):
     @property
     def beside(self) -> dict[str, str]:
         """The SHA-256 of each file that a checkpoint has beside weights and configuration, by its name."""
-        files = {JUDGE: self.judge_sha256, REFINER: self.refiner_sha256, CHOOSER: self.chooser_sha256}
+        files = {
+            JUDGE: self.judge_sha256,
+            APPEARANCE: self.appearance_sha256,
+            REFINER: self.refiner_sha256,
+            CHOOSER: self.chooser_sha256,
+        }
         return {file: sha256 for file, sha256 in files.items() if sha256 is not None}
 
 
@@ -61,6 +69,7 @@ def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord
         "sha256": weights,
         "config_sha256": CONFIG,
         "judge_sha256": JUDGE,
+        "appearance_sha256": APPEARANCE,
         "refiner_sha256": REFINER,
         "chooser_sha256": CHOOSER,
     }

@@ -31,7 +31,9 @@ def taught(seed: int, lesions: int) -> Sample:
     return Sample(
         tracer="fdg" if seed % 2 else "psma",
         features=features,
+        places=np.zeros((40, 3)),
         said=np.full((40, len(MODEL_NAMES)), np.nan, np.float32),
+        looks=np.full(40, np.nan),
         voxels=voxels,
         true=np.where(is_lesion[:, None], np.minimum(voxels, 100), 0),
         lesion=np.where(is_lesion, np.arange(40) + 1, 0),
@@ -55,6 +57,7 @@ class Fixed:
     """A judge of one mind: `convinced` says whether it takes the hottest spots below the chest for lesions."""
 
     agreement = 1.01
+    appearance = None
 
     def __init__(self, probability: float, listens: bool = True) -> None:
         self.probability = probability
@@ -67,7 +70,8 @@ class Fixed:
         low = features[:, NAMES.index("below_top")] > 400
         return np.where(low, 0.9, 0.0)
 
-    def verdict(self, features: np.ndarray, said: np.ndarray) -> np.ndarray:
+    def verdict(self, features: np.ndarray, said: np.ndarray, looks: np.ndarray) -> np.ndarray:
+        assert np.isnan(looks).all()
         assert said.shape == (len(features), len(MODEL_NAMES))
         assert np.isfinite(said).all() == self.listens
         return np.full(len(features), self.probability)
@@ -155,9 +159,9 @@ def test_a_judge_learns_and_survives_its_file(judge: Judge, tmp_path: Path) -> N
     judge.write(tmp_path / "judge.json")
     read = Judge.read(tmp_path / "judge.json")
     unseen = taught(99, 4)
-    probabilities = read.verdict(unseen.features, unseen.said)
+    probabilities = read.verdict(unseen.features, unseen.said, unseen.looks)
     assert probabilities[:4].min() > probabilities[4:].max()
-    assert (probabilities == judge.verdict(unseen.features, unseen.said)).all()
+    assert (probabilities == judge.verdict(unseen.features, unseen.said, unseen.looks)).all()
     assert ((read.extent(unseen.features) > 0.15) & (read.extent(unseen.features) < 0.8)).all()
 
 

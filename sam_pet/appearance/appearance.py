@@ -1,0 +1,83 @@
+"""A trained network that says how much candidates look like lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+
+from sam_pet.appearance.network import AppearanceNetwork
+from sam_pet.appearance.scene import Scene
+from sam_pet.errors import InputError
+from sam_pet.files import replacing
+from sam_pet.first_answer.features import NAMES
+from sam_pet.models.hashes import file_sha256
+
+Floats = npt.NDArray[np.floating[Any]]
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """A network and the SHA-256 of the file that holds its weights."""
+
+    network: AppearanceNetwork
+    sha256: str
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The network in a file.
+
+        Raises:
+            InputError: it is damaged, or of another version of the features.
+        """
+        network = AppearanceNetwork(len(NAMES))
+        try:
+            network.load_state_dict(safetensors.torch.load_file(path))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise InputError(
+                f"{path} does not hold an appearance network ({reason}); train or fetch it again"
+            ) from error
+        return cls(network.eval(), file_sha256(path))
+
+    @torch.no_grad()
+    def look(self, scene: Scene, places: Floats, features: Floats) -> Floats:
+        """Logits (n,) of being a lesion.
+
+        Args:
+            scene: of the study.
+            places: (n, 3) peaks (x, y, z) in mm from the first voxel.
+            features: (n, `features.NAMES`).
+        """
+        logits = [
+            self.network(*_shown(scene, places[i : i + _BATCH], features[i : i + _BATCH])).double().numpy()
+            for i in range(0, len(places), _BATCH)
+        ]
+        return np.concatenate(logits) if logits else np.zeros(0)
+
+
+def write_network(network: AppearanceNetwork, path: Path) -> None:
+    """Store a network for `Appearance.read`, its weights in half precision."""
+    buffers = dict(network.named_buffers())
+    state = {k: v.contiguous() if k in buffers else v.half().contiguous() for k, v in network.state_dict().items()}
+    with replacing(path) as temporary:
+        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+
+
+def _shown(scene: Scene, places: Floats, features: Floats) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    windows = [scene.windows(place, suv_of(row)) for place, row in zip(places, features, strict=True)]
+    near, far = (torch.from_numpy(np.stack(side)) for side in zip(*windows, strict=True))
+    return near, far, torch.from_numpy(np.asarray(features, np.float32))
+
+
+def suv_of(features: Sequence[float] | Floats) -> float:
+    """The peak's SUV in a row of features."""
+    return float(np.exp(features[NAMES.index("suv")]))
