@@ -13,12 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
-from train_lesion_classifier import seeds
-
 from sam_pet.appearance.appearance import write_network
 from sam_pet.appearance.train import Course, Lesson, train_appearance
 from sam_pet.errors import InputError
-from sam_pet.first_answer.teach import Lessons
+from sam_pet.first_answer.teach import Lessons, seeds
 from sam_pet.first_answer.train import glances
 from sam_pet.models.record import APPEARANCE, WEIGHTS, read_record, write_record
 

@@ -23,7 +23,7 @@ from sam_pet.appearance.appearance import Appearance
 from sam_pet.errors import InputError
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.samples import Sample
-from sam_pet.first_answer.teach import Lessons
+from sam_pet.first_answer.teach import Lessons, seeds
 from sam_pet.first_answer.train import fit, glancer
 from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, read_record, write_record
 from sam_pet.segmenter import Segmenter
@@ -78,11 +78,6 @@ def train(options: argparse.Namespace) -> None:
     write_record(record, options.checkpoint, WEIGHTS)
     points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
     print(json.dumps({"points": points, "agreement": judge.agreement, **judge.content.training}, indent=1))
-
-
-def seeds(text: str) -> range:
-    first, _, count = text.partition(":")
-    return range(int(first), int(first) + int(count or 1))
 
 
 def asked(lessons: Lessons, checkpoint: str, glance: bytes, seed: int) -> list[Sample]:

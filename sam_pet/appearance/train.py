@@ -108,7 +108,7 @@ def train_appearance(
 def _weights(lessons: Sequence[Lesson], rows: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_]) -> Floats:
     counts = np.array([max(int(one.positive.sum()), 1) for one in lessons])
     lesion = positive / np.sqrt(counts[rows[:, 0]])
-    other = ~positive * np.sqrt([lessons[i].glances[j] for i, j in rows])
+    other = ~positive * np.sqrt([float(lessons[i].glances[j]) for i, j in rows])
     weights: Floats = _LESIONS * lesion / lesion.sum() + (1 - _LESIONS) * other / other.sum()
     return weights
 

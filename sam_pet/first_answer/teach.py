@@ -84,6 +84,12 @@ class Lessons:
         return self.folder / f"{_tracer(seed)}_{seed}_{kind}.npz"
 
 
+def seeds(text: str) -> range:
+    """The seeds of FIRST:COUNT, or of FIRST alone."""
+    first, _, count = text.partition(":")
+    return range(int(first), int(first) + int(count or 1))
+
+
 def _phantom(seed: int) -> Phantom:
     return make_phantom(seed, _tracer(seed), _grid(seed))
 

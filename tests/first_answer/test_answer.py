@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sam_pet.appearance.appearance import Appearance
+from sam_pet.appearance.network import AppearanceNetwork
 from sam_pet.errors import InputError
 from sam_pet.first_answer.answer import gather, glimpse
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.first_answer.loop import best_point, play
 from sam_pet.first_answer.samples import FRACTIONS, Sample
-from sam_pet.first_answer.train import fit
+from sam_pet.first_answer.train import fit, glances
 from sam_pet.lesions import LesionTracker
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session
@@ -170,6 +172,45 @@ def test_a_judge_listens_if_the_model_has_taught_it_something(judge: Judge) -> N
     samples = [taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)]
     heard = [replace(s, said=np.where(s.positive, 5.0, -5.0)[:, None].repeat(3, 1).astype(np.float32)) for s in samples]
     assert fit(heard, []).listens
+
+
+def test_looks_are_weighed_with_the_trees_and_belong_to_their_network(tmp_path: Path) -> None:
+    appearance = Appearance(AppearanceNetwork(len(NAMES)), "a" * 64)
+
+    def blurred(seed: int) -> Sample:
+        """Features and looks each tell lesions from the rest in part."""
+        one, rng = taught(seed, (0, 3, 4, 5)[seed // 2 % 4]), np.random.default_rng(seed)
+        features = one.features.copy()
+        features[:, NAMES.index("below_top")] += rng.normal(0, 300, 40)
+        return replace(one, features=features, looks=np.where(one.positive, 2.0, -2.0) + rng.normal(0, 1.5, 40))
+
+    def told(judge: Judge, one: Sample, looks: np.ndarray) -> float:
+        found = judge.verdict(one.features, one.said, looks)
+        return float((found[one.positive][:, None] > found[~one.positive]).mean())
+
+    samples, validation = [blurred(s) for s in range(16)], [blurred(s) for s in range(16, 40)]
+    judge = fit(samples, validation, appearance=appearance)
+    unseen = [blurred(s) for s in range(62, 94, 4)]
+    both = np.mean([told(judge, one, one.looks) for one in unseen])
+    assert both > 0.97
+    assert both > np.mean([told(judge, one, np.full(40, np.nan)) for one in unseen]) + 0.05
+    judge.write(tmp_path / "judge.json")
+    again = Judge.read(tmp_path / "judge.json", appearance)
+    assert again.content == judge.content
+    for other in (None, replace(appearance, sha256="b" * 64)):
+        with pytest.raises(InputError, match="not trained beside the appearance network"):
+            Judge.read(tmp_path / "judge.json", other)
+    with pytest.raises(InputError, match="looked at no validation study"):
+        fit(samples, [taught(s, 3) for s in range(4)], appearance=appearance)
+
+
+def test_glances_come_from_trees_that_have_not_seen_the_study() -> None:
+    samples = [taught(s, 3) for s in range(10)]
+    # One study contradicts all others: trees that had seen it would have learned some of it.
+    odd = replace(taught(50, 3), lesion=np.where(np.arange(40) == 20, 1, 0), true=taught(50, 3).true[::-1].copy())
+    seen = glances([*samples, odd])
+    assert [len(one) for one in seen] == [40] * 11
+    assert seen[-1][:3].min() > seen[-1][3:].max()
 
 
 def test_the_same_samples_give_the_same_judge(judge: Judge) -> None:

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sam_pet.appearance.appearance import Appearance, write_network
+from sam_pet.appearance.network import AppearanceNetwork
+from sam_pet.appearance.scene import SIDE, Scene
+from sam_pet.appearance.train import Course, Lesson, train_appearance
+from sam_pet.errors import InputError
+from sam_pet.first_answer import teach
+from sam_pet.first_answer.features import NAMES
+from sam_pet.geometry import Grid
+from sam_pet.models.checkpoint import save_model, untrained
+from sam_pet.models.loading import load_model
+from sam_pet.models.record import APPEARANCE, JUDGE, ModelRecord
+from sam_pet.models.verify import verify
+from sam_pet.phantom.frame import parse_grid
+from sam_pet.segmenter import Segmenter
+from sam_pet.study import Study
+
+FINETUNE = Path(__file__).parents[2] / "finetune"
+
+
+def lesson(seed: int) -> Lesson:
+    """Twenty spots, of which those in bone are lesions; features and glances say nothing."""
+    rng = np.random.default_rng(seed)
+    pet, ct = np.full((60, 60, 60), 1, np.float16), np.zeros((60, 60, 60), np.int8)
+    cells = rng.integers(8, 52, (20, 3))
+    positive = np.arange(20) < 8
+    for (z, y, x), lesion in zip(cells, positive, strict=True):
+        part = slice(z - 2, z + 3), slice(y - 2, y + 3), slice(x - 2, x + 3)
+        pet[part], ct[part] = 5, 60 if lesion else 0
+    features = np.zeros((20, len(NAMES)), np.float32)
+    features[:, NAMES.index("suv")] = np.log(5)
+    features[:, NAMES.index("hu")] = np.nan
+    return Lesson(Scene(pet, ct, np.zeros(3), 2.0, "fdg"), cells[:, ::-1] * 4.0, features, positive, np.full(20, 0.5))
+
+
+@pytest.fixture(scope="module")
+def network() -> AppearanceNetwork:
+    return train_appearance([lesson(0), lesson(1)], Course(steps=30, batch=16))
+
+
+def test_it_learns_what_the_windows_show(network: AppearanceNetwork, tmp_path: Path) -> None:
+    write_network(network, tmp_path / "net.safetensors")
+    unseen = lesson(7)
+    logits = Appearance.read(tmp_path / "net.safetensors").look(unseen.scene, unseen.places, unseen.features)
+    ranks = logits[unseen.positive][:, None] > logits[~unseen.positive]
+    assert ranks.mean() > 0.95
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    written = []
+    for number, seed in enumerate((0, 0, 1)):
+        path = tmp_path / f"{number}.safetensors"
+        write_network(train_appearance([lesson(0), lesson(1)], Course(steps=3, batch=8, seed=seed)), path)
+        written.append(path.read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
+def test_features_left_unheard_change_nothing() -> None:
+    torch.manual_seed(0)
+    network = AppearanceNetwork(len(NAMES)).eval()
+    torch.nn.init.normal_(network.head[-1].weight)
+    windows = torch.randn(2, 2, 4, SIDE, SIDE, SIDE)
+    one, other = torch.randn(2, 2, len(NAMES))
+    deaf = torch.zeros(2, 1)
+    assert torch.equal(network(*windows, one, deaf), network(*windows, other, deaf))
+    assert not torch.equal(network(*windows, one), network(*windows, other))
+
+
+@pytest.mark.parametrize("positive", [True, False])
+def test_candidates_all_of_one_kind_teach_nothing(positive: bool) -> None:
+    with pytest.raises(InputError, match="lesions and others"):
+        train_appearance([replace(lesson(0), positive=np.full(20, positive))], Course(steps=1))
+
+
+def test_a_damaged_file_says_so(network: AppearanceNetwork, tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    write_network(network, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(InputError, match="appearance network"):
+        Appearance.read(path)
+
+
+def run(script: str, monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+    runpy.run_path(str(FINETUNE / script), run_name="__main__")
+
+
+def test_the_scripts_store_a_network_and_a_classifier_that_belong_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def coarse(_: int) -> Grid:
+        return parse_grid("80x60x110@7x7x8.5")
+
+    monkeypatch.setattr(teach, "_grid", coarse)
+    checkpoint, work = tmp_path / "checkpoint", tmp_path / "lessons"
+    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
+    common = ("--checkpoint", checkpoint, "--work", work)
+    # The scan is drawn on whatever grid is asked for, so that the whole way takes seconds.
+    run("train_lesion_classifier.py", monkeypatch, *common, "--train", "20001:4", "--validation", "20005:2")
+    assert json.loads(capsys.readouterr().out)["studies"] >= 4
+    made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
+    run("train_appearance.py", monkeypatch, *common, "--train", "20001:4", "--steps", 2)
+    with pytest.raises(InputError, match="not trained beside the appearance network"):
+        _ = Segmenter(load_model(checkpoint), "cpu").judge
+    run("train_lesion_classifier.py", monkeypatch, *common, "--train", "20001:4", "--validation", "20005:2")
+    assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made
+    segmenter = Segmenter(load_model(checkpoint), "cpu")
+    assert segmenter.judge is not None
+    assert segmenter.judge.appearance is not None
+    assert segmenter.facts["appearance"] == verify(checkpoint)[APPEARANCE] == segmenter.judge.content.appearance
+    study = Study(np.zeros((8, 40, 40), np.float32), None, Grid((40, 40, 8), (4.0, 4.0, 4.0)))
+    assert segmenter.open(study).first_answer() == 0
+    (checkpoint / APPEARANCE).unlink()
+    with pytest.raises(InputError, match=APPEARANCE):
+        load_model(checkpoint)
+
+
+@pytest.mark.parametrize("script", ["train_appearance.py", "train_lesion_classifier.py"])
+def test_the_scripts_say_what_is_wrong_with_their_input(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(script, monkeypatch, "--checkpoint", tmp_path, "--work", tmp_path / "lessons")
+    assert ended.value.code == 2
+    assert "is no checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / JUDGE).exists()
