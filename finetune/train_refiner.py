@@ -76,7 +76,7 @@ def refine(options: argparse.Namespace) -> None:
             print(json.dumps({"step": step, "loss": round(mean, 4)}), flush=True)
 
     network = train_refiner(groups, settings, course, report, start)
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    state = {name: value.half().contiguous() for name, value in network.state_dict().items()}
     with replacing(options.checkpoint / REFINER) as temporary:
         safetensors.torch.save_file(state, temporary)
     write_record(record.model_copy(update={"refiner": settings}), options.checkpoint, WEIGHTS)

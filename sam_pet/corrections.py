@@ -87,6 +87,31 @@ def changed(
     return mask ^ (change & np.isin(pieces, touched))
 
 
+def without_hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels) -> Bools:
+    """A mask without what hangs together with a background stroke and is hotter than all that was drawn as tumor.
+
+    A stroke that is not hotter itself changes nothing.
+
+    Args:
+        study: the study.
+        corner: the mask's first voxel (x, y, z).
+        mask: as it stands, [z, y, x].
+        tumor: axial voxels (n, 3) of tumor strokes, at least one.
+        background: those of the stroke.
+    """
+    (x, y, z), (x2, y2, z2) = tumor.T, background.T
+    hottest = study.axial_pet[z, y, x].max()
+    if np.median(study.axial_pet[z2, y2, x2]) <= hottest:
+        return mask
+    uptake = study.axial_pet[tuple(slice(c, c + n) for c, n in zip(corner[::-1], mask.shape, strict=True))]
+    stroke = np.zeros(mask.shape, bool)
+    local = background - np.asarray(corner)
+    local = local[((local >= 0) & (local < np.array(mask.shape[::-1]))).all(axis=1)]
+    stroke[tuple(local[:, ::-1].T)] = True
+    pieces = cc3d.connected_components((mask & (uptake > hottest)) | stroke, connectivity=CONNECTIVITY)
+    return mask & ~np.isin(pieces, np.unique(pieces[stroke]))
+
+
 def within_reach(
     study: Study,
     stroke: Voxels,

@@ -14,7 +14,7 @@ import torch
 
 from sam_pet.block import Block, overlap
 from sam_pet.clips import Clip, ClipRecipe
-from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach
+from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach, without_hotter
 from sam_pet.frames import FrameRecipe
 from sam_pet.outline.features import NAMES, Floats, Prompted
 from sam_pet.outline.levels import above_levels
@@ -180,6 +180,8 @@ class LesionTracker:
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
         if prompt.label == "background":
             self._narrow(after, new)
+            tumor = drawn_voxels(new.prompts)
+            after.values[:] = without_hotter(self.study, after.corner, after.values, tumor, prompt.voxels)
         _cut(after, block.values, new.prompts, background)
         return replace(new, block=after.trimmed(), of_uptake=old.of_uptake)
 

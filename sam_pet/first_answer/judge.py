@@ -53,7 +53,7 @@ class _Content(BaseModel):
     features: list[str]
     model_features: list[str]
     glance: str
-    verdict: str
+    verdict: str | None
     extent: str
     # Weights of the logits of the verdict and of the look, and an offset.
     calibration: tuple[float, float, float]
@@ -67,11 +67,11 @@ class _Content(BaseModel):
 
 @dataclass(frozen=True)
 class Judge:
-    """Three sets of trees, as stored beside a checkpoint in `first_answer.json`.
+    """Sets of trees, as stored beside a checkpoint in `first_answer.json`.
 
-    `glance` knows the study alone (`features.NAMES`), `verdict` also what the model says (`features.MODEL_NAMES`),
-    `extent` gives the part of the way from the surroundings to the peak at which a lesion ends. Beside them may stand
-    the network that looks at candidates.
+    `glance` knows the study alone (`features.NAMES`), `verdict`, if there is one, also what the model says
+    (`features.MODEL_NAMES`), `extent` gives the part of the way from the surroundings to the peak at which a lesion
+    ends. Beside them may stand the network that looks at candidates.
     """
 
     content: _Content
@@ -81,7 +81,7 @@ class Judge:
     def make(
         cls,
         glance: xgboost.Booster,
-        verdict: xgboost.Booster,
+        verdict: xgboost.Booster | None,
         extent: xgboost.Booster,
         calibration: tuple[float, float, float],
         points: dict[Tracer, Point],
@@ -95,7 +95,7 @@ class Judge:
                 features=list(NAMES),
                 model_features=list(MODEL_NAMES),
                 glance=to_text(glance),
-                verdict=to_text(verdict),
+                verdict=None if verdict is None else to_text(verdict),
                 extent=to_text(extent),
                 calibration=calibration,
                 appearance=None if appearance is None else appearance.sha256,
@@ -136,11 +136,10 @@ class Judge:
     def agreement(self) -> float:
         return self.content.agreement
 
-    @cached_property
+    @property
     def listens(self) -> bool:
-        """Whether the verdict depends on what the model says; one trained without it does not."""
-        used = self._boosters[1].get_fscore()
-        return any(f"f{len(NAMES) + i}" in used for i in range(len(MODEL_NAMES)))
+        """Whether the verdict depends on what the model says."""
+        return self.content.verdict is not None
 
     def point(self, tracer: Tracer) -> Point:
         return self.content.points[tracer]
@@ -157,9 +156,13 @@ class Judge:
             said: what the model says (n, `MODEL_NAMES`).
             looks: the network's logits (n,), NaN without one.
         """
-        raw = np.clip(predict(self._boosters[1], np.concatenate([features, said], axis=1)), 1e-6, 1 - 1e-6)
+        raw = self.glance(features)
+        if self._boosters[1] is not None:
+            raw = predict(self._boosters[1], np.concatenate([features, said], axis=1))
         judged, looked, offset = self.content.calibration
-        calibrated: Floats = expit(judged * logit(raw) + looked * np.nan_to_num(looks) + offset)
+        calibrated: Floats = expit(
+            judged * logit(np.clip(raw, 1e-6, 1 - 1e-6)) + looked * np.nan_to_num(looks) + offset
+        )
         return calibrated
 
     def extent(self, features: Floats) -> Floats:
@@ -168,5 +171,6 @@ class Judge:
         return fraction
 
     @cached_property
-    def _boosters(self) -> tuple[xgboost.Booster, xgboost.Booster, xgboost.Booster]:
-        return from_text(self.content.glance), from_text(self.content.verdict), from_text(self.content.extent)
+    def _boosters(self) -> tuple[xgboost.Booster, xgboost.Booster | None, xgboost.Booster]:
+        verdict = None if self.content.verdict is None else from_text(self.content.verdict)
+        return from_text(self.content.glance), verdict, from_text(self.content.extent)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -58,22 +59,13 @@ def fit(
     Raises:
         InputError: a network, and no validation samples that it has looked at.
     """
-    glance = glancer(samples, seed)
-    verdict = _boosted(samples, seed, with_model=True)
-    extent = _extents(samples, seed)
-    unseen: list[Sample] = []
-    raw: list[Floats] = []
-    fractions: list[npt.NDArray[np.int64]] = []
-    for held, others in [] if appearance is not None else folds(samples, seed):
-        judges = (glancer(others, seed), _boosted(others, seed, with_model=True), _extents(others, seed))
-        for one in (samples[i] for i in held):
-            unseen.append(one)
-            raw.append(_verdicts(one, judges[0], judges[1]))
-            fractions.append(_nearest(judges[2], one))
-    for one in validation:
-        unseen.append(one)
-        raw.append(_verdicts(one, glance, verdict))
-        fractions.append(_nearest(extent, one))
+    trees = _Trees.of(samples, seed)
+    judged = [(validation, trees)]
+    if appearance is None:
+        judged += [([samples[i] for i in held], _Trees.of(others, seed)) for held, others in folds(samples, seed)]
+    unseen = [one for some, _ in judged for one in some]
+    raw = [their.verdict_of(one) for some, their in judged for one in some]
+    fractions = [their.extents_of(one) for some, their in judged for one in some]
     if appearance is not None and not any(np.isfinite(one.looks).any() for one in unseen):
         raise InputError("lesion classifier: the appearance network has looked at no validation study; give some")
     looks = [np.nan_to_num(one.looks) for one in unseen] if appearance is not None else [0 * r for r in raw]
@@ -89,7 +81,7 @@ def fit(
             [unseen[i] for i in rows], [probabilities[i] for i in rows], [fractions[i] for i in rows], ASK
         )
     return Judge.make(
-        glance, verdict, extent, calibration, points, _agreement([*samples, *validation], extent),
+        trees.glance, trees.verdict, trees.extent, calibration, points, _agreement([*samples, *validation], trees),
         {**training, "studies": len(samples), "validation": len(validation), "expected": chosen}, appearance,
     )  # fmt: skip
 
@@ -119,6 +111,32 @@ def glancer(samples: Sequence[Sample], seed: int = 0) -> xgboost.Booster:
     return _boosted(samples, seed, with_model=False)
 
 
+@dataclass(frozen=True)
+class _Trees:
+    glance: xgboost.Booster
+    verdict: xgboost.Booster | None
+    extent: xgboost.Booster
+
+    @classmethod
+    def of(cls, samples: Sequence[Sample], seed: int) -> Self:
+        heard = any(np.isfinite(one.said).any() for one in samples)
+        verdict = _boosted(samples, seed, with_model=True) if heard else None
+        return cls(glancer(samples, seed), verdict, _extents(samples, seed))
+
+    def verdict_of(self, one: Sample) -> Floats:
+        """As the first answer does: what a glance does not take for possible is out."""
+        seen = self.glance.inplace_predict(one.features, missing=np.nan)
+        if self.verdict is None:
+            return np.where(seen >= ASK, seen, _OUT)
+        return np.where(seen >= ASK, self.verdict.inplace_predict(_inputs(one, with_model=True), missing=np.nan), _OUT)
+
+    def extents_of(self, one: Sample) -> npt.NDArray[np.int64]:
+        """Which of the extents is nearest to the one that the trees want."""
+        wanted = self.extent.inplace_predict(one.features, missing=np.nan)
+        nearest: npt.NDArray[np.int64] = np.abs(wanted[:, None] - FRACTIONS).argmin(axis=1)
+        return nearest
+
+
 def _boosted(samples: Sequence[Sample], seed: int, *, with_model: bool) -> xgboost.Booster:
     rows = np.concatenate([_inputs(s, with_model=with_model) for s in samples])
     return _train(rows, np.concatenate([s.positive for s in samples]), "binary:logistic", seed, _ROUNDS)
@@ -136,19 +154,6 @@ def _train(rows: Floats, targets: npt.NDArray[Any], objective: str, seed: int, r
 
 def _inputs(one: Sample, *, with_model: bool) -> Floats:
     return np.concatenate([one.features, one.said], axis=1) if with_model else one.features
-
-
-def _verdicts(one: Sample, glance: xgboost.Booster, verdict: xgboost.Booster) -> Floats:
-    """As the first answer does: what a glance does not take for possible is out."""
-    seen = glance.inplace_predict(one.features, missing=np.nan)
-    judged = verdict.inplace_predict(_inputs(one, with_model=True), missing=np.nan)
-    return np.where(seen >= ASK, judged, _OUT)
-
-
-def _nearest(extent: xgboost.Booster, one: Sample) -> npt.NDArray[np.int64]:
-    wanted = extent.inplace_predict(one.features, missing=np.nan)
-    nearest: npt.NDArray[np.int64] = np.abs(wanted[:, None] - FRACTIONS).argmin(axis=1)
-    return nearest
 
 
 def _platt(raw: Floats, looks: Floats, positive: npt.NDArray[np.bool_]) -> tuple[float, float, float]:
@@ -172,12 +177,12 @@ def _calibrated(raw: Floats, looks: Floats, calibration: tuple[float, float, flo
     return np.where(raw > _OUT, probabilities, _OUT)
 
 
-def _agreement(samples: Sequence[Sample], extent: xgboost.Booster) -> float:
+def _agreement(samples: Sequence[Sample], trees: _Trees) -> float:
     """From which overlap with the region on the model's mask is the better one; never, if it is not."""
     agreement, gain = [], []
     for one in samples:
         rows = np.flatnonzero(one.positive & (one.model_voxels > 0))
-        at = _nearest(extent, one)[rows]
+        at = trees.extents_of(one)[rows]
         whole = one.sizes[one.lesion[rows] - 1] if rows.size else np.zeros(0)
         model = 2 * one.model_true[rows] / np.maximum(one.model_voxels[rows] + whole, 1)
         region = 2 * one.true[rows, at] / np.maximum(one.voxels[rows, at] + whole, 1)
