@@ -5,8 +5,9 @@
 
 Each study is made from its seed (half FDG, half PSMA; 9 of 30 without lesions; on the challenge's grids, or on
 --grid) or from a real organ map with lesions grown at that patient's strokes, then corrected five times by
-scribble-mixed. Every case is one line of --out: started again, the run goes on. --stage runs a part of the first
-answer alone; --drawn-on METHOD draws the strokes on another method's masks, and they are given to us as they are.
+scribble-mixed. Every case is one line of --out: started again, the run goes on. --stage leaves out what comes after
+it: the classifier, the gate, the rules for strokes; --drawn-on METHOD draws the strokes on another method's masks, and
+they are given to us as they are.
 """
 
 from __future__ import annotations
@@ -31,19 +32,22 @@ from sam_pet.first_answer.answer import FALLBACK_TO_LIVER
 from sam_pet.first_answer.features import NAMES
 from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.geometry import Grid
+from sam_pet.lesions import Lesion, LesionTracker
 from sam_pet.methods import make_method
 from sam_pet.methods.method import MethodSession, obey
 from sam_pet.methods.ours import SamPet
 from sam_pet.phantom import make_phantom, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.prompt_files import read_prompts
+from sam_pet.prompts import Prompt, Voxels
 from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
+from sam_pet.session import Session
 from sam_pet.study import Study
 from sam_pet.uptake.regions import STANDARD
 
 # In order, each adds to the one before.
-STAGES = ("proposals", "object-score", "classifier", "gate")
+STAGES = ("proposals", "object-score", "classifier", "gate", "stroke-rules")
 READER = "scribble-mixed"
 WORSE = 0.01
 
@@ -68,6 +72,33 @@ class Uptake:
         return np.full(len(features), STANDARD)
 
 
+class PlainTracker(LesionTracker):
+    """Masks stand as the model shows them after a stroke."""
+
+    def _corrected(self, _: Lesion, new: Lesion, __: Prompt, background: Voxels) -> Lesion:
+        return self._refined(new, background)
+
+    def _bounded(self, lesion: Lesion, _: Voxels) -> Lesion:
+        return lesion
+
+
+class PlainSession(Session):
+    """No stroke drops a lesion."""
+
+    def _denied(self, *_: Any) -> set[int]:
+        return set()
+
+
+class PlainSegmenter(Segmenter):
+    """Without the rules for strokes."""
+
+    def tracker(self, study: Study) -> LesionTracker:
+        return PlainTracker(study, self.core, self.record.frames, self.record.clip, self.refiner, self.chooser)
+
+    def open(self, study: Study, look_alikes: bool = True) -> Session:
+        return PlainSession(study, self, look_alikes)
+
+
 @dataclass(frozen=True)
 class Stage(SamPet):
     """`SamPet` with a part of the first answer."""
@@ -88,7 +119,7 @@ def part(judge: Judge | None, stage: str) -> Any:
         return Uptake()
     if stage == "object-score" or judge is None:
         return None
-    if stage == "gate":
+    if stage in STAGES[STAGES.index("gate") :]:
         return judge
     points = {t: p.model_copy(update={"open": p.keep}) for t, p in judge.content.points.items()}
     return replace(judge, content=judge.content.model_copy(update={"points": points}))
@@ -213,7 +244,8 @@ def run(plan: Plan, model: str, stage: str, steps: int, drawn_on: str | None = N
         reader = make_reader(READER, case.name)
         if drawn_on is not None:
             reader = Drawn(run_case(case, make_method(drawn_on), reader, protocol).strokes, f"drawn on {drawn_on}")
-        method = Watched(Stage("sam-pet", Segmenter.from_pretrained(model), stage))
+        segmenter = (Segmenter if stage == STAGES[-1] else PlainSegmenter).from_pretrained(model)
+        method = Watched(Stage("sam-pet", segmenter, stage))
         outcome = run_case(case, method, reader, protocol)
         effects = method.effects(case.mask(outcome.grid))
     rows = [{k: row[k] for k in ("step", "label", "dice", "dmm", "seconds", "peak_mb")} for row in outcome.rows]

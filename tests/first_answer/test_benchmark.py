@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from sam_pet.models import LoadedModel
+from tests.fakes import random_segmenter, two_lesion_study
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "first_answer.py"
 
 
@@ -33,3 +36,20 @@ def test_a_summary_counts_strokes_that_lower_dice_and_keeps_lesion_free_studies_
     assert summary["auc_dice"] == pytest.approx((1.125 + 2.0) / 2, abs=1e-3)
     assert summary["lesion_free_auc_dice"] == 2.0
     assert set(script["groups"]([positive, free])) == {"all", "fdg", "fdg, 1-5 lesions", "fdg, no lesion"}
+
+
+def test_without_the_rules_a_tumor_stroke_may_take_away() -> None:
+    script = runpy.run_path(str(SCRIPT))
+    ruled, study = random_segmenter(), two_lesion_study()
+    plain = script["PlainSegmenter"](
+        LoadedModel(ruled.core.model, ruled.record, ruled.sha256, ruled.source), device="cpu"
+    )  # fmt: skip
+    taken = []
+    for segmenter in (ruled, plain):
+        session = segmenter.open(study)
+        session.add_click((20, 24, 10))
+        before = session.array > 0
+        session.add_click((26, 24, 10))
+        taken.append(int((before & (session.array == 0)).sum()))
+    assert taken[0] == 0
+    assert taken[1] > 0
