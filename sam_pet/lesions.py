@@ -180,8 +180,10 @@ class LesionTracker:
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
         if prompt.label == "background":
             self._narrow(after, new)
-            tumor = drawn_voxels(new.prompts)
-            after.values[:] = without_hotter(self.study, after.corner, after.values, tumor, prompt.voxels)
+            # A click, in a necrosis perhaps, does not tell how hot the lesion is.
+            if old.of_uptake and any(isinstance(p, Scribble) and p.label == "tumor" for p in new.prompts):
+                tumor = drawn_voxels(new.prompts)
+                after.values[:] = without_hotter(self.study, after.corner, after.values, tumor, prompt.voxels)
         _cut(after, block.values, new.prompts, background)
         return replace(new, block=after.trimmed(), of_uptake=old.of_uptake)
 
