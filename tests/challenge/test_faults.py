@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from sam_pet.challenge import segmenting, state
-from sam_pet.first_answer import answer
 from sam_pet.geometry import Grid
+from sam_pet.session import Session
 from tests.challenge.conftest import BACKGROUND, GRID, TUMOR, Step
 from tests.fakes import two_lesion_study
 
@@ -253,7 +253,7 @@ def test_a_model_that_never_answers_leaves_what_the_study_alone_leads_to(
     found = np.zeros(GRID.shape, bool)
     found[29:32, 24, 44] = True
     monkeypatch.setattr(segmenting, "glimpse", lambda *_: found)
-    monkeypatch.setattr(answer, "ask", lambda *_: time.sleep(600))
+    monkeypatch.setattr(Session, "first_answer", lambda *_, **__: time.sleep(600))
     assert step.run(limit=10)["answer"] == "the proposals, of which the model was not asked"
     assert step.mask()[found].all()
     assert at(step.mask(), TUMOR) == 1
