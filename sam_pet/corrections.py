@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
+from sam_pet.block import Block
 from sam_pet.prompts import Label, Voxels
 from sam_pet.study import Study
 
@@ -103,11 +104,10 @@ def without_hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumo
     hottest = study.axial_pet[z, y, x].max()
     if np.median(study.axial_pet[z2, y2, x2]) <= hottest:
         return mask
-    uptake = study.axial_pet[tuple(slice(c, c + n) for c, n in zip(corner[::-1], mask.shape, strict=True))]
+    block = Block(corner, mask)
     stroke = np.zeros(mask.shape, bool)
-    local = background - np.asarray(corner)
-    local = local[((local >= 0) & (local < np.array(mask.shape[::-1]))).all(axis=1)]
-    stroke[tuple(local[:, ::-1].T)] = True
+    stroke[block.rows(background)] = True
+    uptake = study.axial_pet[block.slices]
     pieces = cc3d.connected_components((mask & (uptake > hottest)) | stroke, connectivity=CONNECTIVITY)
     return mask & ~np.isin(pieces, np.unique(pieces[stroke]))
 

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam_pet.appearance.scene import CHANNELS
+from sam_pet.residual import Residual
 
 _WIDTHS = (24, 48, 96)
-_GROUPS = 8
 _KNOWN, _HIDDEN = 64, 128
 _DROPPED = 0.2
 # Features are cut at so many standard deviations.
@@ -53,31 +53,14 @@ class _Tower(nn.Module):
         first, second, third = _WIDTHS
         self.layers = nn.Sequential(
             nn.Conv3d(CHANNELS, first, 2, stride=2),
-            _Residual(first),
+            Residual(first),
             nn.Conv3d(first, second, 2, stride=2),
-            _Residual(second),
+            Residual(second),
             nn.Conv3d(second, third, 3, stride=2, padding=1),
-            _Residual(third),
+            Residual(third),
         )
 
     def forward(self, window: Tensor) -> Tensor:
         cells: Tensor = self.layers(window)
         z, y, x = (n // 2 for n in cells.shape[2:])
         return torch.cat([cells.mean(dim=(2, 3, 4)), cells[:, :, z, y, x]], dim=1)
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.GroupNorm(_GROUPS, width),
-            nn.SiLU(),
-            nn.Conv3d(width, width, 3, padding=1),
-            nn.GroupNorm(_GROUPS, width),
-            nn.SiLU(),
-            nn.Conv3d(width, width, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        changed: Tensor = x + self.layers(x)
-        return changed

@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_GROUPS = 8
+from sam_pet.residual import Residual
 
 
 class RefinerNetwork(nn.Module):
@@ -21,10 +21,10 @@ class RefinerNetwork(nn.Module):
         super().__init__()
         self.multiple = 2 ** len(widths)
         self.enter = nn.Conv3d(8 * channels, widths[0], 3, padding=1)
-        self.down = nn.ModuleList(_Residual(width) for width in widths)
+        self.down = nn.ModuleList(Residual(width) for width in widths)
         self.shrink = nn.ModuleList(nn.Conv3d(a, b, 2, stride=2) for a, b in pairwise(widths))
         self.widen = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_Residual(width) for width in widths[:-1])
+        self.up = nn.ModuleList(Residual(width) for width in widths[:-1])
         self.leave = nn.Conv3d(widths[0], 8, 1)
         nn.init.zeros_(self.leave.weight)
         if self.leave.bias is not None:
@@ -42,23 +42,6 @@ class RefinerNetwork(nn.Module):
             x = F.interpolate(self.widen[level](x), scale_factor=2.0, mode="nearest")
             x = self.up[level](x + passed[level])
         return _unfolded(self.leave(x))
-
-
-class _Residual(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.GroupNorm(_GROUPS, width),
-            nn.SiLU(),
-            nn.Conv3d(width, width, 3, padding=1),
-            nn.GroupNorm(_GROUPS, width),
-            nn.SiLU(),
-            nn.Conv3d(width, width, 3, padding=1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        changed: Tensor = x + self.layers(x)
-        return changed
 
 
 def _folded(x: Tensor) -> Tensor:
