@@ -55,7 +55,6 @@ WORSE = 0.01
 class Uptake:
     """In place of a judge: every peak above 1.5 times the liver is a lesion."""
 
-    agreement = 1.01
     listens = False
     appearance = None
 
@@ -93,7 +92,10 @@ class PlainSegmenter(Segmenter):
     """Without the rules for strokes."""
 
     def tracker(self, study: Study) -> LesionTracker:
-        return PlainTracker(study, self.core, self.record.frames, self.record.clip, self.refiner, self.chooser)
+        record = self.record
+        return PlainTracker(
+            study, self.core, record.frames, record.clip, self.refiner, self.contour, self.chooser
+        )  # fmt: skip
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         return PlainSession(study, self, look_alikes)

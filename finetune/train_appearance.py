@@ -13,11 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
-from sam_pet.appearance.appearance import write_network
 from sam_pet.appearance.train import Course, Lesson, train_appearance
 from sam_pet.errors import InputError
 from sam_pet.first_answer.teach import Lessons, seeds
 from sam_pet.first_answer.train import glances
+from sam_pet.models.half import write_half
 from sam_pet.models.record import APPEARANCE, WEIGHTS, read_record, write_record
 
 _EVERY = 50
@@ -59,7 +59,7 @@ def train(options: argparse.Namespace) -> None:
             print(f"step {step}: loss {fmean(losses[-_EVERY:]):.4f}", flush=True)
 
     network = train_appearance(lessons, Course(steps=options.steps, seed=options.seed), report)
-    write_network(network, options.checkpoint / APPEARANCE)
+    write_half(network, options.checkpoint / APPEARANCE)
     write_record(record, options.checkpoint, WEIGHTS)
 
 

@@ -77,7 +77,7 @@ def train(options: argparse.Namespace) -> None:
     Judge.read(options.checkpoint / JUDGE, appearance)
     write_record(record, options.checkpoint, WEIGHTS)
     points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
-    print(json.dumps({"points": points, "agreement": judge.agreement, **judge.content.training}, indent=1))
+    print(json.dumps({"points": points, **judge.content.training}, indent=1))
 
 
 def asked(lessons: Lessons, checkpoint: str, glance: bytes, seed: int) -> list[Sample]:

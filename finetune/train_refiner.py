@@ -14,18 +14,16 @@ import json
 import sys
 from pathlib import Path
 
-import safetensors.torch
-
 from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
-from sam_pet.files import replacing
+from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import REFINER, WEIGHTS, read_record, write_record
-from sam_pet.refiner.network import RefinerNetwork
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.training.lessons import LessonFolder
 from sam_pet.training.refining import Course, train_refiner
+from sam_pet.unet import UNet
 
 _EVERY = 20
 
@@ -69,16 +67,14 @@ def refine(options: argparse.Namespace) -> None:
         groups.append((files, 1.0))
     losses: list[float] = []
 
-    def report(step: int, loss: float, _: RefinerNetwork) -> None:
+    def report(step: int, loss: float, _: UNet) -> None:
         losses.append(loss)
         if step % _EVERY == 0:
             mean = sum(losses[-_EVERY:]) / _EVERY
             print(json.dumps({"step": step, "loss": round(mean, 4)}), flush=True)
 
     network = train_refiner(groups, settings, course, report, start)
-    state = {name: value.half().contiguous() for name, value in network.state_dict().items()}
-    with replacing(options.checkpoint / REFINER) as temporary:
-        safetensors.torch.save_file(state, temporary)
+    write_half(network, options.checkpoint / REFINER)
     write_record(record.model_copy(update={"refiner": settings}), options.checkpoint, WEIGHTS)
 
 

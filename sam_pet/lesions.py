@@ -14,9 +14,10 @@ import torch
 
 from sam_pet.block import Block, overlap
 from sam_pet.clips import Clip, ClipRecipe
+from sam_pet.contour.window import WIDTHS_MM
 from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach, without_hotter
 from sam_pet.frames import FrameRecipe
-from sam_pet.outline.features import NAMES, Floats, Prompted
+from sam_pet.outline.features import NAMES, Drawn, Floats, Prompted
 from sam_pet.outline.levels import above_levels
 from sam_pet.prompts import Box, Prompt, Scribble, Voxels
 from sam_pet.study import Study
@@ -31,12 +32,17 @@ from sam_pet.uptake.regions import look_at
 from sam_pet.zoom import covering, first_clip, grown, narrow_clip
 
 if TYPE_CHECKING:
+    from sam_pet.contour.contour import Contour
     from sam_pet.outline.chooser import Chooser
     from sam_pet.refiner.refiner import Refiner
 
 Bools = npt.NDArray[np.bool_]
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
+# A cube in which a lesion is corrected is so much wider than it.
+_ROOM = 1.3
+# An outline of which less is expected may have run into anything: not all that its stroke can reach is believed then.
+_SURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,8 @@ class Lesion:
 
     `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in a narrow
     window: in one as wide as an organ it says little. NaN where nothing was shown. `of_uptake` tells whether the mask
-    began as what lies above a level of uptake instead of what the model shows.
+    began as an outline that follows uptake instead of what the model shows, `contour_mm` how wide the cubes are in
+    which the contour network corrects it; None where the model does. `expected` is the Dice expected of that outline.
     """
 
     prompts: tuple[Prompt, ...]
@@ -54,6 +61,30 @@ class Lesion:
     block: Block
     score: float
     of_uptake: bool = False
+    contour_mm: float | None = None
+    expected: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """What a lesion of one prompt may be: the model's mask, the contour network's, then levels of uptake.
+
+    `blocks` with their `features` (n, `outline.features.NAMES`); `widths` are the cubes of the network's, in mm.
+    """
+
+    blocks: list[Block]
+    features: Floats
+    widths: tuple[float, ...] = ()
+
+    def chosen(self, lesion: Lesion, number: int, spacing: tuple[float, ...]) -> Lesion:
+        """The lesion with one of these as its mask, on voxels of this `spacing` (x, y, z)."""
+        block, width = self.blocks[number].trimmed(), None
+        if 0 < number <= len(self.widths):
+            width = self.widths[number - 1]
+        elif number > 0 and self.widths:
+            extent = float((np.array(block.values.shape) * spacing[::-1]).max())
+            width = next((width for width in self.widths if width >= _ROOM * extent), self.widths[-1])
+        return replace(lesion, block=block, of_uptake=number > 0, contour_mm=width)
 
 
 @dataclass
@@ -81,7 +112,8 @@ class LesionTracker:
         frames: the recipe its frames are made with.
         clips: the recipe of clip widths.
         refiner: takes a last look at what the tracker shows, where there is one.
-        chooser: chooses between that and what the uptake alone makes of a first prompt, where there is one.
+        contour: draws lesions by itself, where there is one.
+        chooser: chooses between these and what the uptake alone makes of a first prompt, where there is one.
         cache_bytes: how much memory image features may take.
     """
 
@@ -92,12 +124,14 @@ class LesionTracker:
         frames: FrameRecipe,
         clips: ClipRecipe,
         refiner: Refiner | None = None,
+        contour: Contour | None = None,
         chooser: Chooser | None = None,
         cache_bytes: int = 1 << 30,
     ) -> None:
         self.study = study
         self.clips = clips
         self.refiner = refiner
+        self.contour = contour
         self.chooser = chooser
         self._frames = frames
         self._size = core.size
@@ -121,12 +155,12 @@ class LesionTracker:
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
         """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
-        lesions = [self._outlined(lesion, background) for lesion in self.sketch(prompts, background)]
+        lesions = [self.outlined(lesion, background) for lesion in self.sketch(prompts, background)]
         return [self._bounded(lesion, background) for lesion in lesions] if within else lesions
 
     @torch.no_grad()
     def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
-        """New lesions as the tracker shows them: without the refiner's last look, and so in less time.
+        """New lesions as the tracker shows them: not yet `outlined`, and so in less time.
 
         Clips grow no further than `largest_mm`.
         """
@@ -170,10 +204,13 @@ class LesionTracker:
         if not old.block.values.any() or not new.bank.conditioning:
             return self._refined(new, background)
         standing = old.block.voxels()
+        new = replace(new, of_uptake=old.of_uptake, contour_mm=old.contour_mm)
         field = self._look(new, background).widened(np.concatenate([standing, prompt.voxels]))
         block = Block(field.corner, np.zeros(field.values.shape, bool))
         block.values[block.rows(standing)] = True
-        logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
+        logits = field.values
+        if new.contour_mm is None:
+            logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
         reach = within_reach(
             self.study, prompt.voxels, prompt.label, field.corner, logits.shape, of_uptake=old.of_uptake
         )  # fmt: skip
@@ -185,7 +222,7 @@ class LesionTracker:
                 tumor = drawn_voxels(new.prompts)
                 after.values[:] = without_hotter(self.study, after.corner, after.values, tumor, prompt.voxels)
         _cut(after, block.values, new.prompts, background)
-        return replace(new, block=after.trimmed(), of_uptake=old.of_uptake)
+        return replace(new, block=after.trimmed())
 
     def _narrow(self, block: Block, lesion: Lesion) -> None:
         """Cut a mask, in place, to another outline if background strokes speak against the one it started with."""
@@ -193,22 +230,23 @@ class LesionTracker:
         strokes = [prompt.voxels for prompt in later]
         if self.chooser is None or isinstance(first, Box) or any(prompt.label == "tumor" for prompt in later):
             return
-        blocks, features = self.outlines(replace(lesion, prompts=(first,)), np.zeros((0, 3), np.int64))
-        denied = [sum(2 * block.touches(stroke) > len(stroke) for stroke in strokes) for block in blocks]
-        chosen = self.chooser.choose(features, denied)
-        if chosen == self.chooser.choose(features):
+        outlines = self.outlines(replace(lesion, prompts=(first,)), np.zeros((0, 3), np.int64))
+        denied = [sum(2 * outline.touches(stroke) > len(stroke) for stroke in strokes) for outline in outlines.blocks]
+        chosen = self.chooser.choose(outlines.features, denied)
+        if chosen == self.chooser.choose(outlines.features):
             return
-        kept = np.zeros(block.values.shape, bool)
-        shared = overlap(block.corner, kept.shape, blocks[chosen].corner, blocks[chosen].values.shape)
+        kept, outline = np.zeros(block.values.shape, bool), outlines.blocks[chosen]
+        shared = overlap(block.corner, kept.shape, outline.corner, outline.values.shape)
         if shared is not None:
-            kept[shared[0]] = blocks[chosen].values[shared[1]]
+            kept[shared[0]] = outline.values[shared[1]]
         block.values[~kept] = False
 
     def _bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
         block, stroke = lesion.block, lesion.prompts[0]
         if not isinstance(stroke, Scribble):
             return lesion
-        reach = within_reach(self.study, stroke.voxels, "tumor", block.corner, block.values.shape, fresh=True)
+        sure = not lesion.expected < _SURE
+        reach = within_reach(self.study, stroke.voxels, "tumor", block.corner, block.values.shape, fresh=sure)
         bounded = Block(block.corner, block.values & reach)
         _obey(bounded, lesion.prompts, background)
         return replace(lesion, block=bounded.trimmed())
@@ -218,40 +256,54 @@ class LesionTracker:
             return lesion
         return replace(lesion, block=_shown(self._look(lesion, background), lesion.prompts, background).trimmed())
 
-    def _outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
-        """The refined lesion, or where that is expected to fit better, what lies above a level of uptake."""
+    @torch.no_grad()
+    def outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
+        """The lesion with the outline that is expected to fit best: the refined one where there is no chooser."""
         if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
             return self._refined(lesion, background)
-        blocks, features = self.outlines(lesion, background)
-        chosen = self.chooser.choose(features)
-        return replace(lesion, block=blocks[chosen].trimmed(), of_uptake=chosen > 0)
+        outlines = self.outlines(lesion, background)
+        number = self.chooser.choose(outlines.features)
+        chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
+        return replace(chosen, expected=float(self.chooser.expect(outlines.features)[number]))
 
-    def outlines(self, lesion: Lesion, background: Voxels) -> tuple[list[Block], Floats]:
-        """The outlines that a lesion of one click or stroke may have, the model's first, with their features."""
-        field, drawn = self._look(lesion, background), lesion.prompts[0].voxels
+    def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
+        """The outlines that a lesion of one click or stroke may have, the model's first."""
+        field, drawn = self._look(replace(lesion, contour_mm=None), background), lesion.prompts[0].voxels
         model = _shown(field, lesion.prompts, background)
         spots = [look_at(self.study, candidate) for candidate in candidates_at(self.study, drawn)]
         if not spots:
-            return [model], np.zeros((1, len(NAMES)), np.float32)
+            return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
+        widths = WIDTHS_MM if self.contour is not None else ()
+        contours = [self._drawn_by_itself(lesion.prompts, background, width) for width in widths]
         hottest = spots[0].candidate.suv
         known = [
-            Prompted(self.study, drawn, lesion.score, lesion.clip.width_mm, field, model, spot, hottest)
+            Prompted(self.study, drawn, lesion.score, lesion.clip.width_mm, field, model, contours, spot, hottest)
             for spot in spots
         ]  # fmt: skip
-        blocks, features = [model], [known[0].describe_model()]
+        blocks, features = [model, *(contour.block for contour in contours)], [known[0].describe_networks()]
         for prompted in known:
             levels = above_levels(prompted.spot, drawn)
             for block in levels:
                 _obey(block, lesion.prompts, background)
             features.append(prompted.describe(levels))
             blocks += levels
-        return blocks, np.concatenate(features)
+        return Outlines(blocks, np.concatenate(features), widths)
+
+    def _drawn_by_itself(self, prompts: Sequence[Prompt], background: Voxels, width_mm: float) -> Drawn:
+        """What the contour network makes of strokes in a cube."""
+        assert self.contour is not None
+        tumor = drawn_voxels(prompts)
+        field = self.contour.draw(self.study, tumor, background, width_mm).widened(tumor)
+        return Drawn(field, _shown(field, prompts, background))
 
     def _look(self, lesion: Lesion, background: Voxels) -> Field:
         """The logits that make the mask."""
+        drawn = drawn_voxels(lesion.prompts)
+        if lesion.contour_mm is not None and self.contour is not None:
+            return self.contour.draw(self.study, drawn, background, lesion.contour_mm)
         if self.refiner is None:
             return self._logits(lesion.clip, lesion.bank)
-        return self.refiner.refine(self.study, lesion.clip, lesion.bank.all(), drawn_voxels(lesion.prompts), background)
+        return self.refiner.refine(self.study, lesion.clip, lesion.bank.all(), drawn, background)
 
     def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe | None = None) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""

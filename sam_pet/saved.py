@@ -18,6 +18,7 @@ from sam_pet.errors import InputError
 from sam_pet.files import read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
+from sam_pet.models.record import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
 from sam_pet.slicer import write_colour_table
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from sam_pet.session import Entry, Session
 
 PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
+# The parts of a model that make masks of strokes; the others make first answers.
+_OF_STROKES = {"refiner", "contour", "chooser"}
 
 
 def write(session: Session, folder: str | os.PathLike[str]) -> None:
@@ -51,9 +54,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "source": session.segmenter.source,
                 "sha256": session.segmenter.sha256,
                 "trained": session.segmenter.record.trained,
-                "judge_sha256": session.segmenter.record.judge_sha256,
-                "refiner_sha256": session.segmenter.record.refiner_sha256,
-                "chooser_sha256": session.segmenter.record.chooser_sha256,
+                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.parts.items()},
                 "frames": session.segmenter.record.frames.model_dump(mode="json"),
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
@@ -134,12 +135,13 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
 
     saved = read_record(folder, session.study)
     record = session.segmenter.record
-    of_model = (saved.model["sha256"], *(saved.model.get(part) for part in ("refiner_sha256", "chooser_sha256")))
-    if of_model != (session.segmenter.sha256, record.refiner_sha256, record.chooser_sha256):
+    of_model = {part: saved.model.get(f"{part}_sha256") for part in PARTS}
+    others = {part for part in PARTS if of_model[part] != record.parts.get(part)}
+    if saved.model["sha256"] != session.segmenter.sha256 or others & _OF_STROKES:
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
     session.look_alikes = saved.look_alikes
     if saved.asked is not None:
-        if saved.model.get("judge_sha256") != record.judge_sha256:
+        if others:
             raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
         session.first_answer(saved.asked)
     return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]

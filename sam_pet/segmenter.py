@@ -41,10 +41,11 @@ class Segmenter:
         self.sha256 = loaded.sha256
         self.source = loaded.source
         self.facts = loaded.facts
-        self._judge, self._appearance, self._chooser = loaded.judge, loaded.appearance, loaded.chooser
+        self._parts = loaded.parts
         where = find_device(device)
         self.core = Core(loaded.model.eval().to(where))
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
+        self.contour = None if loaded.contour is None else loaded.contour.to(where)
 
     @classmethod
     def from_pretrained(
@@ -69,12 +70,13 @@ class Segmenter:
         Raises:
             InputError: its file, or that of the network beside it, cannot be used.
         """
-        if self._judge is None:
+        if "judge" not in self._parts:
             return None
         from sam_pet.appearance.appearance import Appearance
         from sam_pet.first_answer.judge import Judge  # xgboost takes a while to import
 
-        return Judge.read(self._judge, None if self._appearance is None else Appearance.read(self._appearance))
+        seen = Appearance.read(self._parts["appearance"]) if "appearance" in self._parts else None
+        return Judge.read(self._parts["judge"], seen)
 
     @cached_property
     def chooser(self) -> Chooser | None:
@@ -83,11 +85,11 @@ class Segmenter:
         Raises:
             InputError: its file cannot be used.
         """
-        if self._chooser is None:
+        if "chooser" not in self._parts:
             return None
         from sam_pet.outline.chooser import Chooser  # xgboost takes a while to import
 
-        return Chooser.read(self._chooser)
+        return Chooser.read(self._parts["chooser"])
 
     def warn_if_untrained(self) -> None:
         """Log a warning where the weights are random."""
@@ -96,7 +98,10 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionTracker:
         """The model on one study, without a session."""
-        return LesionTracker(study, self.core, self.record.frames, self.record.clip, self.refiner, self.chooser)
+        record = self.record
+        return LesionTracker(
+            study, self.core, record.frames, record.clip, self.refiner, self.contour, self.chooser
+        )  # fmt: skip
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         """A new session on a study; for `look_alikes` see `Session`."""

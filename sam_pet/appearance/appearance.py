@@ -16,7 +16,6 @@ from safetensors import SafetensorError
 from sam_pet.appearance.network import AppearanceNetwork
 from sam_pet.appearance.scene import Scene
 from sam_pet.errors import InputError
-from sam_pet.files import replacing
 from sam_pet.first_answer.features import NAMES
 from sam_pet.models.hashes import file_sha256
 
@@ -62,14 +61,6 @@ class Appearance:
             for i in range(0, len(places), _BATCH)
         ]
         return np.concatenate(logits) if logits else np.zeros(0)
-
-
-def write_network(network: AppearanceNetwork, path: Path) -> None:
-    """Store a network for `Appearance.read`, its weights in half precision."""
-    buffers = dict(network.named_buffers())
-    state = {k: v.contiguous() if k in buffers else v.half().contiguous() for k, v in network.state_dict().items()}
-    with replacing(path) as temporary:
-        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
 
 
 def _shown(scene: Scene, places: Floats, features: Floats) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -41,13 +41,8 @@ _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
 
 @dataclass(frozen=True)
 class Proposal:
-    """A spot that the model was asked about, and the lesion that it made of a click there.
+    """What the model makes of a click at a candidate, and the `probability` that it is a lesion."""
 
-    `region` is the extent of uptake [z, y, x] in the spot's window, `probability` that it is a lesion.
-    """
-
-    spot: Spot
-    region: Bools
     lesion: Lesion
     probability: float
 
@@ -93,12 +88,13 @@ def first_answer(
     if not accepted.size:
         return []
     lesions = [asked[i] for i in accepted] if asked else ask(tracker, [spots[i] for i in accepted])
-    fractions = judge.extent(features)
-    proposals = [
-        Proposal(spots[i], _mask(spots[i], lesion, fractions[i], said[i, 1] >= judge.agreement), lesion, p)
-        for i, lesion, p in zip(accepted.tolist(), lesions, probabilities[accepted].tolist(), strict=True)
-    ]
-    return _joined(proposals)
+    if tracker.chooser is None:
+        fractions = judge.extent(features[accepted])
+        outlined = [_extent(lesion, spots[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
+    else:
+        others = [spot for i, spot in enumerate(evidence.spots) if i not in set(likely[accepted].tolist())]
+        outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
+    return _joined([Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)])
 
 
 def gather(study: Study, tracer: str = AUTO) -> Evidence:
@@ -180,8 +176,19 @@ def _paste(target: Bools, corner: tuple[int, ...], block: Block) -> None:
         target[shared[0]] |= block.values[shared[1]]
 
 
-def _mask(spot: Spot, lesion: Lesion, fraction: float, agreed: bool) -> Bools:
-    return _within(lesion.block, spot) & spot.basin if agreed else spot.region(fraction)
+def _extent(lesion: Lesion, spot: Spot, fraction: float) -> Lesion:
+    """The lesion of a click at a spot, its mask what lies above a level of uptake."""
+    return replace(lesion, block=Block(spot.corner, spot.region(fraction)), of_uptake=True)
+
+
+def _apart(lesion: Lesion, others: Sequence[Spot]) -> Lesion:
+    """The lesion less what leads up to peaks that are none."""
+    values = lesion.block.values.copy()
+    for candidate in (spot.candidate for spot in others):
+        shared = overlap(lesion.block.corner, values.shape, candidate.corner, candidate.basin.shape)
+        if shared is not None:
+            values[shared[0]] &= ~candidate.basin[shared[1]]
+    return replace(lesion, block=Block(lesion.block.corner, values))
 
 
 def _by_score(tracker: LesionTracker, evidence: Evidence) -> list[Lesion]:
@@ -196,7 +203,7 @@ def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
     ordered = sorted(proposals, key=lambda p: -p.probability)
     if not ordered:
         return []
-    blocks = [Block(p.spot.corner, p.region) for p in ordered]
+    blocks = [p.lesion.block for p in ordered]
     corners = np.array([b.corner for b in blocks])
     ends = corners + np.array([b.values.shape[::-1] for b in blocks])
     group = np.arange(len(blocks))
@@ -214,7 +221,7 @@ def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
             _paste(values, tuple(low.tolist()), blocks[member])
         values = np.stack([binary_fill_holes(plane) for plane in values])
         block = Block((int(low[0]), int(low[1]), int(low[2])), values)
-        lesions.append(replace(ordered[members[0]].lesion, block=block, of_uptake=True))
+        lesions.append(replace(ordered[members[0]].lesion, block=block))
     return lesions
 
 

@@ -22,6 +22,8 @@ from sam_pet.trees import Floats, from_text, predict, to_text
 
 # What a glance takes for less probable is out.
 ASK = 0.01
+# The most that a look can say for a lesion, a logit: the network may be sure of what it has never seen.
+_LOOK_LIMIT = 4.0
 
 
 class Point(BaseModel):
@@ -60,9 +62,13 @@ class _Content(BaseModel):
     # SHA-256 of the appearance network whose looks it was calibrated with.
     appearance: str | None
     points: dict[Tracer, Point]
-    # The model's mask stands for the extent where the two overlap with at least this Dice; above 1 it never does.
-    agreement: float
     training: dict[str, Any]
+
+
+def bounded(looks: Floats) -> Floats:
+    """Looks as they are weighed; 0 where there is none."""
+    within: Floats = np.nan_to_num(np.minimum(looks, _LOOK_LIMIT))
+    return within
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,6 @@ class Judge:
         extent: xgboost.Booster,
         calibration: tuple[float, float, float],
         points: dict[Tracer, Point],
-        agreement: float,
         training: dict[str, Any],
         appearance: Appearance | None = None,
     ) -> Self:
@@ -100,7 +105,6 @@ class Judge:
                 calibration=calibration,
                 appearance=None if appearance is None else appearance.sha256,
                 points=points,
-                agreement=agreement,
                 training=training,
             ),
             appearance,
@@ -133,10 +137,6 @@ class Judge:
         write_json(self.content.model_dump(mode="json"), path)
 
     @property
-    def agreement(self) -> float:
-        return self.content.agreement
-
-    @property
     def listens(self) -> bool:
         """Whether the verdict depends on what the model says."""
         return self.content.verdict is not None
@@ -160,9 +160,8 @@ class Judge:
         if self._boosters[1] is not None:
             raw = predict(self._boosters[1], np.concatenate([features, said], axis=1))
         judged, looked, offset = self.content.calibration
-        calibrated: Floats = expit(
-            judged * logit(np.clip(raw, 1e-6, 1 - 1e-6)) + looked * np.nan_to_num(looks) + offset
-        )
+        known = judged * logit(np.clip(raw, 1e-6, 1 - 1e-6))
+        calibrated: Floats = expit(known + looked * bounded(looks) + offset)
         return calibrated
 
     def extent(self, features: Floats) -> Floats:

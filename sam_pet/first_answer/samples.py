@@ -36,7 +36,6 @@ class Sample:
         voxels, true: (n, `FRACTIONS`) voxels of each extent, and how many of them are in a lesion.
         lesion: (n,) the lesion that most of the standard region's true voxels are of, 0 for none.
         sizes: voxels of each lesion; of lesion i at i - 1.
-        model_true, model_voxels: (n,) the same of the model's mask, 0 where it was not asked.
     """
 
     tracer: str
@@ -48,8 +47,6 @@ class Sample:
     true: Ints
     lesion: Ints
     sizes: Ints
-    model_voxels: Ints
-    model_true: Ints
 
     @property
     def positive(self) -> npt.NDArray[np.bool_]:
@@ -102,6 +99,4 @@ def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -
         true=np.array(true, np.int64).reshape(count, len(FRACTIONS)),
         lesion=np.array(owners, np.int64),
         sizes=np.bincount(lesions.ravel())[1:].astype(np.int64),
-        model_voxels=np.zeros(count, np.int64),
-        model_true=np.zeros(count, np.int64),
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xgboost
@@ -75,9 +74,8 @@ class Lessons:
             path = self._path(seed, f"{kind}-{segmenter.sha256[:12]}")
             if not path.is_file():
                 phantom = phantom or _phantom(seed)
-                _ask(_study(phantom, kind), phantom.lesions, one, segmenter, glance).save(path)
-            known = Sample.load(path)
-            found.append(replace(one, said=known.said, model_voxels=known.model_voxels, model_true=known.model_true))
+                _ask(_study(phantom, kind), one, segmenter, glance).save(path)
+            found.append(replace(one, said=Sample.load(path).said))
         return found
 
     def _path(self, seed: int, kind: str) -> Path:
@@ -99,21 +97,15 @@ def _study(phantom: Phantom, kind: str) -> Study:
     return study if kind == "ct" else Study(study.pet, None, study.grid)
 
 
-def _ask(study: Study, lesions: Any, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:
+def _ask(study: Study, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:
     evidence = gather(study, one.tracer)
     seen = glance.inplace_predict(one.features, missing=np.nan)
     rows = np.argsort(-seen, kind="stable")[: min(_MOST_ASKED, int((seen >= ASK).sum()))]
     spots = [evidence.spots[i] for i in rows]
     tracker = segmenter.tracker(study)
-    answers = ask(tracker, spots)
     said = np.full((len(seen), len(MODEL_NAMES)), np.nan, np.float32)
-    said[rows] = hear(study, spots, answers)
-    voxels, true = np.zeros(len(seen), np.int64), np.zeros(len(seen), np.int64)
-    axial = study.order.view(lesions)
-    for row, lesion in zip(rows, answers, strict=True):
-        voxels[row] = lesion.block.values.sum()
-        true[row] = (axial[lesion.block.slices][lesion.block.values] > 0).sum()
-    return replace(one, said=said, model_voxels=voxels, model_true=true)
+    said[rows] = hear(study, spots, ask(tracker, spots))
+    return replace(one, said=said)
 
 
 def _tracer(seed: int) -> Tracer:

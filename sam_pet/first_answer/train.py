@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.errors import InputError
-from sam_pet.first_answer.judge import ASK, Judge, Point
+from sam_pet.first_answer.judge import ASK, Judge, Point, bounded
 from sam_pet.first_answer.loop import best_point
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.tracer import TRACERS, Tracer
@@ -32,7 +32,6 @@ _TREES = {
     "nthread": 1,
     "tree_method": "hist",
 }
-_NEVER = 1.01
 # The verdict on what a glance rules out.
 _OUT = 1e-6
 
@@ -68,7 +67,7 @@ def fit(
     fractions = [their.extents_of(one) for some, their in judged for one in some]
     if appearance is not None and not any(np.isfinite(one.looks).any() for one in unseen):
         raise InputError("lesion classifier: the appearance network has looked at no validation study; give some")
-    looks = [np.nan_to_num(one.looks) for one in unseen] if appearance is not None else [0 * r for r in raw]
+    looks = [bounded(one.looks) for one in unseen] if appearance is not None else [0 * r for r in raw]
     calibration = _platt(
         np.concatenate(raw), np.concatenate(looks), np.concatenate([one.positive for one in unseen])
     )  # fmt: skip
@@ -81,7 +80,7 @@ def fit(
             [unseen[i] for i in rows], [probabilities[i] for i in rows], [fractions[i] for i in rows], ASK
         )
     return Judge.make(
-        trees.glance, trees.verdict, trees.extent, calibration, points, _agreement([*samples, *validation], trees),
+        trees.glance, trees.verdict, trees.extent, calibration, points,
         {**training, "studies": len(samples), "validation": len(validation), "expected": chosen}, appearance,
     )  # fmt: skip
 
@@ -175,20 +174,3 @@ def _calibrated(raw: Floats, looks: Floats, calibration: tuple[float, float, flo
     judged, looked, offset = calibration
     probabilities: Floats = expit(judged * logit(np.clip(raw, _OUT, 1 - _OUT)) + looked * looks + offset)
     return np.where(raw > _OUT, probabilities, _OUT)
-
-
-def _agreement(samples: Sequence[Sample], trees: _Trees) -> float:
-    """From which overlap with the region on the model's mask is the better one; never, if it is not."""
-    agreement, gain = [], []
-    for one in samples:
-        rows = np.flatnonzero(one.positive & (one.model_voxels > 0))
-        at = trees.extents_of(one)[rows]
-        whole = one.sizes[one.lesion[rows] - 1] if rows.size else np.zeros(0)
-        model = 2 * one.model_true[rows] / np.maximum(one.model_voxels[rows] + whole, 1)
-        region = 2 * one.true[rows, at] / np.maximum(one.voxels[rows, at] + whole, 1)
-        agreement += one.said[rows, 1].tolist()
-        gain += (model - region).tolist()
-    steps = np.arange(0.0, 1.0, 0.1)
-    gains = [float(np.array(gain)[np.array(agreement) >= s].sum()) if gain else 0.0 for s in steps]
-    best = int(np.argmax(gains))
-    return float(steps[best]) if gains[best] > 0 else _NEVER

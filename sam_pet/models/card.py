@@ -8,6 +8,13 @@ from sam_pet.models.record import ModelRecord
 
 CARD = "README.md"
 CURVE = "training.png"
+_NAMES = {
+    "refiner": "refiner",
+    "contour": "contour network",
+    "chooser": "chooser of outlines",
+    "judge": "lesion classifier",
+    "appearance": "appearance network",
+}
 
 
 def model_card(record: ModelRecord) -> str:
@@ -24,14 +31,7 @@ def model_card(record: ModelRecord) -> str:
         f"- started from: {record.base or 'nothing'}",
         f"- weights: SHA-256 `{record.sha256}`",
     ]
-    if record.refiner_sha256 is not None:
-        lines.append(f"- refiner: SHA-256 `{record.refiner_sha256}`")
-    if record.judge_sha256 is not None:
-        lines.append(f"- lesion classifier: SHA-256 `{record.judge_sha256}`")
-    if record.appearance_sha256 is not None:
-        lines.append(f"- appearance network: SHA-256 `{record.appearance_sha256}`")
-    if record.chooser_sha256 is not None:
-        lines.append(f"- chooser of outlines: SHA-256 `{record.chooser_sha256}`")
+    lines += [f"- {_NAMES[part]}: SHA-256 `{sha256}`" for part, sha256 in record.parts.items()]
     if not record.trained:
         return "\n".join([*lines, "- untrained: its masks mean nothing", ""])
     lines += [f"- training: {training.get('steps', 'unknown')} steps, mode {recipe.get('mode', 'unknown')}"]

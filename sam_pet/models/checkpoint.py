@@ -6,9 +6,9 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import safetensors.torch
@@ -17,17 +17,15 @@ from safetensors import SafetensorError
 from transformers import Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
+from sam_pet.contour.contour import Contour
 from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
 from sam_pet.models.record import (
-    APPEARANCE,
-    CHOOSER,
     CONFIG,
-    JUDGE,
+    PARTS,
     RECORD,
-    REFINER,
     WEIGHTS,
     ModelRecord,
     read_record,
@@ -46,30 +44,21 @@ _BASES = (
 class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
-    `judge`, `appearance` and `chooser` are the files of the lesion classifier, of the network beside it and of the
-    chooser of outlines stored with it, `refiner` the network, if there are such.
+    `parts` are the files of `PARTS` that are stored with it, `refiner` and `contour` the networks in theirs.
     """
 
     model: Sam2VideoModel
     record: ModelRecord
     sha256: str
     source: str
-    judge: Path | None = None
+    parts: Mapping[str, Path] = field(default_factory=dict)
     refiner: Refiner | None = None
-    chooser: Path | None = None
-    appearance: Path | None = None
+    contour: Contour | None = None
 
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
-        record = self.record
-        parts = {
-            "judge": record.judge_sha256,
-            "appearance": record.appearance_sha256,
-            "refiner": record.refiner_sha256,
-            "chooser": record.chooser_sha256,
-        }
-        return {"model": record.name, "sha256": self.sha256, **{k: v for k, v in parts.items() if v is not None}}
+        return {"model": self.record.name, "sha256": self.sha256, **self.record.parts}
 
     @property
     def image_size(self) -> int:
@@ -202,25 +191,22 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
             state.setdefault(other, state[one])
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
-    judge = _checked(folder / JUDGE, record.judge_sha256)
-    chooser = _checked(folder / CHOOSER, record.chooser_sha256)
-    appearance = _checked(folder / APPEARANCE, record.appearance_sha256)
-    return LoadedModel(model, record, sha256, source, judge, _refiner(folder, record), chooser, appearance)
+    parts = {part: _checked(folder / PARTS[part], sha256) for part, sha256 in record.parts.items()}
+    refiner = _refiner(parts["refiner"], record) if "refiner" in parts else None
+    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else None
+    return LoadedModel(model, record, sha256, source, parts, refiner, contour)
 
 
-def _refiner(folder: Path, record: ModelRecord) -> Refiner | None:
-    path = _checked(folder / REFINER, record.refiner_sha256)
-    if path is None:
-        return None
+def _refiner(path: Path, record: ModelRecord) -> Refiner:
     if record.refiner is None:
-        raise InputError(f"{folder / RECORD} does not say how {path.name} is to be used; fetch the checkpoint again")
+        raise InputError(
+            f"{path.parent / RECORD} does not say how {path.name} is to be used; fetch the checkpoint again"
+        )
     return Refiner.of(read_weights(path), record.refiner, path)
 
 
-def _checked(path: Path, sha256: str | None) -> Path | None:
-    """The path of a file that a checkpoint has beside its weights; None if it is to have none."""
-    if sha256 is None:
-        return None
+def _checked(path: Path, sha256: str) -> Path:
+    """The path of a file that a checkpoint has beside its weights."""
     if not path.is_file():
         raise InputError(f"{path} is missing; fetch or write the checkpoint again")
     check_sha256(path, sha256)

@@ -17,7 +17,9 @@ from sam_pet.refiner.settings import RefinerSettings
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
 JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"
-APPEARANCE = "appearance.safetensors"
+APPEARANCE, CONTOUR = "appearance.safetensors", "contour.safetensors"
+# The files that a checkpoint may have beside weights and configuration, by what they hold.
+PARTS = {"refiner": REFINER, "contour": CONTOUR, "chooser": CHOOSER, "judge": JUDGE, "appearance": APPEARANCE}
 META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -25,11 +27,11 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256`, `config_sha256`, `judge_sha256`, `appearance_sha256`, `refiner_sha256` and `chooser_sha256` are those of
-    the files of weights, configuration, lesion classifier, the network beside it, refiner and chooser of outlines (None
-    without one), filled in when these are written. `refiner` is how lesions are shown to it. `base` names the model
-    that training started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what the
-    training wants remembered.
+    `sha256` and `config_sha256` are those of the files of weights and configuration, the others those of refiner,
+    contour network, chooser of outlines, lesion classifier and the appearance network beside it (None without one); all
+    are filled in when these are written. `refiner` is how lesions are shown to it. `base` names the model that training
+    started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants
+    remembered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,32 +49,21 @@ class ModelRecord(BaseModel):
     judge_sha256: str | None = None
     appearance_sha256: str | None = None
     refiner_sha256: str | None = None
+    contour_sha256: str | None = None
     chooser_sha256: str | None = None
     licence: str = "see its source"
     created_by: str = f"sam-pet {__version__}"
 
     @property
-    def beside(self) -> dict[str, str]:
-        """The SHA-256 of each file that a checkpoint has beside weights and configuration, by its name."""
-        files = {
-            JUDGE: self.judge_sha256,
-            APPEARANCE: self.appearance_sha256,
-            REFINER: self.refiner_sha256,
-            CHOOSER: self.chooser_sha256,
-        }
-        return {file: sha256 for file, sha256 in files.items() if sha256 is not None}
+    def parts(self) -> dict[str, str]:
+        """The SHA-256 of those of `PARTS` that the checkpoint has."""
+        hashes = {part: getattr(self, f"{part}_sha256") for part in PARTS}
+        return {part: sha256 for part, sha256 in hashes.items() if sha256 is not None}
 
 
 def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
     """Write the record of a folder's files, with their SHA-256."""
-    files = {
-        "sha256": weights,
-        "config_sha256": CONFIG,
-        "judge_sha256": JUDGE,
-        "appearance_sha256": APPEARANCE,
-        "refiner_sha256": REFINER,
-        "chooser_sha256": CHOOSER,
-    }
+    files = {"sha256": weights, "config_sha256": CONFIG, **{f"{part}_sha256": file for part, file in PARTS.items()}}
     hashes = {name: file_sha256(folder / file) if (folder / file).is_file() else None for name, file in files.items()}
     record = record.model_copy(update=hashes)
     write_json(record.model_dump(mode="json"), folder / RECORD)

@@ -7,7 +7,7 @@ from pathlib import Path
 from sam_pet.errors import InputError
 from sam_pet.models import registry
 from sam_pet.models.hashes import check_sha256, read_hashes
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, WEIGHTS, read_record
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, PARTS, WEIGHTS, read_record
 
 
 def verify(source: str | Path) -> dict[str, str]:
@@ -46,7 +46,7 @@ def _recorded(folder: Path) -> dict[str, str | None]:
     return {
         weights: record.sha256,
         CONFIG: record.config_sha256,
-        **record.beside,
+        **{PARTS[part]: sha256 for part, sha256 in record.parts.items()},
     }
 
 

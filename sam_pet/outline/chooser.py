@@ -69,11 +69,15 @@ class Chooser:
 
         `denied` says how many background strokes lie in each (n,).
         """
-        expected = predict(self._trees, features)
+        expected = self.expect(features)
         first = int(self.best(expected[None], self.content.margin)[0])
         denials = np.asarray(denied, np.float32)
         chosen = int(self.best((expected - _DENIED * denials)[None], self.content.margin)[0])
         return chosen if expected[chosen] >= _BELIEVABLE * expected[first] else first
+
+    def expect(self, features: Floats) -> Floats:
+        """The Dice (n,) that is expected of outlines with these features (n, `NAMES`)."""
+        return predict(self._trees, features)
 
     @staticmethod
     def best(expected: Floats, margin: float) -> npt.NDArray[np.int64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 
 from sam_pet.block import Block, overlap
+from sam_pet.contour.window import WIDTHS_MM
 from sam_pet.corrections import LOGIT_LIMIT, Field
 from sam_pet.outline.levels import LEVELS
 from sam_pet.prompts import Voxels
@@ -21,15 +23,25 @@ Floats = npt.NDArray[np.floating[Any]]
 _OF_PROMPT = (
     *("suv", "contrast", "below", "score", "width", "voxel_ml", "drawn", "drawn_mean", "drawn_coldest"),
     "model_volume",
+    *(f"{name}_{width:g}" for width in WIDTHS_MM for name in ("contour_volume", "contour_logit", "contour_open")),
 )
 _OF_OUTLINE = (
     *("level", "volume", "narrower", "wider", "agreement", "in_model", "of_model"),
+    *(f"agreement_{width:g}" for width in WIDTHS_MM),
     *("mean", "coldest", "hottest", "rim", "open", "slope", "logit", "rim_logit", "shown"),
     *("depth", "length", "compactness", "hu", "hu_spread", "rim_hu"),
 )
 NAMES = (*_OF_PROMPT, *_OF_OUTLINE)
 _MARGIN = 2
 _SMALL = 1e-3
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the contour network makes of a prompt in a cube: its logits there, and the mask that they make."""
+
+    field: Field
+    block: Block
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,7 @@ class Prompted:
         width_mm: of the lesion's clip.
         field: the model's logits.
         model: the mask that they make.
+        contours: what the contour network makes of it, one for each of its `WIDTHS_MM`, or nothing.
         spot: the uptake that the prompt points at.
         hottest: SUV of the peak that the prompt leads up to; above the spot's own if that lies on its slope.
     """
@@ -53,12 +66,15 @@ class Prompted:
     width_mm: float
     field: Field
     model: Block
+    contours: Sequence[Drawn]
     spot: Spot
     hottest: float
 
-    def describe_model(self) -> Floats:
-        """The row of `NAMES` (1, n) for the model's mask."""
-        return self._rows([0.0], [self.model], [0.0], [0.0])
+    def describe_networks(self) -> Floats:
+        """The rows of `NAMES` for the model's mask and the contour network's."""
+        blocks = [self.model, *(contour.block for contour in self.contours)]
+        nothing = [0.0] * len(blocks)
+        return self._rows([float(-number) for number in range(len(blocks))], blocks, nothing, nothing)
 
     def describe(self, outlines: Sequence[Block]) -> Floats:
         """The rows of `NAMES` for outlines of the spot at each of `LEVELS`."""
@@ -97,19 +113,37 @@ class Prompted:
             float(drawn.mean()) / self._suv,
             float(drawn.min()) / self._suv,
             self._log_ml(self.model),
+            *self._of_contours,
         ]
 
+    @cached_property
+    def _of_contours(self) -> list[float]:
+        """Of each contour its volume, how sure the network is within, and which part of the mask its cube cuts."""
+        if not self.contours:
+            return [np.nan] * (3 * len(WIDTHS_MM))
+        found = []
+        for contour in self.contours:
+            mask = contour.block.values
+            faces = mask.copy()
+            faces[1:-1, 1:-1, 1:-1] = False
+            logit = float(contour.field.values[mask].mean()) if mask.any() else np.nan
+            found += [self._log_ml(contour.block), logit, faces.sum() / max(int(mask.sum()), 1)]
+        return found
+
     def _shared(self, block: Block) -> list[float]:
-        """How far an outline agrees with the model's mask."""
-        both = overlap(block.corner, block.values.shape, self.model.corner, self.model.values.shape)
-        shared = 0 if both is None else int((block.values[both[0]] & self.model.values[both[1]]).sum())
-        size, model = max(int(block.values.sum()), 1), max(int(self.model.values.sum()), 1)
-        return [2 * shared / (size + model), shared / size, shared / model]
+        """How far an outline agrees with the networks' masks."""
+        size = max(int(block.values.sum()), 1)
+        shared, model = _shared(block, self.model)
+        dice = [np.nan] * len(WIDTHS_MM)
+        if self.contours:
+            with_contours = [_shared(block, contour.block) for contour in self.contours]
+            dice = [2 * both / (size + other) for both, other in with_contours]
+        return [2 * shared / (size + model), shared / size, shared / model, *dice]
 
     def _look(self, block: Block) -> list[float]:
         """Uptake, density, logits and shape within an outline and at its rim."""
         if not block.values.any():
-            return [np.nan] * (len(_OF_OUTLINE) - 7)
+            return [np.nan] * (len(_OF_OUTLINE) - 7 - len(WIDTHS_MM))
         spacing = np.asarray(self.study.frame_spacing[::-1])
         mask = np.pad(block.trimmed().values, _MARGIN)
         corner = np.asarray(block.trimmed().corner) - _MARGIN
@@ -141,6 +175,13 @@ class Prompted:
             return [np.nan] * 3
         ct = _cut(self.study.axial_ct, (0, 0, 0), corner, mask.shape, np.nan)
         return [float(np.nanmean(ct[mask])), float(np.nanstd(ct[mask])), float(np.nanmean(ct[rim]))]
+
+
+def _shared(block: Block, other: Block) -> tuple[int, int]:
+    """Voxels that two masks share, and those of the other one, at least 1."""
+    both = overlap(block.corner, block.values.shape, other.corner, other.values.shape)
+    shared = 0 if both is None else int((block.values[both[0]] & other.values[both[1]]).sum())
+    return shared, max(int(other.values.sum()), 1)
 
 
 def _cut(

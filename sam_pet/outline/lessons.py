@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from sam_pet.block import Block
 from sam_pet.cases import Case
+from sam_pet.contour.window import WIDTHS_MM
 from sam_pet.files import replacing
 from sam_pet.lesions import LesionTracker
 from sam_pet.outline.features import NAMES, Floats
@@ -27,8 +28,8 @@ Rng = np.random.Generator
 _NONE: Voxels = np.zeros((0, 3), np.int64)
 _NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
 _BATCH = 8
-# The model's outline, and those of the two peaks that a prompt may point at.
-_MOST = 1 + 2 * len(LEVELS)
+# The networks' outlines, and those of the two peaks that a prompt may point at.
+_MOST = 1 + len(WIDTHS_MM) + 2 * len(LEVELS)
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,10 @@ class Lessons:
         """Make what is missing; the lessons of those cases that have a lesion, in their order."""
         self.folder.mkdir(parents=True, exist_ok=True)
         found = []
+        parts = {k: v for k, v in segmenter.record.parts.items() if k in ("refiner", "contour")}
         for case in steps(cases, "outlines"):
-            parts = [segmenter.sha256, segmenter.record.refiner_sha256, NAMES]
-            facts = [case.name, *parts, self.prompts, self.least, self.most, self.smallest_ml, seed]
+            settings = [self.prompts, self.least, self.most, self.smallest_ml, seed]
+            facts = [case.name, segmenter.sha256, parts, NAMES, *settings]
             key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
             path = self.folder / f"{key}.npz"
             if not path.is_file():
@@ -91,8 +93,10 @@ class Lessons:
 
     def _rows(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[tuple[Floats, Floats]]:
         study = case.study()
+        record = segmenter.record
+        # Without the chooser that the model may have already.
         tracker = LesionTracker(
-            study, segmenter.core, segmenter.record.frames, segmenter.record.clip, segmenter.refiner
+            study, segmenter.core, record.frames, record.clip, segmenter.refiner, segmenter.contour
         )  # fmt: skip
         labels, large = lesions_of(case, study, self.smallest_ml)
         taken = rng.permutation(large)[: self.most]
@@ -101,12 +105,12 @@ class Lessons:
             here = numbers[first : first + _BATCH]
             prompts = [_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
             for number, lesion in zip(here, tracker.sketch(prompts, _NONE), strict=True):
-                outlines, features = tracker.outlines(lesion, _NONE)
-                dice = np.array([_dice(outline, labels, number) for outline in outlines], np.float32)
-                missing = _MOST - len(outlines)
-                if len(outlines) > 1:
+                outlines = tracker.outlines(lesion, _NONE)
+                dice = np.array([_dice(outline, labels, number) for outline in outlines.blocks], np.float32)
+                missing = _MOST - len(dice)
+                if len(dice) > 1:
                     yield (
-                        np.pad(features, ((0, missing), (0, 0)), constant_values=np.nan),
+                        np.pad(outlines.features, ((0, missing), (0, 0)), constant_values=np.nan),
                         np.pad(dice, (0, missing), constant_values=np.nan),
                     )
 

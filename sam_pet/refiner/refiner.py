@@ -9,30 +9,29 @@ from typing import Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from sam_pet.clips import Clip
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.corrections import Field as LogitField
 from sam_pet.errors import InputError
 from sam_pet.prompts import Voxels
-from sam_pet.refiner.network import RefinerNetwork
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import CHANNELS, View, cells_of, view
 from sam_pet.study import Study, Volume
 from sam_pet.tracker.memory import Memory
+from sam_pet.unet import UNet, answer
 
 
-def new_network(settings: RefinerSettings) -> RefinerNetwork:
+def new_network(settings: RefinerSettings) -> UNet:
     """A network that changes nothing yet, its weights drawn from the global generator."""
-    return RefinerNetwork(CHANNELS, settings.widths)
+    return UNet(CHANNELS, settings.widths)
 
 
 @dataclass(frozen=True)
 class Refiner:
     """A network with the settings it was trained for."""
 
-    network: RefinerNetwork
+    network: UNet
     settings: RefinerSettings
 
     @classmethod
@@ -82,12 +81,3 @@ class Refiner:
         added = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
         logits: Volume = seen.logits + (0.5 * (added[0] + added[1].flip(-1))).cpu().numpy()
         return logits
-
-
-def answer(network: RefinerNetwork, inputs: torch.Tensor) -> torch.Tensor:
-    """What the network adds (n, z, y, x) for inputs (n, channels, z, y, x) of any size; gradients flow."""
-    padding = [p for n in inputs.shape[:1:-1] for p in (0, -n % network.multiple)]
-    z, y, x = inputs.shape[2:]
-    padded = F.pad(inputs, padding).to(memory_format=torch.channels_last_3d)
-    added: torch.Tensor = network(padded)[:, 0, :z, :y, :x]
-    return added

@@ -10,12 +10,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from sam_pet.cells import Cells, Ints
 from sam_pet.clips import Clip
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
 from sam_pet.nearness import nearness
 from sam_pet.prompts import Voxels
-from sam_pet.refiner.cells import Cells, Ints
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.study import AIR_HU, Study, Volume
 from sam_pet.tracker.memory import Memory

@@ -17,13 +17,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
-from sam_pet.refiner.network import RefinerNetwork
-from sam_pet.refiner.refiner import Refiner, answer, new_network
+from sam_pet.refiner.refiner import Refiner, new_network
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import View
 from sam_pet.study import AIR_HU
 from sam_pet.training.lessons import Lesson
 from sam_pet.training.schedule import averaging, warm_cosine
+from sam_pet.unet import UNet, answer
 
 Rng = np.random.Generator
 Groups = Sequence[tuple[Sequence[Path], float]]
@@ -46,9 +46,9 @@ def train_refiner(
     groups: Groups,
     settings: RefinerSettings,
     course: Course,
-    report: Callable[[int, float, RefinerNetwork], None] = lambda *_: None,
+    report: Callable[[int, float, UNet], None] = lambda *_: None,
     start: Refiner | None = None,
-) -> RefinerNetwork:
+) -> UNet:
     """A trained network, the moving average of the weights; the same arguments give the same weights.
 
     Args:
@@ -63,7 +63,7 @@ def train_refiner(
     if start is not None:
         network.load_state_dict(start.network.state_dict())
     average = AveragedModel(network, avg_fn=averaging(course.ema))
-    averaged = cast("RefinerNetwork", average.module)
+    averaged = cast("UNet", average.module)
     optimizer = torch.optim.AdamW(network.parameters(), lr=course.lr, weight_decay=course.weight_decay)
     rate = warm_cosine(course.steps // 30, course.steps)
     chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
@@ -86,14 +86,14 @@ def train_refiner(
     return averaged.eval()
 
 
-def answered(network: RefinerNetwork, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+def answered(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
     """Refined logits (n, z, y, x)."""
     inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons]))
     logits = torch.from_numpy(np.stack([lesson.view.logits for lesson in lessons]))
     return logits + answer(network, inputs)
 
 
-def lesson_loss(network: RefinerNetwork, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+def lesson_loss(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
     """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
     logits = answered(network, lessons, settings)
     truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons]))
@@ -104,9 +104,7 @@ def lesson_loss(network: RefinerNetwork, lessons: Sequence[Lesson], settings: Re
 
 
 @torch.no_grad()
-def corrected(
-    network: RefinerNetwork, lessons: list[Lesson], settings: RefinerSettings, strokes: int, rng: Rng
-) -> list[Lesson]:
+def corrected(network: UNet, lessons: list[Lesson], settings: RefinerSettings, strokes: int, rng: Rng) -> list[Lesson]:
     """The lessons after strokes that a reader draws on what the network answers."""
     for _ in range(strokes):
         masks = (answered(network, lessons, settings) > 0).numpy().astype(np.uint8)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam_pet.appearance.appearance import Appearance, write_network
+from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.network import AppearanceNetwork
 from sam_pet.appearance.scene import SIDE, Scene
 from sam_pet.appearance.train import Course, Lesson, train_appearance
@@ -19,6 +19,7 @@ from sam_pet.first_answer import teach
 from sam_pet.first_answer.features import NAMES
 from sam_pet.geometry import Grid
 from sam_pet.models.checkpoint import save_model, untrained
+from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import APPEARANCE, JUDGE, ModelRecord
 from sam_pet.models.verify import verify
@@ -50,7 +51,7 @@ def network() -> AppearanceNetwork:
 
 
 def test_it_learns_what_the_windows_show(network: AppearanceNetwork, tmp_path: Path) -> None:
-    write_network(network, tmp_path / "net.safetensors")
+    write_half(network, tmp_path / "net.safetensors")
     unseen = lesson(7)
     logits = Appearance.read(tmp_path / "net.safetensors").look(unseen.scene, unseen.places, unseen.features)
     ranks = logits[unseen.positive][:, None] > logits[~unseen.positive]
@@ -61,7 +62,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     written = []
     for number, seed in enumerate((0, 0, 1)):
         path = tmp_path / f"{number}.safetensors"
-        write_network(train_appearance([lesson(0), lesson(1)], Course(steps=3, batch=8, seed=seed)), path)
+        write_half(train_appearance([lesson(0), lesson(1)], Course(steps=3, batch=8, seed=seed)), path)
         written.append(path.read_bytes())
     assert written[0] == written[1] != written[2]
 
@@ -85,7 +86,7 @@ def test_candidates_all_of_one_kind_teach_nothing(positive: bool) -> None:
 
 def test_a_damaged_file_says_so(network: AppearanceNetwork, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    write_network(network, path)
+    write_half(network, path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="appearance network"):
         Appearance.read(path)

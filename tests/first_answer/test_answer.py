@@ -40,8 +40,6 @@ def taught(seed: int, lesions: int) -> Sample:
         true=np.where(is_lesion[:, None], np.minimum(voxels, 100), 0),
         lesion=np.where(is_lesion, np.arange(40) + 1, 0),
         sizes=np.full(lesions, 100),
-        model_voxels=np.zeros(40, np.int64),
-        model_true=np.zeros(40, np.int64),
     )
 
 
@@ -58,7 +56,6 @@ def segmenter() -> Segmenter:
 class Fixed:
     """A judge of one mind: `convinced` says whether it takes the hottest spots below the chest for lesions."""
 
-    agreement = 1.01
     appearance = None
 
     def __init__(self, probability: float, listens: bool = True) -> None:
@@ -262,3 +259,11 @@ def test_a_glimpse_is_what_the_study_alone_leads_to(segmenter: Segmenter) -> Non
     assert glimpse(session.study, evidence, segmenter.judge)[z, y, x]
     assert not glimpse(session.study, evidence, None).any()
     assert session.first_answer(evidence=evidence) == 0
+
+
+def test_a_look_alone_does_not_convince(judge: Judge) -> None:
+    weighed = judge.content.model_copy(update={"calibration": (1.0, 1.0, 0.0)})
+    features, said = taught(0, 3).features[:1], np.full((1, len(MODEL_NAMES)), np.nan, np.float32)
+    looks = [np.array([look]) for look in (2.0, 4.0, 40.0)]
+    verdicts = [float(replace(judge, content=weighed).verdict(features, said, look)[0]) for look in looks]
+    assert verdicts[0] < verdicts[1] == verdicts[2]

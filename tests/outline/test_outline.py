@@ -45,8 +45,11 @@ class Fixed:
     def choose(self, _: Floats, denied: Sequence[int] | int = 0) -> int:  # noqa: ARG002
         return self.number
 
+    def expect(self, features: Floats) -> Floats:
+        return np.ones(len(features))
 
-class Wary:
+
+class Wary(Fixed):
     """Takes the widest outline that no stroke speaks against."""
 
     def choose(self, features: Floats, denied: Sequence[int] | int = 0) -> int:
@@ -153,10 +156,13 @@ def test_every_outline_is_described(with_ct: bool) -> None:
     tracker = random_segmenter().tracker(study)
     session = opened(study, 0)
     session.add_click(FIRST)
-    blocks, features = tracker.outlines(session.state.lesions[1], np.zeros((0, 3), np.int64))
+    outlines = tracker.outlines(session.state.lesions[1], np.zeros((0, 3), np.int64))
+    blocks, features = outlines.blocks, outlines.features
     assert features.shape == (len(blocks), len(NAMES)) == (1 + len(LEVELS), len(NAMES))
     of_ct = np.isin(NAMES, ("hu", "hu_spread", "rim_hu"))
-    assert np.isfinite(features[:, ~of_ct]).all()
+    of_contours = np.array([name.startswith(("contour_", "agreement_")) for name in NAMES])
+    assert np.isfinite(features[:, ~of_ct & ~of_contours]).all()
+    assert np.isnan(features[:, of_contours]).all()
     assert np.isfinite(features[:, of_ct]).all() == with_ct
     column = dict(zip(NAMES, features.T, strict=True))
     np.testing.assert_allclose(column["level"], [0.0, *LEVELS], rtol=1e-6)
@@ -190,7 +196,7 @@ def test_a_background_stroke_cuts_an_outline_that_it_speaks_against_and_only_tak
     study.pet[shell & (study.pet < 5)] = 3.0
     session = opened(study, None)
     tracker = session._tracker
-    tracker.chooser = Wary()  # type: ignore[assignment]
+    tracker.chooser = Wary(0)  # type: ignore[assignment]
     session.add_click(FIRST)
     before = session.array > 0
     assert (before >= shell).all()
@@ -299,6 +305,7 @@ def test_a_block_without_a_voxel_is_described_too() -> None:
     lesion = session.state.lesions[1]
     tracker = random_segmenter().tracker(study)
     empty = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
-    blocks, features = tracker.outlines(replace(lesion, block=empty), voxels(FIRST))
+    outlines = tracker.outlines(replace(lesion, block=empty), voxels(FIRST))
+    blocks, features = outlines.blocks, outlines.features
     assert all(not block.touches(voxels(FIRST)) for block in blocks)
     assert len(features) == len(blocks)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sam_pet.cells import Cells
 from sam_pet.clips import Clip
-from sam_pet.refiner.cells import Cells
 
 
 def cells(side: int = 20, width: float = 80.0, between: float = 4.0) -> Cells:

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from sam_pet.errors import InputError
-from sam_pet.refiner.network import RefinerNetwork
-from sam_pet.refiner.refiner import Refiner, answer, new_network
+from sam_pet.refiner.refiner import Refiner, new_network
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import CHANNELS, View
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session
+from sam_pet.unet import UNet, answer
 from tests.fakes import random_segmenter, two_lesion_study
 
 SETTINGS = RefinerSettings(side=16, widths=(8, 16))
@@ -35,7 +35,7 @@ def opened(with_refiner: Refiner | None) -> Session:
 
 def test_a_fresh_network_changes_nothing_and_learns_all_of_its_weights() -> None:
     torch.manual_seed(0)
-    network = RefinerNetwork(CHANNELS, (8, 16))
+    network = UNet(CHANNELS, (8, 16))
     inputs = torch.randn(2, CHANNELS, 9, 16, 11)
     assert (answer(network, inputs) == 0).all()
     with torch.no_grad():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sam_pet.residual import Residual
 
 
-class RefinerNetwork(nn.Module):
+class UNet(nn.Module):
     """Input (n, channels, z, y, x), sides multiples of `multiple`; output logits (n, 1, z, y, x).
 
     Eight neighbouring cells enter as channels of one and leave as its eight answers (Shi et al. 2016,
@@ -42,6 +43,15 @@ class RefinerNetwork(nn.Module):
             x = F.interpolate(self.widen[level](x), scale_factor=2.0, mode="nearest")
             x = self.up[level](x + passed[level])
         return _unfolded(self.leave(x))
+
+
+def answer(network: UNet, inputs: Tensor) -> Tensor:
+    """The output (n, z, y, x) for inputs (n, channels, z, y, x) of any size; gradients flow."""
+    padding = [p for n in inputs.shape[:1:-1] for p in (0, -n % network.multiple)]
+    z, y, x = inputs.shape[2:]
+    padded = F.pad(inputs, padding).to(memory_format=torch.channels_last_3d)
+    output: Tensor = network(padded)[:, 0, :z, :y, :x]
+    return output
 
 
 def _folded(x: Tensor) -> Tensor:

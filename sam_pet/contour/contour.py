@@ -1,0 +1,71 @@
+"""A loaded contour network: from strokes to logits at the voxels round them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+
+from sam_pet.contour.window import CHANNELS, cells_round, window
+from sam_pet.corrections import LOGIT_LIMIT, Field
+from sam_pet.errors import InputError
+from sam_pet.prompts import Voxels
+from sam_pet.study import Study
+from sam_pet.unet import UNet, answer
+
+_LEVELS = (24, 48, 96)
+
+
+def new_network() -> UNet:
+    """A network that shows nothing yet, its weights drawn from the global generator."""
+    return UNet(CHANNELS, _LEVELS)
+
+
+@dataclass(frozen=True)
+class Contour:
+    """A trained network."""
+
+    network: UNet
+
+    @classmethod
+    def of(cls, state: Mapping[str, torch.Tensor], where: Path) -> Self:
+        """A contour network with these weights.
+
+        Raises:
+            InputError: they are not those of such a network; `where` says whose they are.
+        """
+        network = new_network()
+        try:
+            network.load_state_dict(state)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise InputError(f"{where} does not hold the weights of a contour network: {reason}") from error
+        return cls(network.eval())
+
+    def to(self, device: torch.device) -> Self:
+        """On another device; the network itself moves."""
+        self.network.to(device)
+        return self
+
+    @torch.no_grad()
+    def draw(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> Field:
+        """Logits of the lesion that strokes speak of, in a cube round the tumor strokes.
+
+        Args:
+            study: the study.
+            tumor: axial voxels (n, 3) of strokes on the lesion, at least one.
+            background: those of strokes beside it.
+            width_mm: side of the cube, one of `WIDTHS_MM`.
+        """
+        cells = cells_round(study, tumor, width_mm)
+        inputs = torch.from_numpy(window(study, cells, tumor, background).inputs())
+        inputs = inputs.to(next(self.network.parameters()).device)
+        # Both sides were learned alike.
+        drawn = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
+        logits = (0.5 * (drawn[0] + drawn[1].flip(-1))).cpu().numpy()
+        corner, values = cells.restore(logits, study.axial_pet.shape[1:])
+        return Field(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
