@@ -2,8 +2,9 @@
 
     python benchmarks/simulated_lesions.py [--model default] [--first 40000] [--n 20] [--out clicks.csv]
 
-Every lesion above 0.5 mL is clicked at its innermost voxel, each by itself; so are the hottest places outside lesions,
-for the object score. Prints one JSON object: mean Dice over lesions, and the area under the ROC curve of that score.
+Every lesion above 0.5 mL is clicked at its innermost voxel, each by itself; so are the hottest places outside lesions.
+Prints one JSON object: mean Dice over lesions, and the area under the ROC curve of what `Session.scores` tells of a
+click, and of the tracker's object score alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from rich.progress import track
 from scipy.ndimage import distance_transform_edt
 from scipy.stats import mannwhitneyu
 
+from sam_pet.first_answer.answer import gather
+from sam_pet.first_answer.opinion import opinions
 from sam_pet.lesions import Lesion, LesionTracker
 from sam_pet.phantom import Phantom, make_phantom
 from sam_pet.prompts import Click
@@ -57,14 +60,16 @@ def rows_of(phantom: Phantom, segmenter: Segmenter) -> Iterator[dict[str, Any]]:
         z, y, x = innermost(numbers[box] == number, spacing) + [s.start for s in box]
         kept.append(number)
         voxels.append((int(x), int(y), int(z)))
-    for number, lesion in zip(kept, clicked(tracker, voxels), strict=True):
+    places = hottest_places(study.axial_pet, (numbers > 0).astype(np.uint8), spacing, HOT_SPOTS)
+    others = [(int(x), int(y), int(z)) for z, y, x in places]
+    words = opinions(study, segmenter.judge, gather(study), [np.array([v]) for v in [*voxels, *others]]).tolist()
+    for number, lesion, word in zip(kept, clicked(tracker, voxels), words, strict=False):
         size = int(boxes["voxel_counts"][number])
         shared = int((numbers[lesion.block.slices][lesion.block.values] == number).sum())
         dice = 2 * shared / (size + int(lesion.block.values.sum()))
-        yield {"lesion": True, "ml": size * study.grid.voxel_ml, "dice": dice, "score": lesion.score}
-    places = hottest_places(study.axial_pet, (numbers > 0).astype(np.uint8), spacing, HOT_SPOTS)
-    for lesion in clicked(tracker, [(int(x), int(y), int(z)) for z, y, x in places]):
-        yield {"lesion": False, "score": lesion.score}
+        yield {"lesion": True, "ml": size * study.grid.voxel_ml, "dice": dice, "tracker": lesion.score, "score": word}
+    for lesion, word in zip(clicked(tracker, others), words[len(kept) :], strict=True):
+        yield {"lesion": False, "tracker": lesion.score, "score": word}
 
 
 def main() -> None:
@@ -82,7 +87,10 @@ def main() -> None:
         rows += [{"seed": seed, "tracer": tracer, **row} for row in rows_of(phantom, segmenter)]
     table = pd.DataFrame(rows)
     lesions, others = table[table.lesion], table[~table.lesion]
-    area = mannwhitneyu(lesions.score, others.score).statistic / (len(lesions) * len(others))
+
+    def area(name: str) -> float:
+        return round(float(mannwhitneyu(lesions[name], others[name]).statistic) / (len(lesions) * len(others)), 4)
+
     print(
         json.dumps(
             {
@@ -90,7 +98,8 @@ def main() -> None:
                 "lesions": len(lesions),
                 "mean_lesion_dice": round(float(lesions.dice.mean()), 4),
                 "physiology_clicks": len(others),
-                "object_score_auc": round(float(area), 4),
+                "score_auc": area("score"),
+                "tracker_object_score_auc": area("tracker"),
             }
         )
     )

@@ -17,7 +17,7 @@ from sam_pet import saved
 from sam_pet.denials import denies, mirrors
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
-from sam_pet.lesions import Lesion
+from sam_pet.lesions import Lesion, drawn_voxels
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels, box, click, require_on_grid, scribble
 from sam_pet.study import Study
 
@@ -193,8 +193,21 @@ class Session:
 
     @property
     def scores(self) -> dict[int, float]:
-        """By lesion, the model's object score as a logit: above 0 it takes the prompted spot for a lesion."""
-        return {number: lesion.score for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
+        """By lesion, how surely its first prompt shows one, as a logit: above 0 the model takes it for a lesion.
+
+        That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
+        which takes seconds), else the model's object score.
+        """
+        pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
+        scores = {number: lesion.score for number, lesion in pointed.items()}
+        judge = self.segmenter.judge
+        if judge is not None:
+            from sam_pet.first_answer.opinion import opinions
+
+            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
+            said = opinions(self.study, judge, self._evidence, drawn).tolist()
+            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
+        return scores
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -309,6 +322,12 @@ class Session:
             return denied
         middle = self._middle_mm
         return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        from sam_pet.first_answer.answer import gather
+
+        return gather(self.study, self.asked or "auto")
 
     @cached_property
     def _middle_mm(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import cc3d
 import numpy as np
@@ -57,6 +58,12 @@ class Evidence:
     features: Floats
     places: Floats
 
+    @classmethod
+    def of(cls, study: Study, body: Body, tracer: Tracer, spots: list[Spot]) -> Self:
+        features = describe(study, body, tracer, spots, [spot.region() for spot in spots])
+        places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * study.frame_spacing
+        return cls(body, tracer, spots, features, places)
+
 
 def first_answer(
     tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO, evidence: Evidence | None = None
@@ -107,10 +114,7 @@ def gather(study: Study, tracer: str = AUTO) -> Evidence:
         raise InputError(f"tracer: unknown {tracer!r}; use {', '.join(TRACERS)} or {AUTO}")
     body = find_body(study)
     known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
-    spots = [look_at(study, candidate) for candidate in find_candidates(study, body)]
-    features = describe(study, body, known, spots, [spot.region() for spot in spots])
-    places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * study.frame_spacing
-    return Evidence(body, known, spots, features, places)
+    return Evidence.of(study, body, known, [look_at(study, candidate) for candidate in find_candidates(study, body)])
 
 
 def look(study: Study, evidence: Evidence, appearance: Appearance | None, rows: npt.NDArray[np.int64]) -> Floats:

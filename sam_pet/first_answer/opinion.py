@@ -13,26 +13,37 @@ from sam_pet.first_answer.features import MODEL_NAMES, Floats
 from sam_pet.first_answer.judge import Judge
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
+from sam_pet.uptake.candidates import candidates_at
+from sam_pet.uptake.regions import Spot, look_at
 
 _SURE = 1e-9
 
 
 def opinions(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Voxels]) -> Floats:
-    """How probably each place (axial voxels (n, 3)) is on a lesion, logits; NaN where there is no peak of uptake.
+    """How probably each place (axial voxels (n, 3)) is on a lesion, as logits; NaN where there is no uptake.
 
-    A place is judged as the candidate whose basin it lies in; what the tracker says of it is not asked.
+    A place is judged as the candidate in whose basin it lies and as a candidate of its own: on the slope of an organ
+    it is part of that organ, or a lesion beside it. What speaks more for a lesion counts. What the tracker says of it
+    is not asked.
     """
-    spots = [_spot(evidence, voxels) for voxels in drawn]
-    rows = np.array(sorted({spot for spot in spots if spot is not None}), np.int64)
-    said = np.full((len(rows), len(MODEL_NAMES)), np.nan, np.float32)
-    looks = look(study, evidence, judge.appearance, rows)
-    judged = judge.verdict(evidence.features[rows], said, looks) if rows.size else np.zeros(0)
-    known = dict(zip(rows.tolist(), logit(np.clip(judged, _SURE, 1 - _SURE)).tolist(), strict=True))
-    return np.array([np.nan if spot is None else known[spot] for spot in spots], float)
+    spots, rows = list(evidence.spots), []
+    for voxels in drawn:
+        found = [i for i in [_basin(evidence.spots, voxels)] if i is not None]
+        own = [look_at(study, candidate) for candidate in candidates_at(study, voxels)[-1:]] if len(voxels) else []
+        rows.append([*found, *range(len(spots), len(spots) + len(own))])
+        spots += own
+    judged = np.array(sorted({row for found in rows for row in found}), np.int64)
+    if not judged.size:
+        return np.full(len(drawn), np.nan)
+    known = Evidence.of(study, evidence.body, evidence.tracer, spots)
+    said = np.full((len(judged), len(MODEL_NAMES)), np.nan, np.float32)
+    looks = look(study, known, judge.appearance, judged)
+    verdicts = np.full(len(spots), np.nan)
+    verdicts[judged] = logit(np.clip(judge.verdict(known.features[judged], said, looks), _SURE, 1 - _SURE))
+    return np.array([max(verdicts[found], default=np.nan) for found in rows], float)
 
 
-def _spot(evidence: Evidence, voxels: Voxels) -> int | None:
+def _basin(spots: Sequence[Spot], voxels: Voxels) -> int | None:
     """The candidate with most of the voxels in its basin."""
-    basins = (spot.candidate for spot in evidence.spots)
-    shares = [Block(basin.corner, basin.basin).touches(voxels) for basin in basins]
+    shares = [Block(spot.candidate.corner, spot.candidate.basin).touches(voxels) for spot in spots]
     return int(np.argmax(shares)) if max(shares, default=0) else None

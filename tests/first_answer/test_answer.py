@@ -14,6 +14,7 @@ from sam_pet.first_answer.answer import gather, glimpse
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.first_answer.loop import best_point, play
+from sam_pet.first_answer.opinion import opinions
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.train import fit, glances
 from sam_pet.lesions import LesionTracker
@@ -267,3 +268,38 @@ def test_a_look_alone_does_not_convince(judge: Judge) -> None:
     looks = [np.array([look]) for look in (2.0, 4.0, 40.0)]
     verdicts = [float(replace(judge, content=weighed).verdict(features, said, look)[0]) for look in looks]
     assert verdicts[0] < verdicts[1] == verdicts[2]
+
+
+class Warm(Fixed):
+    """Takes what is hotter than SUV 3 for a lesion, or what is not."""
+
+    def __init__(self, hot: float, cold: float) -> None:
+        super().__init__(0.5)
+        self.hot, self.cold = hot, cold
+
+    def verdict(self, features: np.ndarray, said: np.ndarray, _: np.ndarray) -> np.ndarray:
+        assert np.isnan(said).all()
+        return np.where(features[:, NAMES.index("suv")] > np.log(3), self.hot, self.cold)
+
+
+def test_scores_are_the_classifiers_word_on_what_was_pointed_at_and_else_the_trackers() -> None:
+    segmenter = random_segmenter()
+    segmenter.__dict__["judge"] = Warm(0.9, 0.2)
+    session = segmenter.open(body_study(spot=6.0))
+    assert session.scores == {}
+    session.add_click(SPOT)
+    assert session.scores == {1: pytest.approx(np.log(9))}
+    segmenter.__dict__["judge"] = None
+    assert session.scores == {1: session.state.lesions[1].score}
+
+
+def test_a_place_on_the_slope_of_something_hot_is_also_judged_by_itself() -> None:
+    study = body_study(spot=6.0)
+    x, y, z = SPOT
+    slope = (x + 3, y, z)
+    study.pet[ball(slope, 7) & ~ball(SPOT, 10)] = 2.5
+    evidence = gather(study, "fdg")
+    drawn = [np.array([SPOT]), np.array([slope]), np.zeros((0, 3), np.int64)]
+    words = opinions(study, Warm(0.1, 0.8), evidence, drawn)  # type: ignore[arg-type]
+    assert words[0] < 0 < words[1]
+    assert np.isnan(words[2])
