@@ -32,6 +32,7 @@ _FAR = 2.5
 # find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31017).
 _NEAR_MM, _LENGTHS = 8.0, 0.8
 _NEAR_FRESH_MM, _LENGTHS_FRESH = 12.0, 1.25
+_NEAR_TRIM_MM, _LENGTHS_TRIM = 6.0, 0.4
 # What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
 # its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
@@ -135,7 +136,10 @@ def within_reach(
     """
     spacing = np.asarray(study.frame_spacing)
     length = float(np.linalg.norm(np.ptp(stroke, axis=0) * spacing))
-    mm = max(_NEAR_FRESH_MM, _LENGTHS_FRESH * length) if fresh else max(_NEAR_MM, _LENGTHS * length)
+    trims = of_uptake and label == "background"
+    mm = max(_NEAR_MM, _LENGTHS * length)
+    if fresh or trims:
+        mm = max(_NEAR_FRESH_MM, _LENGTHS_FRESH * length) if fresh else max(_NEAR_TRIM_MM, _LENGTHS_TRIM * length)
     reach = np.zeros(shape, bool)
     margin = np.ceil(mm / spacing).astype(int)
     low = np.maximum(stroke.min(axis=0) - margin, corner)
@@ -151,7 +155,7 @@ def within_reach(
     pet = study.axial_pet[z, y, x]
     x_drawn, y_drawn, z_drawn = stroke.T
     drawn = study.axial_pet[z_drawn, y_drawn, x_drawn]
-    hottest = _HOTTEST_AT_RIM if of_uptake and label == "background" else _HOTTEST
+    hottest = _HOTTEST_AT_RIM if trims else _HOTTEST
     here = (distance_transform_edt(free, sampling=spacing[::-1]) <= mm) & (pet <= hottest * drawn.max())
     if label == "tumor":
         here &= pet >= _COLDEST * np.median(drawn)
