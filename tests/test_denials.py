@@ -38,7 +38,11 @@ def test_stroke_beside_the_mask_does_not_deny(study: Study) -> None:
 
 def test_hot_stroke_denies_even_at_the_rim_of_the_mask(study: Study) -> None:
     # The mask is off the uptake's middle, which lies at its rim.
-    assert denies(study, ball((35, 30, 10)), line((30, 29, 10), (30, 30, 10), (30, 31, 10)))
+    assert denies(study, ball((35, 30, 10)), line(*((30, y, 10) for y in range(27, 34))))
+
+
+def test_a_stroke_of_few_voxels_does_not_deny(study: Study) -> None:
+    assert not denies(study, ball((30, 30, 10)), line((30, 29, 10), (30, 30, 10), (30, 31, 10)))
 
 
 def test_a_stroke_off_the_largest_section_carves(study: Study) -> None:

@@ -15,9 +15,10 @@ from sam_pet.contour.train import Course, prompted, train_contour
 from sam_pet.contour.window import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
+from sam_pet.models.card import CARD
 from sam_pet.models.checkpoint import untrained
 from sam_pet.models.half import write_half
-from sam_pet.models.record import CONTOUR, ModelRecord
+from sam_pet.models.record import CONTOUR, WEIGHTS, ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.outline.features import NAMES
 from sam_pet.prompts import Click, Voxels
@@ -208,5 +209,28 @@ def test_the_script_says_what_is_wrong_with_its_input(
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         run(monkeypatch, "--checkpoint", tmp_path, "--work", tmp_path / "cubes")
+    assert ended.value.code == 2
+    assert "is no checkpoint" in capsys.readouterr().err
+
+
+def test_weights_stored_in_half_precision_take_half_the_room_and_are_used_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = SCRIPT.with_name("store_half.py")
+    checkpoint = tmp_path / "checkpoint"
+    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
+    before, size = load_model(checkpoint), (checkpoint / WEIGHTS).stat().st_size
+    monkeypatch.setattr(sys, "argv", ["store_half.py", "--checkpoint", str(checkpoint)])
+    runpy.run_path(str(script), run_name="__main__")
+    after = load_model(checkpoint)
+    assert (checkpoint / WEIGHTS).stat().st_size < 0.55 * size
+    assert verify(checkpoint)[WEIGHTS] == after.sha256 != before.sha256
+    assert after.sha256 in (checkpoint / CARD).read_text(encoding="utf-8")
+    for old, new in zip(before.model.parameters(), after.model.parameters(), strict=True):
+        assert new.dtype == torch.float32
+        torch.testing.assert_close(new, old, rtol=1e-3, atol=1e-6)
+    monkeypatch.setattr(sys, "argv", ["store_half.py", "--checkpoint", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
     assert ended.value.code == 2
     assert "is no checkpoint" in capsys.readouterr().err
