@@ -13,13 +13,12 @@ import argparse
 import json
 import re
 import statistics
-import sys
 from pathlib import Path
 
 import pandas as pd
 import torch
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, reported
 from sam_pet.models.loading import load_model
 from sam_pet.segmenter import Segmenter
 from sam_pet.training.loop import finetune, validation_cases
@@ -100,11 +99,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--full-lr", type=float, help="learning rate of full fine-tuning; else the recipe's")
     options = parser.parse_intermixed_args()
-    try:
+    with reported("adapters"):
         frame = table(options.recipe, options.changes, options.out, options.full_lr)
-    except InputError as error:
-        print(f"adapters: {error}", file=sys.stderr)
-        sys.exit(2)
     frame.to_csv(options.out / "table.csv", index=False)
     (options.out / "table.md").write_text(markdown(frame) + "\n", encoding="utf-8")
     print(markdown(frame))

@@ -63,7 +63,7 @@ def rows_of(phantom: Phantom, segmenter: Segmenter) -> Iterator[dict[str, Any]]:
     places = hottest_places(study.axial_pet, (numbers > 0).astype(np.uint8), spacing, HOT_SPOTS)
     others = [(int(x), int(y), int(z)) for z, y, x in places]
     words = opinions(study, segmenter.judge, gather(study), [np.array([v]) for v in [*voxels, *others]]).tolist()
-    for number, lesion, word in zip(kept, clicked(tracker, voxels), words, strict=False):
+    for number, lesion, word in zip(kept, clicked(tracker, voxels), words[: len(kept)], strict=True):
         size = int(boxes["voxel_counts"][number])
         shared = int((numbers[lesion.block.slices][lesion.block.values] == number).sum())
         dice = 2 * shared / (size + int(lesion.block.values.sum()))

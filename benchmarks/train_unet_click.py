@@ -22,7 +22,7 @@ from monai.losses.dice import DiceCELoss
 from torch import Tensor
 
 from sam_pet.cases import Case, find_cases
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, reported
 from sam_pet.methods import unet_click
 from sam_pet.methods.unet_click import Settings
 from sam_pet.readers import STRATEGIES, make_reader
@@ -154,7 +154,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     settings = Settings(spacing_mm=arguments.spacing)
-    try:
+    with reported("train_unet_click"):
         if arguments.patch % settings.multiple:
             raise InputError(f"--patch must be a multiple of {settings.multiple}, not {arguments.patch}")
         cases = [case for folder in arguments.cases for case in find_cases(folder)]
@@ -165,9 +165,6 @@ def main() -> None:
                 raise InputError(f"no case is named {min(missing)!r} in {', '.join(map(str, arguments.cases))}")
             cases = [case for case in cases if case.name in wanted]
         train(cases, settings, arguments)
-    except InputError as error:
-        print(f"train_unet_click: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -6,31 +6,25 @@ python finetune/store_half.py --checkpoint checkpoints/default
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from sam_pet.errors import InputError
+from sam_pet.errors import reported
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import WEIGHTS, read_record, write_record
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, required=True)
     options = parser.parse_args()
-    try:
+    with reported("store_half"):
         store(options.checkpoint)
-    except InputError as error:
-        print(f"store_half: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def store(checkpoint: Path) -> None:
-    record = read_record(checkpoint)
-    if record is None:
-        raise InputError(f"{checkpoint} is no checkpoint of this project")
+    record = require_record(checkpoint)
     write_half(load_model(checkpoint).model, checkpoint / WEIGHTS)
     record = write_record(record, checkpoint, WEIGHTS)
     (checkpoint / CARD).write_text(model_card(record), encoding="utf-8")

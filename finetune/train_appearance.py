@@ -8,17 +8,16 @@ Phantoms and what they teach stay in --work. The lesion classifier stands beside
 from __future__ import annotations
 
 import argparse
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from statistics import fmean
 
 from sam_pet.appearance.train import Course, Lesson, train_appearance
-from sam_pet.errors import InputError
+from sam_pet.errors import reported
 from sam_pet.first_answer.teach import Lessons, seeds
 from sam_pet.first_answer.train import glances
 from sam_pet.models.half import write_half
-from sam_pet.models.record import APPEARANCE, WEIGHTS, read_record, write_record
+from sam_pet.models.record import APPEARANCE, WEIGHTS, require_record, write_record
 
 _EVERY = 50
 
@@ -32,17 +31,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    try:
+    with reported("train_appearance"):
         train(options)
-    except InputError as error:
-        print(f"train_appearance: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def train(options: argparse.Namespace) -> None:
-    record = read_record(options.checkpoint)
-    if record is None:
-        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    record = require_record(options.checkpoint)
     folder = Lessons(options.work)
     with ProcessPoolExecutor(options.jobs) as pool:
         samples = [one for found in pool.map(folder.samples, options.train) for one in found]

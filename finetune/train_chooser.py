@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from sam_pet.cases import find_cases
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, reported
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import CHOOSER, WEIGHTS, read_record, write_record
+from sam_pet.models.record import CHOOSER, WEIGHTS, require_record, write_record
 from sam_pet.outline.lessons import Lessons
 from sam_pet.outline.train import fit
 from sam_pet.segmenter import Segmenter
@@ -32,17 +31,12 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=Lessons.prompts, help="how often each lesion is prompted")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    try:
+    with reported("train_chooser"):
         train(options)
-    except InputError as error:
-        print(f"train_chooser: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def train(options: argparse.Namespace) -> None:
-    record = read_record(options.checkpoint)
-    if record is None:
-        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    record = require_record(options.checkpoint)
     segmenter = Segmenter(load_model(options.checkpoint), "cpu")
     lessons = Lessons(options.work, prompts=options.prompts)
     groups = []

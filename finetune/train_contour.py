@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -24,10 +23,10 @@ import numpy as np
 from sam_pet.cases import Case, find_cases
 from sam_pet.contour.cubes import Cube, cubes_of, load_cubes, save_cubes
 from sam_pet.contour.train import Course, train_contour
-from sam_pet.errors import InputError
+from sam_pet.errors import reported
 from sam_pet.first_answer.teach import seeds
 from sam_pet.models.half import write_half
-from sam_pet.models.record import CONTOUR, WEIGHTS, read_record, write_record
+from sam_pet.models.record import CONTOUR, WEIGHTS, require_record, write_record
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.training.lessons import lesions_of
@@ -48,17 +47,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    try:
+    with reported("train_contour"):
         train(options)
-    except InputError as error:
-        print(f"train_contour: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def train(options: argparse.Namespace) -> None:
-    record = read_record(options.checkpoint)
-    if record is None:
-        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    record = require_record(options.checkpoint)
     options.work.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.jobs) as pool:
         simulated = pool.map(partial(of_phantom, options.work, options.grid), options.train)

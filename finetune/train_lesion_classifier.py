@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -20,12 +19,12 @@ import torch
 import xgboost
 
 from sam_pet.appearance.appearance import Appearance
-from sam_pet.errors import InputError
+from sam_pet.errors import reported
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.samples import Sample
 from sam_pet.first_answer.teach import Lessons, seeds
 from sam_pet.first_answer.train import fit, glancer
-from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, read_record, write_record
+from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, require_record, write_record
 from sam_pet.segmenter import Segmenter
 
 logger = logging.getLogger("train_lesion_classifier")
@@ -41,17 +40,12 @@ def main() -> None:
     parser.add_argument("--with-model", action="store_true", help="hear what the model says too (much slower)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    try:
+    with reported("train_lesion_classifier"):
         train(options)
-    except InputError as error:
-        print(f"train_lesion_classifier: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def train(options: argparse.Namespace) -> None:
-    record = read_record(options.checkpoint)
-    if record is None:
-        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    record = require_record(options.checkpoint)
     path = options.checkpoint / APPEARANCE
     appearance = Appearance.read(path) if path.is_file() else None
     lessons = Lessons(options.work)

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from sam_pet.cases import find_cases
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, reported
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import REFINER, WEIGHTS, read_record, write_record
+from sam_pet.models.record import REFINER, WEIGHTS, require_record, write_record
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.training.lessons import LessonFolder
@@ -40,17 +39,12 @@ def main() -> None:
     parser.add_argument("--go-on", action="store_true", help="start from the refiner that the checkpoint has")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    try:
+    with reported("train_refiner"):
         refine(options)
-    except InputError as error:
-        print(f"train_refiner: {error}", file=sys.stderr)
-        sys.exit(2)
 
 
 def refine(options: argparse.Namespace) -> None:
-    record = read_record(options.checkpoint)
-    if record is None:
-        raise InputError(f"{options.checkpoint} is no checkpoint of this project")
+    record = require_record(options.checkpoint)
     segmenter = Segmenter(load_model(options.checkpoint), "cpu")
     start = segmenter.refiner if options.go_on else None
     if options.go_on and start is None:

@@ -46,6 +46,14 @@ class Block:
         x, y, z = (c + s.start for c, s in zip(self.corner, box[0][::-1], strict=True))
         return Block((x, y, z), self.values[box[0]].copy())
 
+    def within(self, corner: Corner, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+        """The part of the mask in a box of this shape [z, y, x] whose first voxel is `corner` (x, y, z)."""
+        inside = np.zeros(shape, bool)
+        shared = overlap(corner, shape, self.corner, self.values.shape)
+        if shared is not None:
+            inside[shared[0]] = self.values[shared[1]]
+        return inside
+
     def touches(self, voxels: Voxels) -> int:
         """How many of the axial voxels (n, 3) are in the mask."""
         return int(self.values[self.rows(voxels)].sum())

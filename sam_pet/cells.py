@@ -70,6 +70,12 @@ class Cells:
         inside: Ints = found[((found >= 0) & (found < self.shape)).all(axis=1)]
         return inside
 
+    def marked(self, voxels: Voxels) -> npt.NDArray[np.bool_]:
+        """Which cells axial voxels (n, 3) lie in."""
+        marks = np.zeros(self.shape, bool)
+        marks[tuple(self.places(voxels).T)] = True
+        return marks
+
     def restore(self, values: Volume, frame: Sequence[int]) -> tuple[tuple[int, int, int], Volume]:
         """Values at the cells, at the voxels of the clip: their first voxel (x, y, z), and the values [z, y, x].
 

@@ -30,9 +30,7 @@ _UPTAKE_RATIO = 0.3
 _FAR = 2.5
 # How far a stroke reaches: this far, or this many times its own length if that is more. One that starts a lesion must
 # find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31017).
-_NEAR_MM, _LENGTHS = 8.0, 0.8
-_NEAR_FRESH_MM, _LENGTHS_FRESH = 12.0, 1.25
-_NEAR_TRIM_MM, _LENGTHS_TRIM = 6.0, 0.4
+_CORRECTS, _FRESH, _TRIMS = (8.0, 0.8), (12.0, 1.25), (6.0, 0.4)
 # What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
 # its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
@@ -137,9 +135,8 @@ def within_reach(
     spacing = np.asarray(study.frame_spacing)
     length = float(np.linalg.norm(np.ptp(stroke, axis=0) * spacing))
     trims = of_uptake and label == "background"
-    mm = max(_NEAR_MM, _LENGTHS * length)
-    if fresh or trims:
-        mm = max(_NEAR_FRESH_MM, _LENGTHS_FRESH * length) if fresh else max(_NEAR_TRIM_MM, _LENGTHS_TRIM * length)
+    near, lengths = _FRESH if fresh else _TRIMS if trims else _CORRECTS
+    mm = max(near, lengths * length)
     reach = np.zeros(shape, bool)
     margin = np.ceil(mm / spacing).astype(int)
     low = np.maximum(stroke.min(axis=0) - margin, corner)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.block import Block, overlap
+from sam_pet.block import Block
 from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.contour.window import WIDTHS_MM
 from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach, without_hotter
@@ -235,11 +235,7 @@ class LesionTracker:
         chosen = self.chooser.choose(outlines.features, denied)
         if chosen == self.chooser.choose(outlines.features):
             return
-        kept, outline = np.zeros(block.values.shape, bool), outlines.blocks[chosen]
-        shared = overlap(block.corner, kept.shape, outline.corner, outline.values.shape)
-        if shared is not None:
-            kept[shared[0]] = outline.values[shared[1]]
-        block.values[~kept] = False
+        block.values[~outlines.blocks[chosen].within(block.corner, block.values.shape)] = False
 
     def _bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
         block, stroke = lesion.block, lesion.prompts[0]

@@ -201,7 +201,7 @@ class Session:
         pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
         scores = {number: lesion.score for number, lesion in pointed.items()}
         judge = self.segmenter.judge
-        if judge is not None:
+        if judge is not None and pointed:
             from sam_pet.first_answer.opinion import opinions
 
             drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]

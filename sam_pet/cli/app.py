@@ -16,7 +16,7 @@ from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
-from sam_pet.errors import InputError
+from sam_pet.errors import reported
 
 app = typer.Typer(
     name="sam-pet",
@@ -41,8 +41,5 @@ app.add_typer(models)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault of the input is one line on stderr and exit code 2."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s")
-    try:
+    with reported("sam-pet"):
         app(args=arguments)
-    except InputError as error:
-        print(f"sam-pet: {error}", file=sys.stderr)
-        sys.exit(2)

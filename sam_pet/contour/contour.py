@@ -12,10 +12,9 @@ import torch
 
 from sam_pet.contour.window import CHANNELS, cells_round, window
 from sam_pet.corrections import LOGIT_LIMIT, Field
-from sam_pet.errors import InputError
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
-from sam_pet.unet import UNet, answer
+from sam_pet.unet import UNet, filled, from_both_sides
 
 _LEVELS = (24, 48, 96)
 
@@ -38,13 +37,7 @@ class Contour:
         Raises:
             InputError: they are not those of such a network; `where` says whose they are.
         """
-        network = new_network()
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise InputError(f"{where} does not hold the weights of a contour network: {reason}") from error
-        return cls(network.eval())
+        return cls(filled(new_network(), state, where, "a contour network"))
 
     def to(self, device: torch.device) -> Self:
         """On another device; the network itself moves."""
@@ -62,10 +55,6 @@ class Contour:
             width_mm: side of the cube, one of `WIDTHS_MM`.
         """
         cells = cells_round(study, tumor, width_mm)
-        inputs = torch.from_numpy(window(study, cells, tumor, background).inputs())
-        inputs = inputs.to(next(self.network.parameters()).device)
-        # Both sides were learned alike.
-        drawn = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
-        logits = (0.5 * (drawn[0] + drawn[1].flip(-1))).cpu().numpy()
+        logits = from_both_sides(self.network, window(study, cells, tumor, background).inputs())
         corner, values = cells.restore(logits, study.axial_pet.shape[1:])
         return Field(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))

@@ -9,10 +9,8 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from skimage.draw import line
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from sam_pet.contour.contour import new_network
@@ -20,6 +18,7 @@ from sam_pet.contour.cubes import Cube
 from sam_pet.contour.window import SIDE, Window
 from sam_pet.errors import InputError
 from sam_pet.study import AIR_HU, Volume
+from sam_pet.training.losses import entropy_and_dice
 from sam_pet.training.schedule import averaging, warm_cosine
 from sam_pet.unet import UNet, answer
 
@@ -79,7 +78,8 @@ def train_contour(
         inputs, truth = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
         for settings in optimizer.param_groups:
             settings["lr"] = course.rate * rate(step)
-        entropy, dice = _losses(answer(network, inputs), truth)
+        entropy, each = entropy_and_dice(answer(network, inputs), truth)
+        dice = each.mean()
         torch.autograd.backward(_ENTROPY * entropy + 1 - dice)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
@@ -95,13 +95,6 @@ def _weights(cubes: Sequence[Cube]) -> npt.NDArray[np.float64]:
     chance = np.where(volumes > _SMALL_ML, 1.0, _SMALL_WEIGHT) * np.where(sides > sides.min(), _WIDE_WEIGHT, 1.0)
     normed: npt.NDArray[np.float64] = chance / chance.sum()
     return normed
-
-
-def _losses(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """Binary cross-entropy and soft Dice over the cells of each window, averaged."""
-    shown, along = logits.sigmoid(), (1, 2, 3)
-    overlap, total = (shown * truth).sum(dim=along), (shown + truth).sum(dim=along)
-    return F.binary_cross_entropy_with_logits(logits, truth), ((2 * overlap + 1) / (total + 1)).mean()
 
 
 def prompted(cube: Cube, rng: Rng) -> tuple[Volume, Volume]:

@@ -66,13 +66,7 @@ def window(study: Study, cells: Cells, tumor: Voxels, background: Voxels) -> Win
     return Window(
         None if study.axial_ct is None else cells.sample(study.axial_ct, AIR_HU),
         cells.sample(study.axial_pet, 0.0),
-        _marked(cells, tumor),
-        _marked(cells, background),
+        cells.marked(tumor),
+        cells.marked(background),
         cells.mm,
     )
-
-
-def _marked(cells: Cells, voxels: Voxels) -> Bools:
-    marked = np.zeros(cells.shape, bool)
-    marked[tuple(cells.places(voxels).T)] = True
-    return marked

@@ -99,7 +99,8 @@ def first_answer(
         fractions = judge.extent(features[accepted])
         outlined = [_extent(lesion, spots[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
     else:
-        others = [spot for i, spot in enumerate(evidence.spots) if i not in set(likely[accepted].tolist())]
+        kept = set(likely[accepted].tolist())
+        others = [spot for i, spot in enumerate(evidence.spots) if i not in kept]
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
     return _joined([Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)])
 
@@ -153,7 +154,7 @@ def hear(study: Study, spots: Sequence[Spot], lesions: Sequence[Lesion]) -> Floa
     rows = []
     for spot, lesion in zip(spots, lesions, strict=True):
         region = spot.region()
-        shared = int((_within(lesion.block, spot) & region).sum())
+        shared = int((lesion.block.within(spot.corner, spot.pet.shape) & region).sum())
         size = int(lesion.block.values.sum())
         agreement = 2 * shared / max(size + int(region.sum()), 1)
         rows.append([lesion.score, agreement, np.log(max(size, 1) * study.grid.voxel_ml)])
@@ -164,20 +165,6 @@ def _innermost(spot: Spot, study: Study) -> tuple[int, int, int]:
     depth = distance_transform_edt(np.pad(spot.region(), 1), sampling=study.frame_spacing[::-1])
     z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + spot.corner[::-1]
     return int(x), int(y), int(z)
-
-
-def _within(block: Block, spot: Spot) -> Bools:
-    """The part of a block's mask that lies in a spot's window."""
-    inside = np.zeros(spot.pet.shape, bool)
-    _paste(inside, spot.corner, block)
-    return inside
-
-
-def _paste(target: Bools, corner: tuple[int, ...], block: Block) -> None:
-    """Add a block's mask to an array whose first voxel is `corner` (x, y, z), where the two overlap."""
-    shared = overlap(corner, target.shape, block.corner, block.values.shape)
-    if shared is not None:
-        target[shared[0]] |= block.values[shared[1]]
 
 
 def _extent(lesion: Lesion, spot: Spot, fraction: float) -> Lesion:
@@ -219,13 +206,11 @@ def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
     lesions = []
     for number in np.unique(group):
         members = np.flatnonzero(group == number)
-        low, high = corners[members].min(axis=0), ends[members].max(axis=0)
-        values = np.zeros((high - low)[::-1], bool)
-        for member in members:
-            _paste(values, tuple(low.tolist()), blocks[member])
+        (x, y, z), high = corners[members].min(axis=0).tolist(), ends[members].max(axis=0)
+        shape = tuple((high - (x, y, z))[::-1].tolist())
+        values = np.logical_or.reduce([blocks[member].within((x, y, z), shape) for member in members])
         values = np.stack([binary_fill_holes(plane) for plane in values])
-        block = Block((int(low[0]), int(low[1]), int(low[2])), values)
-        lesions.append(replace(ordered[members[0]].lesion, block=block))
+        lesions.append(replace(ordered[members[0]].lesion, block=Block((x, y, z), values)))
     return lesions
 
 
@@ -236,8 +221,7 @@ def _touch(one: Block, other: Block) -> bool:
         + 1
     )
     shape = np.maximum((high - low)[::-1], 0)
-    first, second = np.zeros(shape, bool), np.zeros(shape, bool)
-    _paste(first, tuple(low.tolist()), one)
-    _paste(second, tuple(low.tolist()), other)
+    x, y, z = low.tolist()
+    first, second = (block.within((x, y, z), tuple(shape.tolist())) for block in (one, other))
     labels = cc3d.connected_components(np.ascontiguousarray(first | second), connectivity=CONNECTIVITY)
     return bool(np.intersect1d(labels[first], labels[second]).size)

@@ -85,3 +85,15 @@ def read_record(folder: Path) -> ModelRecord | None:
         reason = error.errors()[0] if isinstance(error, ValidationError) else None
         detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
         raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error
+
+
+def require_record(folder: Path) -> ModelRecord:
+    """The record of a checkpoint folder.
+
+    Raises:
+        InputError: it has none, or it is not valid.
+    """
+    record = read_record(folder)
+    if record is None:
+        raise InputError(f"{folder} is no checkpoint of this project")
+    return record

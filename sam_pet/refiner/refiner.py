@@ -13,13 +13,12 @@ import torch
 from sam_pet.clips import Clip
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.corrections import Field as LogitField
-from sam_pet.errors import InputError
 from sam_pet.prompts import Voxels
 from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import CHANNELS, View, cells_of, view
 from sam_pet.study import Study, Volume
 from sam_pet.tracker.memory import Memory
-from sam_pet.unet import UNet, answer
+from sam_pet.unet import UNet, filled, from_both_sides
 
 
 def new_network(settings: RefinerSettings) -> UNet:
@@ -41,13 +40,7 @@ class Refiner:
         Raises:
             InputError: they are not those of such a network; `where` says whose they are.
         """
-        network = new_network(settings)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise InputError(f"{where} does not hold the weights of this refiner: {reason}") from error
-        return cls(network.eval(), settings)
+        return cls(filled(new_network(settings), state, where, "this refiner"), settings)
 
     def to(self, device: torch.device) -> Self:
         """On another device; the network itself moves."""
@@ -74,10 +67,5 @@ class Refiner:
 
     def logits(self, seen: View) -> Volume:
         """The tracker's logits and what the network adds to them, on the cells of a view."""
-        device = next(self.network.parameters()).device
-        inputs = torch.from_numpy(seen.inputs(self.settings.reach)).to(device)
-        # It has learned both sides alike. On one CPU thread torch convolves a single volume outside oneDNN, so that a
-        # second one costs next to nothing.
-        added = answer(self.network, torch.stack([inputs, inputs.flip(-1)]))
-        logits: Volume = seen.logits + (0.5 * (added[0] + added[1].flip(-1))).cpu().numpy()
+        logits: Volume = seen.logits + from_both_sides(self.network, seen.inputs(self.settings.reach))
         return logits

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from sam_pet.cells import Cells, Ints
+from sam_pet.cells import Cells
 from sam_pet.clips import Clip
 from sam_pet.corrections import LOGIT_LIMIT
 from sam_pet.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
@@ -70,8 +70,8 @@ def view(study: Study, cells: Cells, held: Mapping[int, Memory], tumor: Voxels, 
         None if study.axial_ct is None else cells.sample(study.axial_ct, AIR_HU),
         cells.sample(study.axial_pet, 0.0),
         cells.stack(_planes(cells, held)),
-        _marked(cells, cells.places(tumor)),
-        _marked(cells, cells.places(background)),
+        cells.marked(tumor),
+        cells.marked(background),
         cells.mm,
     )
 
@@ -85,9 +85,3 @@ def _planes(cells: Cells, held: Mapping[int, Memory]) -> Volume:
     fine = F.interpolate(logits, size=(side, side), mode="bilinear", align_corners=False)
     planes[[z - cells.clip.first for z in seen]] = fine[:, 0].numpy()
     return planes
-
-
-def _marked(cells: Cells, places: Ints) -> Bools:
-    marks = np.zeros(cells.shape, bool)
-    marks[tuple(places.T)] = True
-    return marks

@@ -68,3 +68,10 @@ def _mask_losses(masks: Tensor, ious: Tensor, truth: Tensor) -> dict[str, Tensor
         "dice": dice.gather(1, best)[:, 0] * present,
         "iou": (ious.float() - actual).abs().mean(dim=1) * present,
     }
+
+
+def entropy_and_dice(logits: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """Binary cross-entropy, a scalar, and the soft Dice (n,) of volumes (n, z, y, x); truth between 0 and 1."""
+    shown, along = logits.sigmoid(), (1, 2, 3)
+    overlap, total = (shown * truth).sum(dim=along), (shown + truth).sum(dim=along)
+    return F.binary_cross_entropy_with_logits(logits, truth), (2 * overlap + 1) / (total + 1)

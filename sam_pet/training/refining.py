@@ -10,7 +10,6 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
@@ -22,6 +21,7 @@ from sam_pet.refiner.settings import RefinerSettings
 from sam_pet.refiner.view import View
 from sam_pet.study import AIR_HU
 from sam_pet.training.lessons import Lesson
+from sam_pet.training.losses import entropy_and_dice
 from sam_pet.training.schedule import averaging, warm_cosine
 from sam_pet.unet import UNet, answer
 
@@ -97,10 +97,8 @@ def lesson_loss(network: UNet, lessons: Sequence[Lesson], settings: RefinerSetti
     """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
     logits = answered(network, lessons, settings)
     truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons]))
-    entropy = F.binary_cross_entropy_with_logits(logits, truth)
-    shown = logits.sigmoid()
-    overlap, total = (shown * truth).sum(dim=(1, 2, 3)), (shown + truth).sum(dim=(1, 2, 3))
-    return entropy + (1 - (2 * overlap + 1) / (total + 1)).mean()
+    entropy, dice = entropy_and_dice(logits, truth)
+    return entropy + (1 - dice).mean()
 
 
 @torch.no_grad()
