@@ -78,6 +78,7 @@ class Session:
         self._tracker = segmenter.tracker(study)
         self._state = State()
         self._earlier: list[State] = []
+        self._gathered: dict[str, Evidence] = {}
 
     # What a reader does
 
@@ -205,7 +206,7 @@ class Session:
             from sam_pet.first_answer.opinion import opinions
 
             drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = opinions(self.study, judge, self._evidence, drawn).tolist()
+            said = opinions(self.study, judge, self._evidence(), drawn).tolist()
             scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
         return scores
 
@@ -323,11 +324,14 @@ class Session:
         middle = self._middle_mm
         return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
 
-    @cached_property
     def _evidence(self) -> Evidence:
+        """What the study says of its candidates, for the tracer of the first answer."""
         from sam_pet.first_answer.answer import gather
 
-        return gather(self.study, self.asked or "auto")
+        tracer = self.asked or "auto"
+        if tracer not in self._gathered:
+            self._gathered[tracer] = gather(self.study, tracer)
+        return self._gathered[tracer]
 
     @cached_property
     def _middle_mm(self) -> float:

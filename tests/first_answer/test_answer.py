@@ -303,3 +303,26 @@ def test_a_place_on_the_slope_of_something_hot_is_also_judged_by_itself() -> Non
     words = opinions(study, Warm(0.1, 0.8), evidence, drawn)  # type: ignore[arg-type]
     assert words[0] < 0 < words[1]
     assert np.isnan(words[2])
+
+
+class OfTracer(Warm):
+    """Believes in lesions of PSMA studies alone."""
+
+    def verdict(self, features: np.ndarray, said: np.ndarray, looks: np.ndarray) -> np.ndarray:
+        psma = features[:, NAMES.index("tracer")] > 0.5
+        return np.where(psma, super().verdict(features, said, looks), 1 - self.hot)
+
+
+def test_scores_are_for_the_tracer_of_the_first_answer_also_after_another_one() -> None:
+    segmenter = random_segmenter()
+    judge = segmenter.__dict__["judge"] = OfTracer(0.9, 0.2)
+    judge.listens = False
+    session = segmenter.open(body_study(spot=6.0))
+    found = []
+    for tracer in ("psma", "fdg"):
+        session.first_answer(tracer)
+        session.add_click(SPOT)
+        found.append(session.scores[session.entries[-1].lesions[0]])
+        session.undo()
+        session.undo()
+    assert found == pytest.approx([np.log(9), -np.log(9)])
