@@ -30,7 +30,7 @@ _UPTAKE_RATIO = 0.3
 _FAR = 2.5
 # How far a stroke reaches: this far, or this many times its own length if that is more. One that starts a lesion must
 # find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31017).
-_CORRECTS, _FRESH, _TRIMS = (8.0, 0.8), (12.0, 1.25), (6.0, 0.4)
+_CORRECTS, _FRESH, _TRIMS = (8.0, 0.8), (12.0, 1.25), (6.0, 0.25)
 # What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
 # its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
@@ -87,10 +87,10 @@ def changed(
     return mask ^ (change & np.isin(pieces, touched))
 
 
-def without_hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels) -> Bools:
-    """A mask without what hangs together with a background stroke and is hotter than all that was drawn as tumor.
+def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels) -> Bools:
+    """What of a mask hangs together with a background stroke and is hotter than all that was drawn as tumor.
 
-    A stroke that is not hotter itself changes nothing.
+    Nothing is if the stroke is not hotter itself.
 
     Args:
         study: the study.
@@ -102,13 +102,14 @@ def without_hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumo
     (x, y, z), (x2, y2, z2) = tumor.T, background.T
     hottest = study.axial_pet[z, y, x].max()
     if np.median(study.axial_pet[z2, y2, x2]) <= hottest:
-        return mask
+        return np.zeros_like(mask)
     block = Block(corner, mask)
     stroke = np.zeros(mask.shape, bool)
     stroke[block.rows(background)] = True
     uptake = study.axial_pet[block.slices]
     pieces = cc3d.connected_components((mask & (uptake > hottest)) | stroke, connectivity=CONNECTIVITY)
-    return mask & ~np.isin(pieces, np.unique(pieces[stroke]))
+    found: Bools = mask & np.isin(pieces, np.unique(pieces[stroke]))
+    return found
 
 
 def within_reach(

@@ -7,6 +7,7 @@ import numpy as np
 from sam_pet.block import Block
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
+from sam_pet.uptake.candidates import candidates_at
 
 # A reader who means the whole draws where it is largest, and as hot as this share of the mask's hottest; a stroke that
 # trims lies where the excess is largest, at the rim, where uptake fades. Of strokes drawn by the challenge's rules on
@@ -14,7 +15,9 @@ from sam_pet.study import Study
 _LARGEST = 0.99
 _HOT = 0.55
 # Voxels of such a stroke, as a part of the section's side: of few voxels it speaks of a small excess.
-_SPANNED = 0.5
+_SPANNED = 0.8
+# A mask of which other peaks than the stroke's hold this part is a merged one: it loses what leads up to the stroke's.
+_MERGED = 0.25
 # Paired organs lie this near to each other's mirror image, and are this much alike in uptake and in volume.
 _MIRROR_MM = 30.0
 _ALIKE_UPTAKE = 1.6
@@ -34,6 +37,16 @@ def denies(study: Study, block: Block, stroke: Voxels) -> bool:
     uptake = study.axial_pet[block.slices]
     hottest = np.percentile(uptake[block.values], 95)
     return bool(np.median(uptake[z, y, x]) >= _HOT * hottest)
+
+
+def remainder(study: Study, block: Block, stroke: Voxels) -> Block | None:
+    """What is left of a mask that a stroke denies: what leads up to other peaks; None where that is little."""
+    rest = block.values.copy()
+    for peak in candidates_at(study, stroke)[:1]:
+        rest &= ~Block(peak.corner, peak.basin).within(block.corner, rest.shape)
+    if not _MERGED * block.values.sum() <= rest.sum() < block.values.sum():
+        return None
+    return Block(block.corner, rest).trimmed()
 
 
 def mirrors(study: Study, one: Block, other: Block, middle_mm: float) -> bool:

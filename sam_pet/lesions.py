@@ -15,11 +15,11 @@ import torch
 from sam_pet.block import Block
 from sam_pet.clips import Clip, ClipRecipe
 from sam_pet.contour.window import WIDTHS_MM
-from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, weighed, within_reach, without_hotter
+from sam_pet.corrections import CONNECTIVITY, LOGIT_LIMIT, Field, changed, hotter, weighed, within_reach
 from sam_pet.frames import FrameRecipe
 from sam_pet.outline.features import NAMES, Drawn, Floats, Prompted
 from sam_pet.outline.levels import above_levels
-from sam_pet.prompts import Box, Prompt, Scribble, Voxels
+from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.study import Study
 from sam_pet.tracker.core import Core
 from sam_pet.tracker.features import FeatureCache, Key
@@ -39,10 +39,14 @@ if TYPE_CHECKING:
 Bools = npt.NDArray[np.bool_]
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
+# In cubes wider than this cells are too coarse to correct a lesion in.
+FINE_MM = 128.0
 # A cube in which a lesion is corrected is so much wider than it.
 _ROOM = 1.3
 # An outline of which less is expected may have run into anything: not all that its stroke can reach is believed then.
 _SURE = 0.5
+# A piece of a mask that a correction has cut off stays if the model still shows this part of it.
+_STILL_SHOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,12 +83,16 @@ class Outlines:
     def chosen(self, lesion: Lesion, number: int, spacing: tuple[float, ...]) -> Lesion:
         """The lesion with one of these as its mask, on voxels of this `spacing` (x, y, z)."""
         block, width = self.blocks[number].trimmed(), None
-        if 0 < number <= len(self.widths):
-            width = self.widths[number - 1]
-        elif number > 0 and self.widths:
-            extent = float((np.array(block.values.shape) * spacing[::-1]).max())
-            width = next((width for width in self.widths if width >= _ROOM * extent), self.widths[-1])
+        if number > 0 and self.widths:
+            width = self.widths[number - 1] if number <= len(self.widths) else cube_round(block, spacing)
+            width = width if width <= FINE_MM else None
         return replace(lesion, block=block, of_uptake=number > 0, contour_mm=width)
+
+
+def cube_round(block: Block, spacing: tuple[float, ...]) -> float:
+    """How wide, in mm, the contour network's cubes for a mask are, on voxels of this `spacing` (x, y, z)."""
+    extent = float((np.array(block.values.shape) * spacing[::-1]).max())
+    return next((width for width in WIDTHS_MM if width >= _ROOM * extent), WIDTHS_MM[-1])
 
 
 @dataclass
@@ -180,24 +188,43 @@ class LesionTracker:
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says."""
+        if isinstance(prompt, Box):
+            return [self._refined(lesion, background) for lesion in self._tracked(lesions, prompt, background)]
+        # The contour network answers to all strokes at once; what it corrects need not be tracked again.
+        by_model = iter(self._tracked([x for x in lesions if not self._drawn_anew(x)], prompt, background))
+        told = [replace(x, prompts=(*x.prompts, prompt)) if self._drawn_anew(x) else next(by_model) for x in lesions]
+        return [self._corrected(old, new, prompt, background) for old, new in zip(lesions, told, strict=True)]
+
+    def _drawn_anew(self, lesion: Lesion) -> bool:
+        return self.contour is not None and lesion.contour_mm is not None
+
+    def _tracked(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+        """What the model shows of the lesions with one more prompt each."""
         drafts = []
         for lesion in lesions:
-            prompts = (*lesion.prompts, prompt)
-            clip = covering(self.study, lesion.clip, prompt.voxels, self.clips)
-            if _window(clip) == _window(lesion.clip):
+            prompts, anew = (*lesion.prompts, prompt), self._drawn_anew(lesion)
+            voxels = np.concatenate([p.voxels for p in prompts]) if anew else prompt.voxels
+            clip = covering(self.study, lesion.clip, voxels, self.clips)
+            if _window(clip) == _window(lesion.clip) and not anew:
                 drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts), lesion.score))
             else:
                 drafts.append(_Draft(prompts, clip, score=lesion.score))
-        settled = self._settle(drafts, background)
-        if isinstance(prompt, Box):
-            return [self._refined(lesion, background) for lesion in settled]
-        return [self._corrected(old, new, prompt, background) for old, new in zip(lesions, settled, strict=True)]
+        return self._settle(drafts, background)
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
         block = Block(lesion.block.corner, lesion.block.values.copy())
         _cut(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
+
+    def only(self, lesion: Lesion, block: Block) -> Lesion:
+        """The lesion with a part of its mask and those of its prompts there, or else a click at its hottest voxel."""
+        prompts = tuple(prompt for prompt in lesion.prompts if block.touches(prompt.voxels))
+        if not prompts:
+            pet = np.where(block.values, self.study.axial_pet[block.slices], -np.inf)
+            z, y, x = np.add(np.unravel_index(int(pet.argmax()), pet.shape), block.corner[::-1]).tolist()
+            prompts = (Click((x, y, z)),)
+        return replace(lesion, block=block, prompts=prompts)
 
     def _corrected(self, old: Lesion, new: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
         """The new lesion with the old one's mask, but for what the prompt changes in it."""
@@ -214,28 +241,34 @@ class LesionTracker:
         reach = within_reach(
             self.study, prompt.voxels, prompt.label, field.corner, logits.shape, of_uptake=old.of_uptake
         )  # fmt: skip
-        after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
         if prompt.label == "background":
-            self._narrow(after, new)
+            doubted = self._refuted(block, new) if old.of_uptake else np.zeros(logits.shape, bool)
             # A click, in a necrosis perhaps, does not tell how hot the lesion is.
             if old.of_uptake and any(isinstance(p, Scribble) and p.label == "tumor" for p in new.prompts):
-                tumor = drawn_voxels(new.prompts)
-                after.values[:] = without_hotter(self.study, after.corner, after.values, tumor, prompt.voxels)
-        _cut(after, block.values, new.prompts, background)
+                doubted |= hotter(self.study, block.corner, block.values, drawn_voxels(new.prompts), prompt.voxels)
+            reach |= doubted
+            # Without a contour network nothing else speaks against a mask that the model may have shown itself.
+            if self.contour is None:
+                logits = np.where(doubted, np.float32(-LOGIT_LIMIT), logits)
+        after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
+        _cut(after, block.values, new.prompts, background, logits > 0)
         return replace(new, block=after.trimmed())
 
-    def _narrow(self, block: Block, lesion: Lesion) -> None:
-        """Cut a mask, in place, to another outline if background strokes speak against the one it started with."""
+    def _refuted(self, block: Block, lesion: Lesion) -> Bools:
+        """What of a mask is outside the outline that background strokes leave as the best, if that is another one."""
         first, *later = lesion.prompts
         strokes = [prompt.voxels for prompt in later]
         if self.chooser is None or isinstance(first, Box) or any(prompt.label == "tumor" for prompt in later):
-            return
+            return np.zeros(block.values.shape, bool)
         outlines = self.outlines(replace(lesion, prompts=(first,)), np.zeros((0, 3), np.int64))
         denied = [sum(2 * outline.touches(stroke) > len(stroke) for stroke in strokes) for outline in outlines.blocks]
         chosen = self.chooser.choose(outlines.features, denied)
         if chosen == self.chooser.choose(outlines.features):
-            return
-        block.values[~outlines.blocks[chosen].within(block.corner, block.values.shape)] = False
+            return np.zeros(block.values.shape, bool)
+        outside: Bools = ~outlines.blocks[chosen].within(block.corner, block.values.shape)
+        # A reader draws along what is wrong: of few voxels a stroke does not speak of a large section.
+        section = int((block.values & outside).sum(axis=(1, 2)).max())
+        return outside if len(strokes[-1]) ** 2 >= section else np.zeros_like(outside)
 
     def _bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
         block, stroke = lesion.block, lesion.prompts[0]
@@ -473,10 +506,13 @@ def _obey(block: Block, prompts: Sequence[Prompt], background: Voxels) -> None:
     mask[block.rows(background)] = False
 
 
-def _cut(block: Block, before: Bools, prompts: Sequence[Prompt], background: Voxels) -> None:
+def _cut(
+    block: Block, before: Bools, prompts: Sequence[Prompt], background: Voxels, shown: Bools | None = None
+) -> None:
     """Give a corrected mask, in place, what was drawn, less the pieces that the correction cut off from it.
 
-    A piece that hung together with nothing drawn `before` stays: a click in a cold core may stand alone.
+    A piece that hung together with nothing drawn `before` stays: a click in a cold core may stand alone. So does one
+    that is mostly still `shown`.
     """
     mask = block.values
     drawn = [block.rows(voxels) for voxels in _drawn(prompts)]
@@ -486,6 +522,9 @@ def _cut(block: Block, before: Bools, prompts: Sequence[Prompt], background: Vox
     held, pieces = (cc3d.connected_components(m, connectivity=CONNECTIVITY) for m in (before, mask))
     if drawn:
         was, stays = (np.unique(np.concatenate([labels[rows] for rows in drawn])) for labels in (held, pieces))
+        if shown is not None:
+            share = np.bincount(pieces.ravel(), shown.ravel()) / np.maximum(np.bincount(pieces.ravel()), 1)
+            stays = np.concatenate([stays, np.flatnonzero(share > _STILL_SHOWN)])
         mask &= np.isin(pieces, stays) | ~np.isin(held, was[was > 0])
 
 

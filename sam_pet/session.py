@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
 from sam_pet import saved
-from sam_pet.denials import denies, mirrors
+from sam_pet.denials import denies, mirrors, remainder
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.lesions import Lesion, drawn_voxels
@@ -297,10 +297,15 @@ class Session:
         prompt = _axial(entry.prompt, self.study.order)
         background = self._background(entries)
         lesions = dict(state.lesions)
-        if prompt.label == "background":
-            for number in self._denied(state, entry, prompt):
+        denied = self._denied(state, entry, prompt) if prompt.label == "background" else set()
+        for number in denied:
+            touched = number in entry.lesions
+            rest = remainder(self.study, lesions[number].block, prompt.voxels) if touched else None
+            if rest is None:
                 del lesions[number]
-        known = [number for number in entry.lesions if number in lesions]
+            else:
+                lesions[number] = self._tracker.only(lesions[number], rest)
+        known = [number for number in entry.lesions if number in lesions and number not in denied]
         extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
         lesions.update(zip(known, extended, strict=True))
         if prompt.label == "tumor":

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from sam_pet.block import Block
-from sam_pet.denials import denies, mirrors
+from sam_pet.denials import denies, mirrors, remainder
 from sam_pet.geometry import Grid
 from sam_pet.study import Study
 
@@ -25,7 +25,7 @@ def line(*voxels: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_stroke_through_the_middle_denies(study: Study) -> None:
-    assert denies(study, ball((30, 30, 10)), line(*((x, 30, 10) for x in range(27, 34))))
+    assert denies(study, ball((30, 30, 10)), line(*((x, 30, 10) for x in range(25, 36))))
 
 
 def test_stroke_along_the_rim_does_not_deny(study: Study) -> None:
@@ -38,7 +38,7 @@ def test_stroke_beside_the_mask_does_not_deny(study: Study) -> None:
 
 def test_hot_stroke_denies_even_at_the_rim_of_the_mask(study: Study) -> None:
     # The mask is off the uptake's middle, which lies at its rim.
-    assert denies(study, ball((35, 30, 10)), line(*((30, y, 10) for y in range(27, 34))))
+    assert denies(study, ball((35, 30, 10)), line(*((x, y, 10) for x in (30, 31) for y in range(25, 36))))
 
 
 def test_a_stroke_of_few_voxels_does_not_deny(study: Study) -> None:
@@ -47,6 +47,21 @@ def test_a_stroke_of_few_voxels_does_not_deny(study: Study) -> None:
 
 def test_a_stroke_off_the_largest_section_carves(study: Study) -> None:
     assert not denies(study, ball((30, 30, 10)), line(*((x, 30, 13) for x in range(28, 33))))
+
+
+def test_of_a_merged_mask_only_what_leads_up_to_the_strokes_peak_goes(study: Study) -> None:
+    twins = Study(study.pet + study.pet[:, :, ::-1], None, study.grid)
+    merged = Block((20, 20, 4), np.ones((13, 21, 60), bool))
+    merged.values[:] = twins.pet[merged.slices] > 4
+    stroke = line(*((x, 30, 10) for x in range(25, 36)))
+    rest = remainder(twins, merged, stroke)
+    assert rest is not None
+    assert not rest.touches(stroke)
+    kept = rest.voxels()
+    assert (kept[:, 0] > 50).all()
+    assert len(kept) == pytest.approx(merged.values.sum() / 2, rel=0.05)
+    alone = Block(merged.corner, merged.values[:, :, :30])
+    assert remainder(twins, alone, stroke) is None
 
 
 def test_masks_on_both_sides_mirror_each_other_when_alike(study: Study) -> None:

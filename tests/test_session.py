@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from sam_pet.block import Block
 from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
 from sam_pet.segmenter import Segmenter
-from sam_pet.session import Session
+from sam_pet.session import Session, State
 from sam_pet.study import Study
 from tests.fakes import random_segmenter, two_lesion_study
 
@@ -215,3 +217,20 @@ def test_the_table_has_a_row_for_each_lesion(session: Session) -> None:
     table = session.lesions
     assert table["lesion"].tolist() == [1]
     assert table["voxels"].iloc[0] == session.array.sum()
+
+
+def test_of_a_merged_lesion_of_the_first_answer_a_stroke_drops_the_part_that_it_is_on(session: Session) -> None:
+    session.add_click(FIRST)
+    both = Block((0, 0, 0), session.study.axial_pet > 5)
+    found = replace(session.state.lesions[1], block=both)
+    session.restore(State(found={1: found}, asked="fdg"))
+    first = both.values.copy()
+    first[20:] = False
+    session.add_scribble([(x, y, 10) for x in range(17, 24) for y in (24, 25)], label="background")
+    (left,) = session.state.lesions.values()
+    assert (session.array.astype(bool) == both.values & ~first).all()
+    ((x, y, z),) = left.prompts[0].voxels.tolist()
+    assert both.values[z, y, x]
+    assert not first[z, y, x]
+    session.undo()
+    assert (session.array.astype(bool) == both.values).all()

@@ -21,7 +21,7 @@ from sam_pet.first_answer.candidates import find_candidates
 from sam_pet.first_answer.features import MODEL_NAMES, Floats, describe
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.tracer import TRACERS, Tracer, find_tracer
-from sam_pet.lesions import Lesion, LesionTracker
+from sam_pet.lesions import FINE_MM, Lesion, LesionTracker, cube_round
 from sam_pet.prompts import Click, Voxels
 from sam_pet.study import Study
 from sam_pet.uptake.regions import Spot, look_at
@@ -102,7 +102,8 @@ def first_answer(
         kept = set(likely[accepted].tolist())
         others = [spot for i, spot in enumerate(evidence.spots) if i not in kept]
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
-    return _joined([Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)])
+    proposals = [Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)]
+    return _joined(proposals, tracker.study.frame_spacing)
 
 
 def gather(study: Study, tracer: str = AUTO) -> Evidence:
@@ -189,8 +190,11 @@ def _by_score(tracker: LesionTracker, evidence: Evidence) -> list[Lesion]:
     return sorted(lesions, key=lambda lesion: -lesion.score)
 
 
-def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
-    """Regions that touch are one lesion, its prompt the most probable one's; holes in its slices are filled."""
+def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[Lesion]:
+    """Regions that touch are one lesion, the most probable one's; holes in its slices are filled.
+
+    Where the contour network corrects it, it is prompted where all were.
+    """
     ordered = sorted(proposals, key=lambda p: -p.probability)
     if not ordered:
         return []
@@ -210,7 +214,13 @@ def _joined(proposals: Sequence[Proposal]) -> list[Lesion]:
         shape = tuple((high - (x, y, z))[::-1].tolist())
         values = np.logical_or.reduce([blocks[member].within((x, y, z), shape) for member in members])
         values = np.stack([binary_fill_holes(plane) for plane in values])
-        lesions.append(replace(ordered[members[0]].lesion, block=Block((x, y, z), values)))
+        first, block = ordered[members[0]].lesion, Block((x, y, z), values)
+        if len(members) > 1 and first.contour_mm is not None:
+            prompts = tuple(prompt for member in members for prompt in ordered[member].lesion.prompts)
+            first = replace(
+                first, prompts=prompts, contour_mm=min(max(first.contour_mm, cube_round(block, spacing)), FINE_MM)
+            )
+        lesions.append(replace(first, block=block))
     return lesions
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -20,10 +20,17 @@ from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.trees import Floats, from_text, predict, to_text
 
+# What is known of a place that a reader points at: of the candidate in whose basin it lies, and of it as one itself.
+OPINION_NAMES = (
+    *("basin_verdict", "basin_look", "verdict", "look"),
+    *NAMES,
+)
 # What a glance takes for less probable is out.
 ASK = 0.01
 # The most that a look can say for a lesion, a logit: the network may be sure of what it has never seen.
 _LOOK_LIMIT = 4.0
+# Probabilities this near to 0 and 1 are as good as these.
+_SURE = 1e-9
 
 
 class Point(BaseModel):
@@ -57,6 +64,7 @@ class _Content(BaseModel):
     glance: str
     verdict: str | None
     extent: str
+    opinion: str | None = None
     # Weights of the logits of the verdict and of the look, and an offset.
     calibration: tuple[float, float, float]
     # SHA-256 of the appearance network whose looks it was calibrated with.
@@ -77,7 +85,8 @@ class Judge:
 
     `glance` knows the study alone (`features.NAMES`), `verdict`, if there is one, also what the model says
     (`features.MODEL_NAMES`), `extent` gives the part of the way from the surroundings to the peak at which a lesion
-    ends. Beside them may stand the network that looks at candidates.
+    ends, `opinion`, if there is one, says of a place that is pointed at (`OPINION_NAMES`) whether it is on a lesion.
+    Beside them may stand the network that looks at candidates.
     """
 
     content: _Content
@@ -120,7 +129,7 @@ class Judge:
         try:
             content = _Content.model_validate_json(path.read_text(encoding="utf-8"))
             judge = cls(content, appearance)
-            _ = judge._boosters
+            _ = judge._boosters, judge._opinion
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
@@ -132,6 +141,10 @@ class Judge:
                 "train it with finetune/train_lesion_classifier.py"
             )
         return judge
+
+    def with_opinion(self, trees: xgboost.Booster) -> Judge:
+        """The judge with trees trained on `OPINION_NAMES`."""
+        return replace(self, content=self.content.model_copy(update={"opinion": to_text(trees)}))
 
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
@@ -168,6 +181,22 @@ class Judge:
         """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
         fraction: Floats = np.clip(predict(self._boosters[2], features), 0.15, 0.8)
         return fraction
+
+    def opinion(self, features: Floats) -> Floats:
+        """Logits (n,) that places are on a lesion, from features (n, `OPINION_NAMES`); NaN where all of these are.
+
+        Without trees of its own it is the verdict on the place or on its basin, whichever speaks more for a lesion.
+        """
+        if self._opinion is None:
+            word: Floats = np.fmax(features[:, 0], features[:, 2])
+            return word
+        nothing = np.isnan(features).all(axis=1)
+        probable = np.clip(predict(self._opinion, features), _SURE, 1 - _SURE)
+        return np.where(nothing, np.nan, logit(probable))
+
+    @cached_property
+    def _opinion(self) -> xgboost.Booster | None:
+        return None if self.content.opinion is None else from_text(self.content.opinion)
 
     @cached_property
     def _boosters(self) -> tuple[xgboost.Booster, xgboost.Booster | None, xgboost.Booster]:

@@ -10,7 +10,7 @@ from scipy.special import logit
 from sam_pet.block import Block
 from sam_pet.first_answer.answer import Evidence, look
 from sam_pet.first_answer.features import MODEL_NAMES, Floats
-from sam_pet.first_answer.judge import Judge
+from sam_pet.first_answer.judge import OPINION_NAMES, Judge
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 from sam_pet.uptake.candidates import candidates_at
@@ -20,27 +20,40 @@ _SURE = 1e-9
 
 
 def opinions(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Voxels]) -> Floats:
-    """How probably each place (axial voxels (n, 3)) is on a lesion, as logits; NaN where there is no uptake.
+    """How probably each place (axial voxels (n, 3)) is on a lesion, as logits; NaN where there is no uptake."""
+    return judge.opinion(describe(study, judge, evidence, drawn))
+
+
+def describe(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Voxels]) -> Floats:
+    """What there is to know of places, rows of `OPINION_NAMES`; NaN where there is no uptake.
 
     A place is judged as the candidate in whose basin it lies and as a candidate of its own: on the slope of an organ
-    it is part of that organ, or a lesion beside it. What speaks more for a lesion counts. What the tracker says of it
-    is not asked.
+    it is part of that organ, or a lesion beside it. What the tracker says of it is not asked.
     """
-    spots, rows = list(evidence.spots), []
+    spots = list(evidence.spots)
+    rows: list[tuple[int | None, int | None]] = []
     for voxels in drawn:
-        found = [i for i in [_basin(evidence.spots, voxels)] if i is not None]
         own = [look_at(study, candidate) for candidate in candidates_at(study, voxels)[-1:]] if len(voxels) else []
-        rows.append([*found, *range(len(spots), len(spots) + len(own))])
+        rows.append((_basin(evidence.spots, voxels), len(spots) if own else None))
         spots += own
-    judged = np.array(sorted({row for found in rows for row in found}), np.int64)
+    judged = np.array(sorted({row for pair in rows for row in pair if row is not None}), np.int64)
+    found = np.full((len(drawn), len(OPINION_NAMES)), np.nan, np.float32)
     if not judged.size:
-        return np.full(len(drawn), np.nan)
+        return found
     known = Evidence.of(study, evidence.body, evidence.tracer, spots)
     said = np.full((len(judged), len(MODEL_NAMES)), np.nan, np.float32)
-    looks = look(study, known, judge.appearance, judged)
+    looks = np.full(len(spots), np.nan)
+    looks[judged] = look(study, known, judge.appearance, judged)
     verdicts = np.full(len(spots), np.nan)
-    verdicts[judged] = logit(np.clip(judge.verdict(known.features[judged], said, looks), _SURE, 1 - _SURE))
-    return np.array([max(verdicts[found], default=np.nan) for found in rows], float)
+    verdicts[judged] = logit(
+        np.clip(judge.verdict(known.features[judged], said, looks[judged]), _SURE, 1 - _SURE)
+    )  # fmt: skip
+    for place, (basin, own_spot) in zip(found, rows, strict=True):
+        if basin is not None:
+            place[:2] = verdicts[basin], looks[basin]
+        if own_spot is not None:
+            place[2:] = [verdicts[own_spot], looks[own_spot], *known.features[own_spot]]
+    return found
 
 
 def _basin(spots: Sequence[Spot], voxels: Voxels) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
+from scipy.special import expit
 
 from sam_pet.block import Block, overlap
 from sam_pet.contour.window import WIDTHS_MM
@@ -20,6 +21,8 @@ from sam_pet.study import Study
 from sam_pet.uptake.regions import Spot
 
 Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 _OF_PROMPT = (
     *("suv", "contrast", "below", "score", "width", "voxel_ml", "drawn", "drawn_mean", "drawn_coldest"),
     "model_volume",
@@ -30,6 +33,7 @@ _OF_OUTLINE = (
     *(f"agreement_{width:g}" for width in WIDTHS_MM),
     *("mean", "coldest", "hottest", "rim", "open", "slope", "logit", "rim_logit", "shown"),
     *("depth", "length", "compactness", "hu", "hu_spread", "rim_hu"),
+    *(f"contour_{name}_{width:g}" for width in WIDTHS_MM for name in ("likely", "inside", "outside")),
 )
 NAMES = (*_OF_PROMPT, *_OF_OUTLINE)
 _MARGIN = 2
@@ -42,6 +46,11 @@ class Drawn:
 
     field: Field
     block: Block
+
+    @cached_property
+    def volume(self) -> float:
+        """The sum of the probabilities, in voxels."""
+        return float(expit(self.field.values).sum())
 
 
 @dataclass(frozen=True)
@@ -168,13 +177,25 @@ class Prompted:
             float(extent.max()),
             mask.sum() / float(np.prod(extent / spacing)),
             *self._density(corner, mask, rim),
+            *self._likelihood(corner, mask, rim),
         ]
 
-    def _density(self, corner: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_], rim: npt.NDArray[np.bool_]) -> Any:
+    def _density(self, corner: Ints, mask: Bools, rim: Bools) -> Any:
         if self.study.axial_ct is None:
             return [np.nan] * 3
         ct = _cut(self.study.axial_ct, (0, 0, 0), corner, mask.shape, np.nan)
         return [float(np.nanmean(ct[mask])), float(np.nanstd(ct[mask])), float(np.nanmean(ct[rim]))]
+
+    def _likelihood(self, corner: Ints, mask: Bools, rim: Bools) -> list[float]:
+        """By contour, the Dice that its probabilities let expect of a mask, and its logits within and at the rim."""
+        if not self.contours:
+            return [np.nan] * (3 * len(WIDTHS_MM))
+        found: list[float] = []
+        for contour in self.contours:
+            logits = _cut(contour.field.values, contour.field.corner, corner, mask.shape, -LOGIT_LIMIT)
+            likely = 2 * float(expit(logits[mask]).sum()) / (int(mask.sum()) + contour.volume)
+            found += [likely, float(logits[mask].mean()), float(logits[rim].mean())]
+        return found
 
 
 def _shared(block: Block, other: Block) -> tuple[int, int]:
@@ -184,9 +205,7 @@ def _shared(block: Block, other: Block) -> tuple[int, int]:
     return shared, max(int(other.values.sum()), 1)
 
 
-def _cut(
-    volume: Floats, corner: tuple[int, int, int], low: npt.NDArray[np.int64], shape: tuple[int, ...], outside: float
-) -> Floats:
+def _cut(volume: Floats, corner: tuple[int, int, int], low: Ints, shape: tuple[int, ...], outside: float) -> Floats:
     """A box of a volume whose own first voxel is `corner` (x, y, z)."""
     box = np.full(shape, outside, np.float32)
     shared = overlap(low, shape, corner, volume.shape)

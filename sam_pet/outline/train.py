@@ -16,8 +16,8 @@ _FOLDS = 5
 _ROUNDS = 250
 _TREES = {
     "objective": "reg:squarederror",
-    "max_depth": 5,
-    "eta": 0.06,
+    "max_depth": 4,
+    "eta": 0.05,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
     "min_child_weight": 5,

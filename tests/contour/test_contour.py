@@ -4,16 +4,20 @@ import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from sam_pet.block import Block
+from sam_pet.clips import ClipRecipe
 from sam_pet.contour.contour import Contour, new_network
 from sam_pet.contour.cubes import Cube, cubes_of, load_cubes, save_cubes
 from sam_pet.contour.train import Course, prompted, train_contour
 from sam_pet.contour.window import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
 from sam_pet.errors import InputError
+from sam_pet.lesions import Lesion, LesionTracker, Outlines
 from sam_pet.models import load_model, save_model
 from sam_pet.models.card import CARD
 from sam_pet.models.checkpoint import untrained
@@ -24,6 +28,8 @@ from sam_pet.outline.features import NAMES
 from sam_pet.prompts import Click, Voxels
 from sam_pet.session import Session
 from sam_pet.study import Study
+from sam_pet.tracker.memory import MemoryBank
+from sam_pet.zoom import first_clip
 from tests.fakes import random_segmenter, two_lesion_study
 from tests.training.cases import write_cases
 
@@ -117,6 +123,40 @@ def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: Contour) -
     level.add_click(FIRST)
     assert level.state.lesions[1].of_uptake
     assert level.state.lesions[1].contour_mm == WIDTHS_MM[0]
+
+
+def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_model(
+    contour: Contour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+    whole = LesionTracker._settle
+
+    def counted(self: LesionTracker, drafts: list[Any], *rest: Any) -> Any:
+        shown.extend(len(draft.prompts) - draft.shown for draft in drafts)
+        return whole(self, drafts, *rest)
+
+    monkeypatch.setattr(LesionTracker, "_settle", counted)
+    segmenter = random_segmenter()
+    segmenter.contour = contour
+    segmenter.__dict__["chooser"] = Fixed(1)
+    session = segmenter.open(two_lesion_study())
+    session.add_click(FIRST)
+    session.add_scribble([(23, 24, 10), (24, 24, 10)])
+    assert shown == [1]
+    session.add_box((14, 18, 5), (26, 30, 15), lesion=1)
+    assert shown == [1, 3]
+    assert session.state.lesions[1].contour_mm is None
+
+
+def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
+    wide = Block((0, 0, 0), np.ones((20, 20, 20), bool))
+    outlines = Outlines([wide] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
+    lesion = Lesion(
+        (Click(FIRST),), first_clip(two_lesion_study(), np.array([FIRST]), ClipRecipe(), 64), MemoryBank(), wide, 0.0
+    )
+    corrected = [outlines.chosen(lesion, number, (6.0, 6.0, 6.0)).contour_mm for number in range(5)]
+    assert corrected == [None, 64.0, 128.0, None, None]
+    assert outlines.chosen(lesion, 4, (4.0, 4.0, 4.0)).contour_mm == 128.0
 
 
 def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: Contour) -> None:

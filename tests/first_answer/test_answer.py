@@ -9,15 +9,17 @@ import pytest
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.network import AppearanceNetwork
+from sam_pet.block import Block
 from sam_pet.errors import InputError
-from sam_pet.first_answer.answer import gather, glimpse
+from sam_pet.first_answer.answer import Proposal, _joined, gather, glimpse
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
-from sam_pet.first_answer.judge import Judge, Point
+from sam_pet.first_answer.judge import OPINION_NAMES, Judge, Point
 from sam_pet.first_answer.loop import best_point, play
 from sam_pet.first_answer.opinion import opinions
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.train import fit, glances
-from sam_pet.lesions import LesionTracker
+from sam_pet.lesions import Lesion, LesionTracker
+from sam_pet.prompts import Click
 from sam_pet.segmenter import Segmenter
 from sam_pet.session import Session
 from tests.fakes import random_segmenter
@@ -90,6 +92,25 @@ def test_the_first_answer_is_the_extent_of_what_convinces(segmenter: Segmenter) 
     assert session.first_answer() == 1
     assert (session.array.astype(bool) == ball(SPOT, 10)).all()
     assert len(session.lesions) == 1
+
+
+def test_regions_that_touch_are_one_lesion_prompted_where_all_were() -> None:
+    tracker = random_segmenter().tracker(body_study(spot=6.0))
+    near, far = (52, 30, 50), (60, 30, 50)
+    one, two = tracker.sketch([Click(near), Click(far)], np.zeros((0, 3), np.int64))
+    left = Block((50, 28, 48), np.ones((5, 5, 6), bool))
+    right, apart = (Block((x, 28, 48), np.ones((5, 5, 6), bool)) for x in (56, 58))
+
+    def joined(block: Block, width: float | None) -> list[Lesion]:
+        pair = [replace(one, block=left, contour_mm=width), replace(two, block=block, contour_mm=width)]
+        return _joined([Proposal(pair[0], 0.9), Proposal(pair[1], 0.8)], (5.0, 5.0, 5.0))
+
+    (whole,) = joined(right, 64.0)
+    assert whole.block.values.sum() == 2 * left.values.sum()
+    assert whole.prompts == (Click(near), Click(far))
+    assert whole.contour_mm == 128.0
+    assert [lesion.prompts for lesion in joined(right, None)] == [(Click(near),)]
+    assert [lesion.contour_mm for lesion in joined(apart, 64.0)] == [64.0, 64.0]
 
 
 def test_a_judge_that_does_not_listen_has_the_model_asked_about_what_it_accepts_alone(
@@ -280,6 +301,9 @@ class Warm(Fixed):
     def verdict(self, features: np.ndarray, said: np.ndarray, _: np.ndarray) -> np.ndarray:
         assert np.isnan(said).all()
         return np.where(features[:, NAMES.index("suv")] > np.log(3), self.hot, self.cold)
+
+    def opinion(self, features: np.ndarray) -> np.ndarray:
+        return np.fmax(features[:, OPINION_NAMES.index("basin_verdict")], features[:, OPINION_NAMES.index("verdict")])
 
 
 def test_scores_are_the_classifiers_word_on_what_was_pointed_at_and_else_the_trackers() -> None:
