@@ -251,7 +251,7 @@ class LesionTracker:
             if self.contour is None:
                 logits = np.where(doubted, np.float32(-LOGIT_LIMIT), logits)
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
-        _cut(after, block.values, new.prompts, background, logits > 0)
+        _cut(after, block.values, new.prompts, background, logits > 0 if self._drawn_anew(new) else None)
         return replace(new, block=after.trimmed())
 
     def _refuted(self, block: Block, lesion: Lesion) -> Bools:
