@@ -241,11 +241,8 @@ class LesionTracker:
         reach = within_reach(
             self.study, prompt.voxels, prompt.label, field.corner, logits.shape, of_uptake=old.of_uptake
         )  # fmt: skip
-        if prompt.label == "background":
-            doubted = self._refuted(block, new) if old.of_uptake else np.zeros(logits.shape, bool)
-            # A click, in a necrosis perhaps, does not tell how hot the lesion is.
-            if old.of_uptake and any(isinstance(p, Scribble) and p.label == "tumor" for p in new.prompts):
-                doubted |= hotter(self.study, block.corner, block.values, drawn_voxels(new.prompts), prompt.voxels)
+        if prompt.label == "background" and old.of_uptake:
+            doubted = self._doubted(block, new, prompt.voxels)
             reach |= doubted
             # Without a contour network nothing else speaks against a mask that the model may have shown itself.
             if self.contour is None:
@@ -253,6 +250,14 @@ class LesionTracker:
         after = Block(field.corner, changed(block.values, logits, block.rows(prompt.voxels), prompt.label, reach))
         _cut(after, block.values, new.prompts, background, logits > 0 if self._drawn_anew(new) else None)
         return replace(new, block=after.trimmed())
+
+    def _doubted(self, block: Block, lesion: Lesion, stroke: Voxels) -> Bools:
+        """What of a mask that follows uptake a background stroke speaks of, however far off it is."""
+        doubted = self._refuted(block, lesion)
+        # A click, in a necrosis perhaps, does not tell how hot the lesion is.
+        if any(isinstance(p, Scribble) and p.label == "tumor" for p in lesion.prompts):
+            doubted |= hotter(self.study, block.corner, block.values, drawn_voxels(lesion.prompts), stroke)
+        return doubted
 
     def _refuted(self, block: Block, lesion: Lesion) -> Bools:
         """What of a mask is outside the outline that background strokes leave as the best, if that is another one."""
@@ -512,7 +517,7 @@ def _cut(
     """Give a corrected mask, in place, what was drawn, less the pieces that the correction cut off from it.
 
     A piece that hung together with nothing drawn `before` stays: a click in a cold core may stand alone. So does one
-    that is mostly still `shown`.
+    that is mostly still `shown` by what has seen all strokes.
     """
     mask = block.values
     drawn = [block.rows(voxels) for voxels in _drawn(prompts)]
