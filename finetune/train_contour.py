@@ -23,9 +23,10 @@ import numpy as np
 from sam_pet.cases import Case, find_cases
 from sam_pet.contour.cubes import Cube, cubes_of, load_cubes, save_cubes
 from sam_pet.contour.train import Course, train_contour
-from sam_pet.errors import reported
+from sam_pet.errors import InputError, reported
 from sam_pet.first_answer.teach import seeds
 from sam_pet.models.half import write_half
+from sam_pet.models.loading import load_model
 from sam_pet.models.record import CONTOUR, WEIGHTS, require_record, write_record
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--cases", type=Path, help="folder of cases")
     parser.add_argument("--names", help="only these of them, separated by commas")
     parser.add_argument("--steps", type=int, default=Course.steps)
+    parser.add_argument("--rate", type=float, default=Course.rate, help="the highest learning rate")
+    parser.add_argument("--bfloat16", action="store_true", help="half the time on a CPU that knows it")
+    parser.add_argument("--go-on", action="store_true", help="from the contour network that the checkpoint has")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
@@ -53,6 +57,9 @@ def main() -> None:
 
 def train(options: argparse.Namespace) -> None:
     record = require_record(options.checkpoint)
+    start = load_model(options.checkpoint).contour if options.go_on else None
+    if options.go_on and start is None:
+        raise InputError(f"--go-on: {options.checkpoint} has no contour network; leave it out")
     options.work.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.jobs) as pool:
         simulated = pool.map(partial(of_phantom, options.work, options.grid), options.train)
@@ -67,7 +74,8 @@ def train(options: argparse.Namespace) -> None:
         if step % _EVERY == 0:
             print(json.dumps({"step": step, "soft_dice": round(fmean(dice[-_EVERY:]), 4)}), flush=True)
 
-    network = train_contour(groups, Course(steps=options.steps, seed=options.seed), report)
+    course = Course(steps=options.steps, rate=options.rate, seed=options.seed, bfloat16=options.bfloat16)
+    network = train_contour(groups, course, report, None if start is None else start.network)
     write_half(network, options.checkpoint / CONTOUR)
     write_record(record, options.checkpoint, WEIGHTS)
 

@@ -37,17 +37,21 @@ _ENTROPY = 4.0
 
 @dataclass(frozen=True)
 class Course:
-    """How long and how fast the network learns."""
+    """How long and how fast the network learns; in bfloat16 a step takes half the time on a CPU that knows it."""
 
     steps: int = 2500
     batch: int = 8
     rate: float = 2e-3
     decay: float = 0.02
     seed: int = 0
+    bfloat16: bool = False
 
 
 def train_contour(
-    groups: Sequence[tuple[Sequence[Cube], float]], course: Course, report: Callable[[int, float], None] | None = None
+    groups: Sequence[tuple[Sequence[Cube], float]],
+    course: Course,
+    report: Callable[[int, float], None] | None = None,
+    start: UNet | None = None,
 ) -> UNet:
     """The moving average of a network's weights over the course, in eval mode; the same arguments give the same.
 
@@ -55,6 +59,7 @@ def train_contour(
         groups: cubes, and how often each group is drawn from.
         course: its length and speed.
         report: called after each step with its number and the soft Dice.
+        start: a network to go on from, which changes.
 
     Raises:
         InputError: a group has no lesion.
@@ -64,7 +69,7 @@ def train_contour(
     chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
     weights = [_weights(cubes) for cubes, _ in groups]
     torch.manual_seed(course.seed)
-    network = new_network()
+    network = new_network() if start is None else start.train()
     average = AveragedModel(network, avg_fn=averaging(_AVERAGED))
     optimizer = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=course.decay)
     rate = warm_cosine(_WARMUP, course.steps)
@@ -78,7 +83,9 @@ def train_contour(
         inputs, truth = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
         for settings in optimizer.param_groups:
             settings["lr"] = course.rate * rate(step)
-        entropy, each = entropy_and_dice(answer(network, inputs), truth)
+        with torch.autocast("cpu", torch.bfloat16, enabled=course.bfloat16):
+            logits = answer(network, inputs)
+        entropy, each = entropy_and_dice(logits.float(), truth)
         dice = each.mean()
         torch.autograd.backward(_ENTROPY * entropy + 1 - dice)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)

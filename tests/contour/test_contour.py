@@ -209,6 +209,18 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
     assert written[0] == written[1] != written[2]
 
 
+def test_it_goes_on_from_a_network_also_in_bfloat16() -> None:
+    lessons = [(cubes(two_lesion_study()), 1.0)]
+    first = train_contour(lessons, Course(steps=40, batch=4, rate=5e-3))
+    dice: list[float] = []
+    course = Course(steps=3, batch=4, rate=1e-4, seed=1, bfloat16=True)
+    further = train_contour(lessons, course, lambda _, value: dice.append(value), first)
+    new: list[float] = []
+    train_contour(lessons, course, lambda _, value: new.append(value))
+    assert min(dice) > max(new)
+    assert {parameter.dtype for parameter in further.parameters()} == {torch.float32}
+
+
 def test_without_a_lesion_there_is_nothing_to_learn() -> None:
     with pytest.raises(InputError, match="no lesion to learn from"):
         train_contour([([], 1.0)], Course(steps=1))
@@ -226,17 +238,26 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
     runpy.run_path(str(SCRIPT), run_name="__main__")
 
 
-def test_the_script_stores_a_network_with_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_stores_a_network_with_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     checkpoint, work = tmp_path / "checkpoint", tmp_path / "cubes"
     save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
     write_cases(tmp_path / "cases")
     common = ("--checkpoint", checkpoint, "--work", work, "--train", "21000:1", "--grid", "80x60x110@7x7x8.5")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *common, "--go-on")
+    assert "has no contour network" in capsys.readouterr().err
     run(monkeypatch, *common, "--cases", tmp_path / "cases", "--steps", 2)
+    before = load_model(checkpoint).facts["contour"]
     made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
     run(monkeypatch, *common, "--cases", tmp_path / "cases", "--steps", 2)
     assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made
+    assert load_model(checkpoint).facts["contour"] == before
+    run(monkeypatch, *common, "--go-on", "--steps", 2, "--rate", 1e-3, "--bfloat16")
     loaded = load_model(checkpoint)
     assert loaded.contour is not None
+    assert loaded.facts["contour"] != before
     assert torch.isfinite(loaded.contour.network.leave.weight).all()
     assert loaded.facts["contour"] == verify(checkpoint)[CONTOUR]
     (checkpoint / CONTOUR).unlink()
