@@ -10,7 +10,6 @@ is of the cases. The chooser weighs the network's outlines: train it afterwards.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,6 +23,7 @@ from sam_pet.cases import Case, find_cases
 from sam_pet.contour.cubes import Cube, cubes_of, load_cubes, save_cubes
 from sam_pet.contour.train import Course, train_contour
 from sam_pet.errors import InputError, reported
+from sam_pet.files import key_of
 from sam_pet.first_answer.teach import seeds
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
@@ -98,7 +98,7 @@ def of_case(work: Path, case: Case) -> list[Cube]:
 
 
 def kept(work: Path, facts: list[object], make: Callable[[], list[Cube]]) -> list[Cube]:
-    path = work / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.npz"
+    path = work / f"{key_of(facts)}.npz"
     if not path.is_file():
         save_cubes(make(), path)
     return load_cubes(path)

@@ -9,7 +9,6 @@ their places stays in --work.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from sam_pet.errors import InputError, reported
-from sam_pet.files import replacing
+from sam_pet.files import key_of, replacing
 from sam_pet.first_answer.answer import gather
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.pointing import Pointed, fit, pointed
@@ -58,7 +57,7 @@ def train(options: argparse.Namespace) -> None:
 
 def of_phantom(work: Path, grid: str | None, judge: Judge, seed: int) -> Pointed:
     facts = [seed, grid, judge.content.glance, judge.content.appearance]
-    path = work / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.npz"
+    path = work / f"{key_of(facts)}.npz"
     if not path.is_file():
         tracer = "psma" if seed // 2 % 2 else "fdg"
         phantom = make_phantom(seed, tracer, None if grid is None else parse_grid(grid), lesion_free=seed % 4 == 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +54,15 @@ class Block:
         if shared is not None:
             inside[shared[0]] = self.values[shared[1]]
         return inside
+
+    def less(self, others: Iterable[Block]) -> Block:
+        """The mask without others."""
+        values = self.values.copy()
+        for other in others:
+            shared = overlap(self.corner, values.shape, other.corner, other.values.shape)
+            if shared is not None:
+                values[shared[0]] &= ~other.values[shared[1]]
+        return Block(self.corner, values)
 
     def touches(self, voxels: Voxels) -> int:
         """How many of the axial voxels (n, 3) are in the mask."""

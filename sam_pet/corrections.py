@@ -29,7 +29,7 @@ _UPTAKE_RATIO = 0.3
 # So far from a stroke its weight is next to nothing.
 _FAR = 2.5
 # How far a stroke reaches: this far, or this many times its own length if that is more. One that starts a lesion must
-# find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31017).
+# find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31038).
 _CORRECTS, _FRESH, _TRIMS = (8.0, 0.8), (12.0, 1.25), (6.0, 0.25)
 # What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
 # its highest: beyond lies something else, the bladder beside a node, say.

@@ -41,12 +41,10 @@ def denies(study: Study, block: Block, stroke: Voxels) -> bool:
 
 def remainder(study: Study, block: Block, stroke: Voxels) -> Block | None:
     """What is left of a mask that a stroke denies: what leads up to other peaks; None where that is little."""
-    rest = block.values.copy()
-    for peak in candidates_at(study, stroke)[:1]:
-        rest &= ~Block(peak.corner, peak.basin).within(block.corner, rest.shape)
-    if not _MERGED * block.values.sum() <= rest.sum() < block.values.sum():
+    rest = block.less(Block(peak.corner, peak.basin) for peak in candidates_at(study, stroke)[:1])
+    if not _MERGED * block.values.sum() <= rest.values.sum() < block.values.sum():
         return None
-    return Block(block.corner, rest).trimmed()
+    return rest.trimmed()
 
 
 def mirrors(study: Study, one: Block, other: Block, middle_mm: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -29,6 +30,11 @@ IMAGE_SUFFIXES = tuple(_READERS)
 # The others are two files, which cannot take their places at once.
 _ONE_FILE = (".nii.gz", ".nii", ".mha", ".nrrd")
 _LFS_POINTER = b"version https://git-lfs"
+
+
+def key_of(facts: object) -> str:
+    """A short name for what was made of facts (as JSON knows them), the same for the same facts."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def image_suffix(path: Path) -> str | None:

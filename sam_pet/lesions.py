@@ -45,7 +45,7 @@ FINE_MM = 128.0
 _ROOM = 1.3
 # An outline of which less is expected may have run into anything: not all that its stroke can reach is believed then.
 _SURE = 0.5
-# A piece of a mask that a correction has cut off stays if the model still shows this part of it.
+# A piece of a mask that a correction has cut off stays if more than this part of it is still shown.
 _STILL_SHOWN = 0.5
 
 

@@ -13,7 +13,7 @@ from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.scene import Scene
-from sam_pet.block import Block, overlap
+from sam_pet.block import Block
 from sam_pet.corrections import CONNECTIVITY
 from sam_pet.errors import InputError
 from sam_pet.first_answer.body import Body, find_body
@@ -175,12 +175,8 @@ def _extent(lesion: Lesion, spot: Spot, fraction: float) -> Lesion:
 
 def _apart(lesion: Lesion, others: Sequence[Spot]) -> Lesion:
     """The lesion less what leads up to peaks that are none."""
-    values = lesion.block.values.copy()
-    for candidate in (spot.candidate for spot in others):
-        shared = overlap(lesion.block.corner, values.shape, candidate.corner, candidate.basin.shape)
-        if shared is not None:
-            values[shared[0]] &= ~candidate.basin[shared[1]]
-    return replace(lesion, block=Block(lesion.block.corner, values))
+    basins = (Block(spot.candidate.corner, spot.candidate.basin) for spot in others)
+    return replace(lesion, block=lesion.block.less(basins))
 
 
 def _by_score(tracker: LesionTracker, evidence: Evidence) -> list[Lesion]:

@@ -21,10 +21,7 @@ from sam_pet.first_answer.tracer import Tracer
 from sam_pet.trees import Floats, from_text, predict, to_text
 
 # What is known of a place that a reader points at: of the candidate in whose basin it lies, and of it as one itself.
-OPINION_NAMES = (
-    *("basin_verdict", "basin_look", "verdict", "look"),
-    *NAMES,
-)
+OPINION_NAMES = ("basin_verdict", "basin_look", "verdict", "look", *NAMES)
 # What a glance takes for less probable is out.
 ASK = 0.01
 # The most that a look can say for a lesion, a logit: the network may be sure of what it has never seen.
@@ -71,6 +68,12 @@ class _Content(BaseModel):
     appearance: str | None
     points: dict[Tracer, Point]
     training: dict[str, Any]
+
+
+def as_logits(probabilities: Floats) -> Floats:
+    """Logits, finite also where a probability is 0 or 1."""
+    logits: Floats = logit(np.clip(probabilities, _SURE, 1 - _SURE))
+    return logits
 
 
 def bounded(looks: Floats) -> Floats:
@@ -191,8 +194,7 @@ class Judge:
             word: Floats = np.fmax(features[:, 0], features[:, 2])
             return word
         nothing = np.isnan(features).all(axis=1)
-        probable = np.clip(predict(self._opinion, features), _SURE, 1 - _SURE)
-        return np.where(nothing, np.nan, logit(probable))
+        return np.where(nothing, np.nan, as_logits(predict(self._opinion, features)))
 
     @cached_property
     def _opinion(self) -> xgboost.Booster | None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import logit
 
 from sam_pet.block import Block
 from sam_pet.first_answer.answer import Evidence, look
 from sam_pet.first_answer.features import MODEL_NAMES, Floats
-from sam_pet.first_answer.judge import OPINION_NAMES, Judge
+from sam_pet.first_answer.judge import OPINION_NAMES, Judge, as_logits
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 from sam_pet.uptake.candidates import candidates_at
 from sam_pet.uptake.regions import Spot, look_at
-
-_SURE = 1e-9
 
 
 def opinions(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Voxels]) -> Floats:
@@ -45,9 +42,7 @@ def describe(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Vox
     looks = np.full(len(spots), np.nan)
     looks[judged] = look(study, known, judge.appearance, judged)
     verdicts = np.full(len(spots), np.nan)
-    verdicts[judged] = logit(
-        np.clip(judge.verdict(known.features[judged], said, looks[judged]), _SURE, 1 - _SURE)
-    )  # fmt: skip
+    verdicts[judged] = as_logits(judge.verdict(known.features[judged], said, looks[judged]))
     for place, (basin, own_spot) in zip(found, rows, strict=True):
         if basin is not None:
             place[:2] = verdicts[basin], looks[basin]

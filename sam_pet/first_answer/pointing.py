@@ -17,7 +17,7 @@ from sam_pet.first_answer.opinion import describe
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 from sam_pet.training.crops import hottest_places
-from sam_pet.training.lessons import first_click, stroke_on
+from sam_pet.training.lessons import first_prompt
 from sam_pet.trees import Floats
 
 Rng = np.random.Generator
@@ -37,7 +37,6 @@ _TREES = {
     "nthread": 1,
     "tree_method": "hist",
 }
-_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ class Pointed:
     lesion: Bools
 
 
-def pointed(
-    study: Study, labels: npt.NDArray[np.integer], judge: Judge, evidence: Evidence, rng: Rng
-) -> Pointed:  # fmt: skip
+def pointed(study: Study, labels: npt.NDArray[np.integer], judge: Judge, evidence: Evidence, rng: Rng) -> Pointed:
     """Clicks and strokes on the lesions of a study, its hottest places beside them, and other candidates.
 
     Args:
@@ -87,7 +84,5 @@ def _block(box: tuple[slice, slice, slice], labels: npt.NDArray[np.integer], num
 
 
 def _drawn(block: Block, click: bool, rng: Rng) -> Voxels:
-    stroke = None if click else stroke_on(_NOTHING, block.values, rng)
-    prompt = stroke or first_click(block.values, rng)
-    voxels: Voxels = prompt.voxels + np.asarray(block.corner)
+    voxels: Voxels = first_prompt(block.values, click, rng).voxels + np.asarray(block.corner)
     return voxels

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +13,17 @@ import numpy.typing as npt
 from sam_pet.block import Block
 from sam_pet.cases import Case
 from sam_pet.contour.window import WIDTHS_MM
-from sam_pet.files import replacing
+from sam_pet.files import key_of, replacing
 from sam_pet.lesions import LesionTracker
 from sam_pet.outline.features import NAMES, Floats
 from sam_pet.outline.levels import LEVELS
 from sam_pet.progress import steps
-from sam_pet.prompts import Prompt, Voxels
+from sam_pet.prompts import Voxels
 from sam_pet.segmenter import Segmenter
-from sam_pet.training.lessons import first_click, lesions_of, stroke_on
+from sam_pet.training.lessons import first_prompt, lesions_of
 
 Rng = np.random.Generator
 _NONE: Voxels = np.zeros((0, 3), np.int64)
-_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
 _BATCH = 8
 # The networks' outlines, and those of the two peaks that a prompt may point at.
 _MOST = 1 + len(WIDTHS_MM) + 2 * len(LEVELS)
@@ -78,7 +75,7 @@ class Lessons:
         for case in steps(cases, "outlines"):
             settings = [self.prompts, self.least, self.most, self.smallest_ml, seed]
             facts = [case.name, segmenter.sha256, parts, NAMES, *settings]
-            key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+            key = key_of(facts)
             path = self.folder / f"{key}.npz"
             if not path.is_file():
                 self._lesson(case, segmenter, np.random.default_rng([seed, int(key, 16)])).save(path)
@@ -103,7 +100,7 @@ class Lessons:
         numbers = taken.repeat(max(self.prompts, -(-self.least // max(len(taken), 1)))).tolist()
         for first in range(0, len(numbers), _BATCH):
             here = numbers[first : first + _BATCH]
-            prompts = [_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
+            prompts = [first_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
             for number, lesion in zip(here, tracker.sketch(prompts, _NONE), strict=True):
                 outlines = tracker.outlines(lesion, _NONE)
                 dice = np.array([_dice(outline, labels, number) for outline in outlines.blocks], np.float32)
@@ -113,10 +110,6 @@ class Lessons:
                         np.pad(outlines.features, ((0, missing), (0, 0)), constant_values=np.nan),
                         np.pad(dice, (0, missing), constant_values=np.nan),
                     )
-
-
-def _prompt(mask: npt.NDArray[np.bool_], click: bool, rng: Rng) -> Prompt:
-    return first_click(mask, rng) if click else stroke_on(_NOTHING, mask, rng) or first_click(mask, rng)
 
 
 def _dice(outline: Block, labels: npt.NDArray[Any], number: int) -> float:

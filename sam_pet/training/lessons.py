@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from sam_pet.block import Block
 from sam_pet.cases import Case
 from sam_pet.extent import bounding_box
-from sam_pet.files import replacing, write_json
+from sam_pet.files import key_of, replacing, write_json
 from sam_pet.lesions import Lesion, LesionTracker, drawn_voxels
 from sam_pet.progress import steps
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
@@ -29,6 +28,7 @@ from sam_pet.study import Study, Volume
 Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
+_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
 _BATCH = 8
 
 
@@ -92,7 +92,7 @@ class LessonFolder:
         files: list[Path] = []
         for case in steps(cases, "lessons"):
             facts = [case.name, segmenter.sha256, self.settings.model_dump(), self.clicks, self.most, seed]
-            key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+            key = key_of(facts)
             index = self.folder / f"{key}.json"
             if not index.is_file():
                 names = []
@@ -152,6 +152,11 @@ def first_click(mask: Bools, rng: Rng) -> Prompt:
     middle = np.abs(places - places.mean(axis=0)).sum(axis=1)
     y, x = places[int(middle.argmin())] if rng.random() < 0.5 else places[rng.integers(len(places))]
     return Click((int(x), int(y), z))
+
+
+def first_prompt(mask: Bools, click: bool, rng: Rng) -> Prompt:
+    """A click or a stroke that starts a lesion; a click also where no stroke can be drawn."""
+    return first_click(mask, rng) if click else stroke_on(_NOTHING, mask, rng) or first_click(mask, rng)
 
 
 def stroke_on(shown: Block, mask: Bools, rng: Rng) -> Scribble | None:
