@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.block import Block
+from sam_pet.block import Block, overlap
 from sam_pet.prompts import Label, Voxels
 from sam_pet.study import Study
 
@@ -57,10 +57,16 @@ class Field:
         corner, shape = np.asarray(self.corner), np.array(self.values.shape[::-1])
         low = np.minimum(corner, voxels.min(axis=0))
         high = np.maximum(corner + shape, voxels.max(axis=0) + 1)
-        wide = np.full((high - low)[::-1], -LOGIT_LIMIT, np.float32)
-        wide[tuple(slice(a, a + n) for a, n in zip((corner - low)[::-1], shape[::-1], strict=True))] = self.values
         x, y, z = low.tolist()
-        return Field((x, y, z), wide)
+        return Field((x, y, z), self.within(low, tuple((high - low)[::-1].tolist())))
+
+    def within(self, corner: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
+        """The logits in a box [z, y, x] of this shape, whose first voxel is `corner`; what is new shows nothing."""
+        box = np.full(shape, -LOGIT_LIMIT, np.float32)
+        shared = overlap(corner, shape, self.corner, self.values.shape)
+        if shared is not None:
+            box[shared[0]] = self.values[shared[1]]
+        return box
 
 
 def changed(

@@ -237,7 +237,13 @@ class LesionTracker:
         block.values[block.rows(standing)] = True
         logits = field.values
         if new.contour_mm is None:
-            logits = weighed(self.study, field, drawn_voxels(new.prompts), background)
+            drawn = drawn_voxels(new.prompts)
+            logits = weighed(self.study, field, drawn, background)
+            if prompt.label == "background" and self.contour is not None and len(drawn):
+                # Two networks must agree that what the reader has not drawn on is none of the lesion.
+                width = cube_round(old.block, self.study.frame_spacing)
+                other = self.contour.draw(self.study, drawn, background, width)
+                logits = np.maximum(logits, other.within(field.corner, logits.shape))
         reach = within_reach(
             self.study, prompt.voxels, prompt.label, field.corner, logits.shape, of_uptake=old.of_uptake
         )  # fmt: skip

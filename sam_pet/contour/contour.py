@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from scipy.special import logit
 
 from sam_pet.contour.window import CHANNELS, cells_round, window
 from sam_pet.corrections import LOGIT_LIMIT, Field
@@ -17,6 +18,9 @@ from sam_pet.study import Study
 from sam_pet.unet import UNet, filled, from_both_sides
 
 _LEVELS = (24, 48, 96)
+# From which probability on a cell of a cube is lesion: in the narrowest cubes, of small lesions, the network is too
+# cautious. Chosen for the Dice of clicks and strokes on simulated lesions (seeds 22000 to 22039).
+_LESION_FROM = {64.0: 0.35}
 
 
 def new_network() -> UNet:
@@ -46,7 +50,7 @@ class Contour:
 
     @torch.no_grad()
     def draw(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> Field:
-        """Logits of the lesion that strokes speak of, in a cube round the tumor strokes.
+        """Logits of the lesion that strokes speak of, in a cube round the tumor strokes; it is where they are above 0.
 
         Args:
             study: the study.
@@ -56,5 +60,6 @@ class Contour:
         """
         cells = cells_round(study, tumor, width_mm)
         logits = from_both_sides(self.network, window(study, cells, tumor, background).inputs())
+        logits -= np.float32(logit(_LESION_FROM.get(width_mm, 0.5)))
         corner, values = cells.restore(logits, study.axial_pet.shape[1:])
         return Field(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))

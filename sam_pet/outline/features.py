@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from sam_pet.block import Block, overlap
 from sam_pet.contour.window import WIDTHS_MM
-from sam_pet.corrections import LOGIT_LIMIT, Field
+from sam_pet.corrections import Field
 from sam_pet.outline.levels import LEVELS
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
@@ -156,8 +156,8 @@ class Prompted:
         spacing = np.asarray(self.study.frame_spacing[::-1])
         mask = np.pad(block.trimmed().values, _MARGIN)
         corner = np.asarray(block.trimmed().corner) - _MARGIN
-        pet, suv = _cut(self.study.axial_pet, (0, 0, 0), corner, mask.shape, 0.0), self._suv
-        logits = _cut(self.field.values, self.field.corner, corner, mask.shape, -LOGIT_LIMIT)
+        pet, suv = _cut(self.study.axial_pet, corner, mask.shape, 0.0), self._suv
+        logits = self.field.within(corner, mask.shape)
         rim, edge = binary_dilation(mask) & ~mask, mask & ~binary_erosion(mask)
         slope = np.linalg.norm([along[rim | edge] for along in _gradient(pet, spacing)], axis=0)
         inside = pet[mask]
@@ -183,7 +183,7 @@ class Prompted:
     def _density(self, corner: Ints, mask: Bools, rim: Bools) -> Any:
         if self.study.axial_ct is None:
             return [np.nan] * 3
-        ct = _cut(self.study.axial_ct, (0, 0, 0), corner, mask.shape, np.nan)
+        ct = _cut(self.study.axial_ct, corner, mask.shape, np.nan)
         return [float(np.nanmean(ct[mask])), float(np.nanstd(ct[mask])), float(np.nanmean(ct[rim]))]
 
     def _likelihood(self, corner: Ints, mask: Bools, rim: Bools) -> list[float]:
@@ -192,7 +192,7 @@ class Prompted:
             return [np.nan] * (3 * len(WIDTHS_MM))
         found: list[float] = []
         for contour in self.contours:
-            logits = _cut(contour.field.values, contour.field.corner, corner, mask.shape, -LOGIT_LIMIT)
+            logits = contour.field.within(corner, mask.shape)
             likely = 2 * float(expit(logits[mask]).sum()) / (int(mask.sum()) + contour.volume)
             found += [likely, float(logits[mask].mean()), float(logits[rim].mean())]
         return found
@@ -205,10 +205,10 @@ def _shared(block: Block, other: Block) -> tuple[int, int]:
     return shared, max(int(other.values.sum()), 1)
 
 
-def _cut(volume: Floats, corner: tuple[int, int, int], low: Ints, shape: tuple[int, ...], outside: float) -> Floats:
-    """A box of a volume whose own first voxel is `corner` (x, y, z)."""
+def _cut(volume: Floats, low: Ints, shape: tuple[int, ...], outside: float) -> Floats:
+    """A box of a volume, its first voxel at `low` (x, y, z)."""
     box = np.full(shape, outside, np.float32)
-    shared = overlap(low, shape, corner, volume.shape)
+    shared = overlap(low, shape, (0, 0, 0), volume.shape)
     if shared is not None:
         box[shared[0]] = volume[shared[1]]
     return box

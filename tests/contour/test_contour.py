@@ -4,7 +4,7 @@ import runpy
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from sam_pet.contour.contour import Contour, new_network
 from sam_pet.contour.cubes import Cube, cubes_of, load_cubes, save_cubes
 from sam_pet.contour.train import Course, prompted, train_contour
 from sam_pet.contour.window import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
+from sam_pet.corrections import Field
 from sam_pet.errors import InputError
 from sam_pet.lesions import Lesion, LesionTracker, Outlines
 from sam_pet.models import load_model, save_model
@@ -95,6 +96,14 @@ def test_it_draws_a_lesion_that_it_has_learned_alone(contour: Contour) -> None:
         assert 2 * (shown & truth).sum() / (shown.sum() + truth.sum()) > 0.7
 
 
+def test_half_a_chance_makes_a_cell_lesion_in_the_narrowest_cubes_alone() -> None:
+    undecided = Contour(new_network().eval())
+    fields = [undecided.draw(two_lesion_study(), np.array([FIRST]), NOTHING, width).values for width in WIDTHS_MM]
+    assert (fields[0] > 0).all()
+    assert not (fields[1] > 0).any()
+    assert not (fields[2] > 0).any()
+
+
 def test_at_the_end_of_a_study_there_is_less_to_see(contour: Contour) -> None:
     study = two_lesion_study()
     field = contour.draw(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1])
@@ -146,6 +155,33 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     session.add_box((14, 18, 5), (26, 30, 15), lesion=1)
     assert shown == [1, 3]
     assert session.state.lesions[1].contour_mm is None
+
+
+def test_what_the_model_alone_would_take_away_stays_where_the_network_shows_it() -> None:
+    class Sure:
+        def __init__(self, logit: float) -> None:
+            self.logit = logit
+
+        def draw(self, study: Study, *_: object) -> Field:
+            return Field((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
+
+    def left(shown: float | None) -> np.ndarray:
+        segmenter = random_segmenter()
+        segmenter.contour = None if shown is None else cast("Contour", Sure(shown))
+        segmenter.__dict__["chooser"] = Fixed(0)
+        session = segmenter.open(two_lesion_study())
+        session.add_click(FIRST)
+        before = session.array
+        stroke = np.argwhere(before)[:3, ::-1]
+        session.add_scribble(stroke, label="background", lesion=1)
+        taken = (before > 0) & (session.array == 0)
+        assert taken[tuple(stroke[:, ::-1].T)].all()
+        return taken
+
+    by_model, denied, shown = left(None), left(-4.0), left(4.0)
+    assert by_model.sum() > 3
+    assert (denied == by_model).all()
+    assert shown.sum() == 3
 
 
 def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
