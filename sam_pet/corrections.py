@@ -68,6 +68,14 @@ class Field:
             box[shared[0]] = self.values[shared[1]]
         return box
 
+    def plus(self, other: Field, weight: float) -> Field:
+        """The field with so much of another one's logits, where that one shows anything."""
+        values = self.values.copy()
+        shared = overlap(self.corner, values.shape, other.corner, other.values.shape)
+        if shared is not None:
+            values[shared[0]] += np.float32(weight) * other.values[shared[1]]
+        return Field(self.corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+
 
 def changed(
     mask: Bools, logits: Floats, stroke: tuple[npt.NDArray[np.int64], ...], label: Label, reach: Bools

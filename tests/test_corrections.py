@@ -101,6 +101,14 @@ def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> 
     assert np.array_equal(weighed(study, field, hot, hot), field.values)
 
 
+def test_a_field_plus_another_changes_where_they_overlap() -> None:
+    field = Field((1, 1, 0), np.ones((1, 2, 2), np.float32))
+    other = Field((2, 1, 0), np.full((1, 1, 3), -4.0, np.float32))
+    assert field.plus(other, 0.5).values.tolist() == [[[1.0, -1.0], [1.0, 1.0]]]
+    assert field.plus(Field((2, 1, 0), np.full((1, 1, 3), 99.0, np.float32)), 0.5).values.max() == LOGIT_LIMIT
+    assert field.values.max() == 1
+
+
 def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
     field = Field((5, 6, 7), np.full((2, 3, 4), 3, np.float32))
     wide = field.widened(np.array([[4, 7, 9]]))

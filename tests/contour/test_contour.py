@@ -157,7 +157,7 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     assert session.state.lesions[1].contour_mm is None
 
 
-def test_what_the_model_alone_would_take_away_stays_where_the_network_shows_it() -> None:
+def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
     class Sure:
         def __init__(self, logit: float) -> None:
             self.logit = logit
@@ -165,22 +165,21 @@ def test_what_the_model_alone_would_take_away_stays_where_the_network_shows_it()
         def draw(self, study: Study, *_: object) -> Field:
             return Field((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
 
-    def left(shown: float | None) -> np.ndarray:
+    def taken(shown: float | None) -> np.ndarray:
         segmenter = random_segmenter()
         segmenter.contour = None if shown is None else cast("Contour", Sure(shown))
-        segmenter.__dict__["chooser"] = Fixed(0)
         session = segmenter.open(two_lesion_study())
         session.add_click(FIRST)
         before = session.array
         stroke = np.argwhere(before)[:3, ::-1]
         session.add_scribble(stroke, label="background", lesion=1)
-        taken = (before > 0) & (session.array == 0)
-        assert taken[tuple(stroke[:, ::-1].T)].all()
-        return taken
+        gone = (before > 0) & (session.array == 0)
+        assert gone[tuple(stroke[:, ::-1].T)].all()
+        return gone
 
-    by_model, denied, shown = left(None), left(-4.0), left(4.0)
-    assert by_model.sum() > 3
-    assert (denied == by_model).all()
+    alone, shown = taken(None), taken(16.0)
+    assert alone.sum() > 3
+    assert (taken(0.0) == alone).all()
     assert shown.sum() == 3
 
 
