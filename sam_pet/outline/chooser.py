@@ -12,6 +12,7 @@ import numpy.typing as npt
 import xgboost
 from pydantic import BaseModel, ConfigDict, Field
 
+from sam_pet.contour.window import WIDTHS_MM
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.outline.features import NAMES, Floats
@@ -20,6 +21,7 @@ from sam_pet.trees import from_text, predict, to_text
 # How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
 # one that takes its place: where all others are far worse, the mask is left to the strokes.
 _DENIED, _BELIEVABLE = 0.15, 0.4
+_LEVEL = NAMES.index("level")
 
 
 class _Content(BaseModel):
@@ -35,7 +37,8 @@ class _Content(BaseModel):
 class Chooser:
     """Trees that expect a Dice of each outline, as stored beside a checkpoint in `chooser.json`.
 
-    The model's mask stands unless another outline is expected to be better by more than `margin`.
+    The contour in the widest cube has to be better than the others by more than `margin`: it draws the largest lesions,
+    few of which it has learned from, and is trusted too much where it has seen those that the trees learned from.
     """
 
     content: _Content
@@ -70,9 +73,9 @@ class Chooser:
         `denied` says how many background strokes lie in each (n,).
         """
         expected = self.expect(features)
-        first = int(self.best(expected[None], self.content.margin)[0])
+        first = int(self.best(expected, features, self.content.margin))
         denials = np.asarray(denied, np.float32)
-        chosen = int(self.best((expected - _DENIED * denials)[None], self.content.margin)[0])
+        chosen = int(self.best(expected - _DENIED * denials, features, self.content.margin))
         return chosen if expected[chosen] >= _BELIEVABLE * expected[first] else first
 
     def expect(self, features: Floats) -> Floats:
@@ -80,11 +83,10 @@ class Chooser:
         return predict(self._trees, features)
 
     @staticmethod
-    def best(expected: Floats, margin: float) -> npt.NDArray[np.int64]:
-        """Which outline (n,) to take, from the Dice expected of each (n, outlines)."""
-        raised = expected.copy()
-        raised[:, 0] += margin
-        best: npt.NDArray[np.int64] = raised.argmax(axis=1)
+    def best(expected: Floats, features: Floats, margin: float) -> npt.NDArray[np.int64]:
+        """Which outline (...) to take, from the Dice expected of each (..., outlines) and their features."""
+        widest = features[..., _LEVEL] == -len(WIDTHS_MM)
+        best: npt.NDArray[np.int64] = (expected - margin * widest).argmax(axis=-1)
         return best
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Train a chooser: trees that expect a Dice of each outline, and how much better than the model's one has to be."""
+"""Train a chooser: trees that expect a Dice of each outline, and how much better the widest contour's has to be."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def fit(groups: Sequence[Sequence[Lesson]], seed: int = 0, **training: Any) -> C
         return means
 
     def chosen(margin: float) -> list[float]:
-        return by_group(dice[np.arange(len(dice)), Chooser.best(expected, margin)])
+        return by_group(dice[np.arange(len(dice)), Chooser.best(expected, features, margin)])
 
     margin = max(_MARGINS, key=lambda m: float(np.mean(chosen(m))))
     facts = {

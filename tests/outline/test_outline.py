@@ -222,16 +222,19 @@ def test_a_box_keeps_the_models_mask() -> None:
     assert (masks[0] == masks[1]).all()
 
 
-def test_trees_learn_which_outline_fits_and_the_margin_favours_the_model(chooser: Chooser) -> None:
+def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(chooser: Chooser) -> None:
     facts = chooser.content.training
     assert facts["note"] == "made"
     assert facts["prompts"] == [144, 72]
     for model, chosen, best in zip(facts["dice_of_model"], facts["dice_chosen"], facts["dice_of_best"], strict=True):
         assert model == pytest.approx(0.6)
         assert model + 0.5 * (best - model) < chosen <= best
-    expected = np.array([[0.5, 0.55, 0.52], [0.5, 0.8, 0.9]])
-    assert Chooser.best(expected, 0.1).tolist() == [0, 2]
-    assert Chooser.best(expected, 0.0).tolist() == [1, 2]
+    expected = np.array([[0.5, 0.51, 0.5, 0.55], [0.5, 0.8, 0.7, 0.95]])
+    networks = np.full((2, 4, len(NAMES)), np.nan)
+    networks[:, :, NAMES.index("level")] = -np.arange(4)
+    assert Chooser.best(expected, networks, 0.1).tolist() == [1, 3]
+    assert Chooser.best(expected, networks, 0.0).tolist() == [3, 3]
+    assert Chooser.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
     features = made_lesson(5).features[0]
     best = chooser.choose(features)
     assert chooser.choose(features, 100 * (np.arange(len(features)) == best)) != best
