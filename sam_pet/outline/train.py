@@ -13,11 +13,11 @@ from sam_pet.outline.lessons import Lesson
 from sam_pet.trees import Floats, predict
 
 _FOLDS = 5
-_ROUNDS = 250
+_ROUNDS = 400
 _TREES = {
     "objective": "reg:squarederror",
-    "max_depth": 4,
-    "eta": 0.05,
+    "max_depth": 6,
+    "eta": 0.03,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
     "min_child_weight": 5,
