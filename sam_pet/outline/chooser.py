@@ -21,6 +21,7 @@ from sam_pet.trees import from_text, predict, to_text
 # How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
 # one that takes its place: where all others are far worse, the mask is left to the strokes.
 _DENIED, _BELIEVABLE = 0.15, 0.4
+# Networks' masks have 0, -1, -2... in place of a level: the model's, then the contours from the narrowest cube on.
 _LEVEL = NAMES.index("level")
 
 
@@ -68,7 +69,7 @@ class Chooser:
         write_json(self.content.model_dump(mode="json"), path)
 
     def choose(self, features: Floats, denied: npt.ArrayLike = 0) -> int:
-        """The best of outlines from their features (n, `NAMES`); the first one is the model's mask.
+        """The best of outlines from their features (n, `NAMES`).
 
         `denied` says how many background strokes lie in each (n,).
         """
