@@ -67,6 +67,9 @@ class Uptake:
     def verdict(self, features: np.ndarray, *_: np.ndarray) -> np.ndarray:
         return self.glance(features)
 
+    def weigh(self, verdicts: np.ndarray, *_: np.ndarray) -> np.ndarray:
+        return verdicts
+
     def extent(self, features: np.ndarray) -> np.ndarray:
         return np.full(len(features), STANDARD)
 

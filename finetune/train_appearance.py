@@ -14,7 +14,7 @@ from statistics import fmean
 
 from sam_pet.appearance.train import Course, Lesson, train_appearance
 from sam_pet.errors import reported
-from sam_pet.first_answer.teach import Lessons, seeds
+from sam_pet.first_answer.teach import BORROWED, TRAIN, Lessons, seeds
 from sam_pet.first_answer.train import glances
 from sam_pet.models.half import write_half
 from sam_pet.models.record import APPEARANCE, WEIGHTS, require_record, write_record
@@ -26,7 +26,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/default"))
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps samples and scenes")
-    parser.add_argument("--train", type=seeds, default=seeds("20000:700"), help="FIRST:COUNT seeds to train on")
+    parser.add_argument("--train", type=seeds, default=seeds(TRAIN), help="FIRST:COUNT,... seeds to train on")
+    parser.add_argument("--borrowed", type=seeds, default=seeds(BORROWED), help="those on another phantom's organs")
     parser.add_argument("--steps", type=int, default=Course.steps)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
@@ -37,7 +38,7 @@ def main() -> None:
 
 def train(options: argparse.Namespace) -> None:
     record = require_record(options.checkpoint)
-    folder = Lessons(options.work)
+    folder = Lessons(options.work, frozenset(options.borrowed))
     with ProcessPoolExecutor(options.jobs) as pool:
         samples = [one for found in pool.map(folder.samples, options.train) for one in found]
     scenes = [scene for seed in options.train for scene in folder.scenes(seed)]

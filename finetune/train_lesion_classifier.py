@@ -22,7 +22,7 @@ from sam_pet.appearance.appearance import Appearance
 from sam_pet.errors import reported
 from sam_pet.first_answer.judge import Judge
 from sam_pet.first_answer.samples import Sample
-from sam_pet.first_answer.teach import Lessons, seeds
+from sam_pet.first_answer.teach import BORROWED, TRAIN, Lessons, seeds
 from sam_pet.first_answer.train import fit, glancer
 from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, require_record, write_record
 from sam_pet.segmenter import Segmenter
@@ -34,8 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, default=Path("checkpoints/default"))
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps samples and scenes")
-    parser.add_argument("--train", type=seeds, default=seeds("20000:700"), help="FIRST:COUNT seeds to train on")
-    parser.add_argument("--validation", type=seeds, default=seeds("20700:200"), help="FIRST:COUNT further seeds")
+    parser.add_argument("--train", type=seeds, default=seeds(TRAIN), help="FIRST:COUNT,... seeds to train on")
+    parser.add_argument("--validation", type=seeds, default=seeds("26000:600,28500:200"), help="further seeds")
+    parser.add_argument("--borrowed", type=seeds, default=seeds(BORROWED), help="those on another phantom's organs")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--with-model", action="store_true", help="hear what the model says too (much slower)")
     options = parser.parse_args()
@@ -48,7 +49,7 @@ def train(options: argparse.Namespace) -> None:
     record = require_record(options.checkpoint)
     path = options.checkpoint / APPEARANCE
     appearance = Appearance.read(path) if path.is_file() else None
-    lessons = Lessons(options.work)
+    lessons = Lessons(options.work, frozenset(options.borrowed))
     everything = [*options.train, *options.validation]
     with ProcessPoolExecutor(options.jobs) as pool:
         taught = dict(zip(everything, pool.map(lessons.samples, everything), strict=True))
@@ -64,7 +65,7 @@ def train(options: argparse.Namespace) -> None:
         [one for seed in options.train for one in taught[seed]],
         validation,
         appearance=appearance,
-        phantoms=f"{options.train.start}..{options.train.stop - 1}",
+        phantoms=f"{min(options.train)}..{max(options.train)}",
         weights=record.sha256 if options.with_model else None,
     )
     judge.write(options.checkpoint / JUDGE)

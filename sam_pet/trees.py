@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import xgboost
+from scipy.special import logit
 
 Floats = npt.NDArray[np.floating[Any]]
+# Probabilities this near to 0 and 1 are as good as these.
+_SURE = 1e-9
 
 
 def to_text(booster: xgboost.Booster) -> str:
@@ -37,3 +40,9 @@ def predict(booster: xgboost.Booster, features: Floats) -> Floats:
         return np.zeros(0, np.float32)
     predicted: Floats = booster.inplace_predict(np.ascontiguousarray(features, np.float32), missing=np.nan)
     return predicted
+
+
+def as_logits(probabilities: Floats) -> Floats:
+    """Logits, finite also where a probability is 0 or 1."""
+    logits: Floats = logit(np.clip(probabilities, _SURE, 1 - _SURE, dtype=float))
+    return logits

@@ -90,7 +90,9 @@ def first_answer(
     features = evidence.features[likely]
     asked = ask(tracker, spots) if judge.listens else []
     said = hear(tracker.study, spots, asked) if asked else np.full((len(spots), len(MODEL_NAMES)), np.nan, np.float32)
-    probabilities = judge.verdict(features, said, look(tracker.study, evidence, judge.appearance, likely))
+    looks = look(tracker.study, evidence, judge.appearance, likely)
+    verdicts = judge.verdict(features, said, looks)
+    probabilities = judge.weigh(verdicts, looks, features, evidence.places[likely])
     accepted = np.flatnonzero(point.accept(probabilities))
     if not accepted.size:
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,10 @@ from scipy.special import expit, logit
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
+from sam_pet.first_answer.context import CONTEXT_NAMES, describe_context
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.tracer import Tracer
-from sam_pet.trees import Floats, from_text, predict, to_text
+from sam_pet.trees import Floats, as_logits, from_text, predict, to_text
 
 # What is known of a place that a reader points at: of the candidate in whose basin it lies, and of it as one itself.
 OPINION_NAMES = ("basin_verdict", "basin_look", "verdict", "look", *NAMES)
@@ -26,8 +27,6 @@ OPINION_NAMES = ("basin_verdict", "basin_look", "verdict", "look", *NAMES)
 ASK = 0.01
 # The most that a look can say for a lesion, a logit: the network may be sure of what it has never seen.
 _LOOK_LIMIT = 4.0
-# Probabilities this near to 0 and 1 are as good as these.
-_SURE = 1e-9
 
 
 class Point(BaseModel):
@@ -58,9 +57,11 @@ class _Content(BaseModel):
 
     features: list[str]
     model_features: list[str]
+    context_features: list[str]
     glance: str
     verdict: str | None
     extent: str
+    context: str
     opinion: str | None = None
     # Weights of the logits of the verdict and of the look, and an offset.
     calibration: tuple[float, float, float]
@@ -70,10 +71,11 @@ class _Content(BaseModel):
     training: dict[str, Any]
 
 
-def as_logits(probabilities: Floats) -> Floats:
-    """Logits, finite also where a probability is 0 or 1."""
-    logits: Floats = logit(np.clip(probabilities, _SURE, 1 - _SURE))
-    return logits
+class _Boosters(NamedTuple):
+    glance: xgboost.Booster
+    verdict: xgboost.Booster | None
+    extent: xgboost.Booster
+    context: xgboost.Booster
 
 
 def bounded(looks: Floats) -> Floats:
@@ -88,7 +90,8 @@ class Judge:
 
     `glance` knows the study alone (`features.NAMES`), `verdict`, if there is one, also what the model says
     (`features.MODEL_NAMES`), `extent` gives the part of the way from the surroundings to the peak at which a lesion
-    ends, `opinion`, if there is one, says of a place that is pointed at (`OPINION_NAMES`) whether it is on a lesion.
+    ends, `context` weighs the verdicts on a study's candidates (`CONTEXT_NAMES`), `opinion`, if there is one, says of a
+    place that is pointed at (`OPINION_NAMES`) whether it is on a lesion.
     Beside them may stand the network that looks at candidates.
     """
 
@@ -101,19 +104,22 @@ class Judge:
         glance: xgboost.Booster,
         verdict: xgboost.Booster | None,
         extent: xgboost.Booster,
+        context: xgboost.Booster,
         calibration: tuple[float, float, float],
         points: dict[Tracer, Point],
         training: dict[str, Any],
         appearance: Appearance | None = None,
     ) -> Self:
-        """A judge of boosters trained on `NAMES`, on these and `MODEL_NAMES`, and on `NAMES`."""
+        """A judge of boosters trained on `NAMES`, on these and `MODEL_NAMES`, on `NAMES`, and on `CONTEXT_NAMES`."""
         return cls(
             _Content(
                 features=list(NAMES),
                 model_features=list(MODEL_NAMES),
+                context_features=list(CONTEXT_NAMES),
                 glance=to_text(glance),
                 verdict=None if verdict is None else to_text(verdict),
                 extent=to_text(extent),
+                context=to_text(context),
                 calibration=calibration,
                 appearance=None if appearance is None else appearance.sha256,
                 points=points,
@@ -136,7 +142,8 @@ class Judge:
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
-        if content.features != list(NAMES) or content.model_features != list(MODEL_NAMES):
+        known = (content.features, content.model_features, content.context_features)
+        if known != (list(NAMES), list(MODEL_NAMES), list(CONTEXT_NAMES)):
             raise InputError(f"{path} was trained on other features; train it with finetune/train_lesion_classifier.py")
         if content.appearance != (None if appearance is None else appearance.sha256):
             raise InputError(
@@ -162,10 +169,10 @@ class Judge:
 
     def glance(self, features: Floats) -> Floats:
         """Probability (n,) of a lesion from features (n, `NAMES`)."""
-        return predict(self._boosters[0], features)
+        return predict(self._boosters.glance, features)
 
     def verdict(self, features: Floats, said: Floats, looks: Floats) -> Floats:
-        """Calibrated probability (n,).
+        """Calibrated probability (n,) of each by itself.
 
         Args:
             features: (n, `NAMES`).
@@ -173,16 +180,20 @@ class Judge:
             looks: the network's logits (n,), NaN without one.
         """
         raw = self.glance(features)
-        if self._boosters[1] is not None:
-            raw = predict(self._boosters[1], np.concatenate([features, said], axis=1))
+        if self._boosters.verdict is not None:
+            raw = predict(self._boosters.verdict, np.concatenate([features, said], axis=1))
         judged, looked, offset = self.content.calibration
         known = judged * logit(np.clip(raw, 1e-6, 1 - 1e-6))
         calibrated: Floats = expit(known + looked * bounded(looks) + offset)
         return calibrated
 
+    def weigh(self, verdicts: Floats, looks: Floats, features: Floats, places: Floats) -> Floats:
+        """Probability (n,) of each likely candidate of a study beside the others; see `describe_context`."""
+        return predict(self._boosters.context, describe_context(verdicts, looks, features, places))
+
     def extent(self, features: Floats) -> Floats:
         """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
-        fraction: Floats = np.clip(predict(self._boosters[2], features), 0.15, 0.8)
+        fraction: Floats = np.clip(predict(self._boosters.extent, features), 0.15, 0.8)
         return fraction
 
     def opinion(self, features: Floats) -> Floats:
@@ -201,6 +212,7 @@ class Judge:
         return None if self.content.opinion is None else from_text(self.content.opinion)
 
     @cached_property
-    def _boosters(self) -> tuple[xgboost.Booster, xgboost.Booster | None, xgboost.Booster]:
-        verdict = None if self.content.verdict is None else from_text(self.content.verdict)
-        return from_text(self.content.glance), verdict, from_text(self.content.extent)
+    def _boosters(self) -> _Boosters:
+        content = self.content
+        verdict = None if content.verdict is None else from_text(content.verdict)
+        return _Boosters(from_text(content.glance), verdict, from_text(content.extent), from_text(content.context))

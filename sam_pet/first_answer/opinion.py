@@ -9,9 +9,10 @@ import numpy as np
 from sam_pet.block import Block
 from sam_pet.first_answer.answer import Evidence, look
 from sam_pet.first_answer.features import MODEL_NAMES, Floats
-from sam_pet.first_answer.judge import OPINION_NAMES, Judge, as_logits
+from sam_pet.first_answer.judge import OPINION_NAMES, Judge
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
+from sam_pet.trees import as_logits
 from sam_pet.uptake.candidates import candidates_at
 from sam_pet.uptake.regions import Spot, look_at
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from sam_pet.first_answer.judge import ASK
 from sam_pet.first_answer.samples import Sample, sample
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.geometry import Grid
-from sam_pet.phantom import Phantom, make_phantom
+from sam_pet.phantom import Phantom, make_borrowed, make_phantom
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 
@@ -28,6 +28,8 @@ _SIZES: dict[Tracer, tuple[tuple[int, int, float, float], ...]] = {
     "fdg": ((200, 326, 4.07, 3.0),),
     "psma": ((168, 210, 4.07, 5.0), (200, 448, 4.07, 2.0)),
 }
+# Seeds to train on, and which of all are built on another phantom's organs.
+TRAIN, BORROWED = "25000:1000,28000:500", "28000:700"
 # One FDG and one PSMA study in so many seeds are also learnt from without their CT.
 _WITHOUT_CT = 8
 _MOST_ASKED = 80
@@ -35,15 +37,19 @@ _MOST_ASKED = 80
 
 @dataclass(frozen=True)
 class Lessons:
-    """A folder of samples and scenes of phantoms; FDG for even seeds, PSMA for odd ones."""
+    """A folder of samples and scenes of phantoms; FDG for even seeds, PSMA for odd ones.
+
+    Those whose seed is in `borrowed` are built on another phantom's organs.
+    """
 
     folder: Path
+    borrowed: Container[int] = ()
 
     def samples(self, seed: int) -> list[Sample]:
         """The samples of one phantom: with CT, and for one in four also without."""
         kinds = _kinds(seed)
         if not all(self._path(seed, kind).is_file() for kind in kinds):
-            phantom = _phantom(seed)
+            phantom = self._phantom(seed)
             for kind in kinds:
                 study = _study(phantom, kind)
                 evidence = gather(study, _tracer(seed))
@@ -73,23 +79,26 @@ class Lessons:
         for kind, one in zip(_kinds(seed), self.samples(seed), strict=True):
             path = self._path(seed, f"{kind}-{segmenter.sha256[:12]}")
             if not path.is_file():
-                phantom = phantom or _phantom(seed)
+                phantom = phantom or self._phantom(seed)
                 _ask(_study(phantom, kind), one, segmenter, glance).save(path)
             found.append(replace(one, said=Sample.load(path).said))
         return found
 
+    def _phantom(self, seed: int) -> Phantom:
+        make = make_borrowed if seed in self.borrowed else make_phantom
+        return make(seed, _tracer(seed), _grid(seed))
+
     def _path(self, seed: int, kind: str) -> Path:
-        return self.folder / f"{_tracer(seed)}_{seed}_{kind}.npz"
+        return self.folder / f"{_tracer(seed)}_{seed}_{'borrowed-' if seed in self.borrowed else ''}{kind}.npz"
 
 
-def seeds(text: str) -> range:
-    """The seeds of FIRST:COUNT, or of FIRST alone."""
-    first, _, count = text.partition(":")
-    return range(int(first), int(first) + int(count or 1))
-
-
-def _phantom(seed: int) -> Phantom:
-    return make_phantom(seed, _tracer(seed), _grid(seed))
+def seeds(text: str) -> list[int]:
+    """The seeds of FIRST:COUNT:STEP, of FIRST:COUNT, or of FIRST alone, and of several of these with commas between."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, count, step = map(int, [*part.split(":"), "1", "1"][:3])
+        found += range(first, first + count * step, step)
+    return found
 
 
 def _study(phantom: Phantom, kind: str) -> Study:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +14,17 @@ from scipy.special import expit, logit
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.errors import InputError
+from sam_pet.first_answer.context import describe_context
 from sam_pet.first_answer.judge import ASK, Judge, Point, bounded
 from sam_pet.first_answer.loop import best_point
 from sam_pet.first_answer.samples import FRACTIONS, Sample
 from sam_pet.first_answer.tracer import TRACERS, Tracer
+from sam_pet.trees import predict
 
 Floats = npt.NDArray[np.floating[Any]]
+T = TypeVar("T")
 _FOLDS = 5
-_ROUNDS = 250
+_ROUNDS, _CONTEXT_ROUNDS = 250, 150
 _TREES = {
     "max_depth": 4,
     "eta": 0.07,
@@ -43,15 +46,17 @@ def fit(
     appearance: Appearance | None = None,
     **training: Any,
 ) -> Judge:
-    """A judge of training samples; calibration and operating points are chosen on what the trees have not seen.
+    """A judge of training samples; what weighs its verdicts learns from samples that the first trees have not seen.
 
     These are the validation samples, and each fifth of the training samples judged by trees of the other four; with an
-    appearance network, which has seen the training samples, the validation samples alone.
+    appearance network, which has seen the training samples, the validation samples alone. On them calibration and the
+    trees that weigh candidates beside each other are fitted, and operating points chosen, these with each fifth
+    weighed by trees of the other four.
 
     Args:
-        samples: what the trees are trained on.
-        validation: of other patients, with the looks of `appearance`.
-        seed: of the trees' random draws and the folds.
+        samples: what the trees are trained on, those of one patient in a row.
+        validation: of other patients, likewise, with the looks of `appearance`.
+        seed: of the trees' random draws.
         appearance: the network that stands beside the trees.
         training: what the judge's file shall remember.
 
@@ -61,7 +66,7 @@ def fit(
     trees = _Trees.of(samples, seed)
     judged = [(validation, trees)]
     if appearance is None:
-        judged += [([samples[i] for i in held], _Trees.of(others, seed)) for held, others in folds(samples, seed)]
+        judged += [([samples[i] for i in held], _Trees.of(others, seed)) for held, others in folds(samples)]
     unseen = [one for some, _ in judged for one in some]
     raw = [their.verdict_of(one) for some, their in judged for one in some]
     fractions = [their.extents_of(one) for some, their in judged for one in some]
@@ -71,7 +76,13 @@ def fit(
     calibration = _platt(
         np.concatenate(raw), np.concatenate(looks), np.concatenate([one.positive for one in unseen])
     )  # fmt: skip
-    probabilities = [_calibrated(p, q, calibration) for p, q in zip(raw, looks, strict=True)]
+    verdicts = [_calibrated(p, q, calibration) for p, q in zip(raw, looks, strict=True)]
+    settings = [_Setting.of(one, p, v) for one, p, v in zip(unseen, raw, verdicts, strict=True)]
+    probabilities = list(verdicts)
+    for held, others in folds(settings):
+        trees_of_others = _context(others, seed)
+        for i in held:
+            probabilities[i] = settings[i].weighed(trees_of_others)
     points: dict[Tracer, Point] = {}
     chosen: dict[str, Any] = {}
     for tracer in TRACERS:
@@ -80,14 +91,14 @@ def fit(
             [unseen[i] for i in rows], [probabilities[i] for i in rows], [fractions[i] for i in rows], ASK
         )
     return Judge.make(
-        trees.glance, trees.verdict, trees.extent, calibration, points,
+        trees.glance, trees.verdict, trees.extent, _context(settings, seed), calibration, points,
         {**training, "studies": len(samples), "validation": len(validation), "expected": chosen}, appearance,
     )  # fmt: skip
 
 
-def folds(samples: Sequence[Sample], seed: int = 0) -> Iterator[tuple[list[int], list[Sample]]]:
-    """Numbers of a part of the samples with all others; each sample is in one part."""
-    parts = np.random.default_rng(seed).permutation(len(samples)) % _FOLDS
+def folds(samples: Sequence[T]) -> Iterator[tuple[list[int], list[T]]]:
+    """Numbers of a part of the samples, which stand in a row, with all others; each sample is in one part."""
+    parts = np.arange(len(samples)) * _FOLDS // max(len(samples), 1)
     for part in range(_FOLDS):
         held = np.flatnonzero(parts == part).tolist()
         others = [one for one, p in zip(samples, parts, strict=True) if p != part]
@@ -98,7 +109,7 @@ def folds(samples: Sequence[Sample], seed: int = 0) -> Iterator[tuple[list[int],
 def glances(samples: Sequence[Sample], seed: int = 0) -> list[Floats]:
     """Probabilities of the candidates of each sample by trees that have not seen it."""
     found: list[Floats] = [np.zeros(len(one.features)) for one in samples]
-    for held, others in folds(samples, seed):
+    for held, others in folds(samples):
         booster = glancer(others, seed)
         for i in held:
             found[i] = booster.inplace_predict(samples[i].features, missing=np.nan)
@@ -134,6 +145,33 @@ class _Trees:
         wanted = self.extent.inplace_predict(one.features, missing=np.nan)
         nearest: npt.NDArray[np.int64] = np.abs(wanted[:, None] - FRACTIONS).argmin(axis=1)
         return nearest
+
+
+@dataclass(frozen=True)
+class _Setting:
+    """The likely candidates (`rows`) of a sample beside each other."""
+
+    sample: Sample
+    verdicts: Floats
+    rows: npt.NDArray[np.int64]
+    features: Floats
+
+    @classmethod
+    def of(cls, one: Sample, raw: Floats, verdicts: Floats) -> Self:
+        rows = np.flatnonzero(raw > _OUT)
+        known = describe_context(verdicts[rows], one.looks[rows], one.features[rows], one.places[rows])
+        return cls(one, verdicts, rows, known)
+
+    def weighed(self, trees: xgboost.Booster) -> Floats:
+        found = self.verdicts.copy()
+        found[self.rows] = predict(trees, self.features)
+        return found
+
+
+def _context(settings: Sequence[_Setting], seed: int) -> xgboost.Booster:
+    rows = np.concatenate([one.features for one in settings])
+    truth = np.concatenate([one.sample.positive[one.rows] for one in settings])
+    return _train(rows, truth, "binary:logistic", seed, _CONTEXT_ROUNDS)
 
 
 def _boosted(samples: Sequence[Sample], seed: int, *, with_model: bool) -> xgboost.Booster:

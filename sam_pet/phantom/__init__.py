@@ -1,5 +1,6 @@
 """Simulated whole-body FDG and PSMA PET/CT studies with their lesions, made from seeds."""
 
+from sam_pet.phantom.borrowed import make_borrowed
 from sam_pet.phantom.make import Phantom, make_phantom
 from sam_pet.phantom.tissue import LOOKS, ORGAN_NAMES, Tissue, Tracer
 from sam_pet.phantom.write import write_folder, write_nnunet
@@ -10,6 +11,7 @@ __all__ = [
     "Phantom",
     "Tissue",
     "Tracer",
+    "make_borrowed",
     "make_phantom",
     "write_folder",
     "write_nnunet",

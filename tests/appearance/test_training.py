@@ -108,13 +108,18 @@ def test_the_scripts_store_a_network_and_a_classifier_that_belong_together(
     save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
     common = ("--checkpoint", checkpoint, "--work", work)
     # The scan is drawn on whatever grid is asked for, so that the whole way takes seconds.
-    run("train_lesion_classifier.py", monkeypatch, *common, "--train", "20001:4", "--validation", "20005:2")
+    known = ("--train", "20001:2,20004:2:-1", "--borrowed", "20004")
+    run("train_lesion_classifier.py", monkeypatch, *common, *known, "--validation", "20005:2")
     assert json.loads(capsys.readouterr().out)["studies"] >= 4
+    assert {path.name for path in work.glob("*20004*")} == {
+        "fdg_20004_borrowed-ct.npz",
+        "fdg_20004_borrowed-ct-scene.npz",
+    }
     made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
-    run("train_appearance.py", monkeypatch, *common, "--train", "20001:4", "--steps", 2)
+    run("train_appearance.py", monkeypatch, *common, *known, "--steps", 2)
     with pytest.raises(InputError, match="not trained beside the appearance network"):
         _ = Segmenter(load_model(checkpoint), "cpu").judge
-    run("train_lesion_classifier.py", monkeypatch, *common, "--train", "20001:4", "--validation", "20005:2")
+    run("train_lesion_classifier.py", monkeypatch, *common, *known, "--validation", "20005:2")
     assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made
     segmenter = Segmenter(load_model(checkpoint), "cpu")
     assert segmenter.judge is not None

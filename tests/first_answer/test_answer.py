@@ -78,6 +78,9 @@ class Fixed:
         assert np.isfinite(said).all() == self.listens
         return np.full(len(features), self.probability)
 
+    def weigh(self, verdicts: np.ndarray, *_: np.ndarray) -> np.ndarray:
+        return verdicts
+
     def extent(self, features: np.ndarray) -> np.ndarray:
         return np.full(len(features), 0.42)
 
@@ -184,6 +187,33 @@ def test_a_judge_learns_and_survives_its_file(judge: Judge, tmp_path: Path) -> N
     assert probabilities[:4].min() > probabilities[4:].max()
     assert (probabilities == judge.verdict(unseen.features, unseen.said, unseen.looks)).all()
     assert ((read.extent(unseen.features) > 0.15) & (read.extent(unseen.features) < 0.8)).all()
+
+
+def test_where_others_convince_a_doubtful_candidate_is_likelier() -> None:
+    """Doubtful ones are lesions in studies with lesions beyond doubt, and nothing in others."""
+
+    def made(seed: int) -> Sample:
+        one, rng = taught(seed, 4 if seed % 4 < 2 else 0), np.random.default_rng(seed)
+        doubtful = np.arange(40) >= 34
+        features = one.features.copy()
+        features[doubtful, NAMES.index("below_top")] = 250 + rng.normal(0, 20, 6)
+        if not one.sizes.size:
+            return replace(one, features=features)
+        true = np.where(doubtful[:, None], np.minimum(one.voxels, 100), one.true)
+        lesion = np.where(doubtful, np.arange(40) - 29, one.lesion)
+        return replace(one, features=features, true=true, lesion=lesion, sizes=np.full(10, 100))
+
+    judge = fit([made(seed) for seed in range(40)], [])
+
+    def doubt(seed: int) -> float:
+        one = made(seed)
+        rows = np.flatnonzero(judge.glance(one.features) >= 0.01)
+        some = [values[rows] for values in (one.said, one.looks, one.features, one.places)]
+        verdicts = judge.verdict(some[2], some[0], some[1])
+        return float(judge.weigh(verdicts, *some[1:])[rows >= 34].mean())
+
+    assert min(doubt(100), doubt(101)) > 0.9
+    assert max(doubt(102), doubt(103)) < 0.1
 
 
 def test_a_judge_listens_if_the_model_has_taught_it_something(judge: Judge) -> None:

@@ -11,6 +11,7 @@ import xgboost
 
 from sam_pet.errors import InputError
 from sam_pet.first_answer.answer import gather
+from sam_pet.first_answer.context import CONTEXT_NAMES
 from sam_pet.first_answer.features import NAMES
 from sam_pet.first_answer.judge import OPINION_NAMES, Judge, Point
 from sam_pet.first_answer.pointing import Pointed, fit, pointed
@@ -32,8 +33,8 @@ def stump(names: int) -> xgboost.Booster:
 
 def judge() -> Judge:
     points = {"fdg": Point(ask=0.1, keep=0.5, open=0.5), "psma": Point(ask=0.1, keep=0.5, open=0.5)}
-    glance, extent = stump(len(NAMES)), stump(len(NAMES))
-    return Judge.make(glance, None, extent, (1.0, 0.0, 0.0), points, {})  # type: ignore[arg-type]
+    glance, extent, context = stump(len(NAMES)), stump(len(NAMES)), stump(len(CONTEXT_NAMES))
+    return Judge.make(glance, None, extent, context, (1.0, 0.0, 0.0), points, {})  # type: ignore[arg-type]
 
 
 def made(seed: int) -> Pointed:
