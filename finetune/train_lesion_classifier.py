@@ -54,7 +54,7 @@ def train(options: argparse.Namespace) -> None:
     with ProcessPoolExecutor(options.jobs) as pool:
         taught = dict(zip(everything, pool.map(lessons.samples, everything), strict=True))
         logger.info("%d phantoms", len(taught))
-        glance = bytes(glancer([one for seed in options.train for one in taught[seed]]).save_raw("json"))
+        glance = bytes(glancer([one for seed in options.train for one in taught[seed]]).save_raw("ubj"))
         if options.with_model:
             ask = partial(asked, lessons, str(options.checkpoint), glance)
             taught = dict(zip(everything, pool.map(ask, everything), strict=True))
@@ -65,6 +65,7 @@ def train(options: argparse.Namespace) -> None:
         [one for seed in options.train for one in taught[seed]],
         validation,
         appearance=appearance,
+        glance=booster_of(glance),
         phantoms=f"{min(options.train)}..{max(options.train)}",
         weights=record.sha256 if options.with_model else None,
     )

@@ -24,13 +24,13 @@ from sam_pet.trees import predict
 Floats = npt.NDArray[np.floating[Any]]
 T = TypeVar("T")
 _FOLDS = 5
-_ROUNDS, _CONTEXT_ROUNDS = 250, 150
+_ROUNDS, _EXTENT_ROUNDS = 1000, 80
 _TREES = {
-    "max_depth": 4,
-    "eta": 0.07,
+    "max_depth": 6,
+    "eta": 0.05,
     "subsample": 0.8,
     "colsample_bytree": 0.5,
-    "min_child_weight": 3,
+    "min_child_weight": 5,
     "lambda": 3.0,
     "nthread": 1,
     "tree_method": "hist",
@@ -44,6 +44,7 @@ def fit(
     validation: Sequence[Sample],
     seed: int = 0,
     appearance: Appearance | None = None,
+    glance: xgboost.Booster | None = None,
     **training: Any,
 ) -> Judge:
     """A judge of training samples; what weighs its verdicts learns from samples that the first trees have not seen.
@@ -58,12 +59,13 @@ def fit(
         validation: of other patients, likewise, with the looks of `appearance`.
         seed: of the trees' random draws.
         appearance: the network that stands beside the trees.
+        glance: what `glancer` makes of these samples, if it is there already.
         training: what the judge's file shall remember.
 
     Raises:
         InputError: a network, and no validation samples that it has looked at.
     """
-    trees = _Trees.of(samples, seed)
+    trees = _Trees.of(samples, seed, glance)
     judged = [(validation, trees)]
     if appearance is None:
         judged += [([samples[i] for i in held], _Trees.of(others, seed)) for held, others in folds(samples)]
@@ -128,10 +130,10 @@ class _Trees:
     extent: xgboost.Booster
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], seed: int) -> Self:
+    def of(cls, samples: Sequence[Sample], seed: int, glance: xgboost.Booster | None = None) -> Self:
         heard = any(np.isfinite(one.said).any() for one in samples)
         verdict = _boosted(samples, seed, with_model=True) if heard else None
-        return cls(glancer(samples, seed), verdict, _extents(samples, seed))
+        return cls(glance or glancer(samples, seed), verdict, _extents(samples, seed))
 
     def verdict_of(self, one: Sample) -> Floats:
         """As the first answer does: what a glance does not take for possible is out."""
@@ -171,7 +173,7 @@ class _Setting:
 def _context(settings: Sequence[_Setting], seed: int) -> xgboost.Booster:
     rows = np.concatenate([one.features for one in settings])
     truth = np.concatenate([one.sample.positive[one.rows] for one in settings])
-    return _train(rows, truth, "binary:logistic", seed, _CONTEXT_ROUNDS)
+    return _train(rows, truth, "binary:logistic", seed, _ROUNDS)
 
 
 def _boosted(samples: Sequence[Sample], seed: int, *, with_model: bool) -> xgboost.Booster:
@@ -181,7 +183,9 @@ def _boosted(samples: Sequence[Sample], seed: int, *, with_model: bool) -> xgboo
 
 def _extents(samples: Sequence[Sample], seed: int) -> xgboost.Booster:
     rows = np.concatenate([s.features[s.positive] for s in samples])
-    return _train(rows, np.concatenate([FRACTIONS[s.best[s.positive]] for s in samples]), "reg:squarederror", seed, 80)
+    return _train(
+        rows, np.concatenate([FRACTIONS[s.best[s.positive]] for s in samples]), "reg:squarederror", seed, _EXTENT_ROUNDS
+    )
 
 
 def _train(rows: Floats, targets: npt.NDArray[Any], objective: str, seed: int, rounds: int) -> xgboost.Booster:
