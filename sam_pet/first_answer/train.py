@@ -23,7 +23,8 @@ from sam_pet.trees import predict
 
 Floats = npt.NDArray[np.floating[Any]]
 T = TypeVar("T")
-_FOLDS = 5
+# Folds are dealt runs of samples: those of one patient stand beside each other.
+_FOLDS, _RUNS = 5, 40
 _ROUNDS, _EXTENT_ROUNDS = 1000, 80
 _TREES = {
     "max_depth": 6,
@@ -99,8 +100,8 @@ def fit(
 
 
 def folds(samples: Sequence[T]) -> Iterator[tuple[list[int], list[T]]]:
-    """Numbers of a part of the samples, which stand in a row, with all others; each sample is in one part."""
-    parts = np.arange(len(samples)) * _FOLDS // max(len(samples), 1)
+    """Numbers of a part of the samples with all others; each sample is in one part, mostly with its neighbours."""
+    parts = np.arange(len(samples)) * _RUNS // max(len(samples), 1) % _FOLDS
     for part in range(_FOLDS):
         held = np.flatnonzero(parts == part).tolist()
         others = [one for one, p in zip(samples, parts, strict=True) if p != part]
