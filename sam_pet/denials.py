@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from sam_pet.block import Block
@@ -24,19 +26,26 @@ _ALIKE_UPTAKE = 1.6
 _ALIKE_VOLUME = 2.5
 
 
-def denies(study: Study, block: Block, stroke: Voxels) -> bool:
-    """Whether a background stroke, axial voxels (n, 3), means all of a mask rather than a part at its rim."""
+def denies(study: Study, block: Block, stroke: Voxels, earlier: Sequence[Voxels] = ()) -> bool:
+    """Whether a background stroke means all of a mask rather than a part at its rim.
+
+    Args:
+        study: the study.
+        block: the mask that the stroke is drawn in.
+        stroke: axial voxels (n, 3).
+        earlier: background strokes that this lesion has had before: a reader who comes back draws on.
+    """
     rows = block.rows(stroke)
     inside = block.values[rows]
     if not inside.any():
         return False
-    z, y, x = (axis[inside] for axis in rows)
     areas = block.values.sum(axis=(1, 2))
-    if areas[z].max() < _LARGEST * areas.max() or inside.sum() < _SPANNED * np.sqrt(areas.max()):
+    spanned = inside.sum() + sum(len(one) for one in earlier)
+    if areas[rows[0][inside]].max() < _LARGEST * areas.max() or spanned < _SPANNED * np.sqrt(areas.max()):
         return False
-    uptake = study.axial_pet[block.slices]
-    hottest = np.percentile(uptake[block.values], 95)
-    return bool(np.median(uptake[z, y, x]) >= _HOT * hottest)
+    hottest = np.percentile(study.axial_pet[block.slices][block.values], 95)
+    drawn = [np.asarray(block.corner) + np.stack([axis[inside] for axis in rows[::-1]], axis=1), *earlier]
+    return any(np.median(study.axial_pet[tuple(one[:, ::-1].T)]) >= _HOT * hottest for one in drawn)
 
 
 def remainder(study: Study, block: Block, stroke: Voxels) -> Block | None:

@@ -322,7 +322,11 @@ class Session:
         """The lesions that no reader has pointed at and that a background stroke says are none."""
         pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
         found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
-        denied = {n for n in found if n in entry.lesions and denies(self.study, found[n], prompt.voxels)}
+        touched = [n for n in found if n in entry.lesions]
+        before = {
+            n: [_axial(e.prompt, self.study.order).voxels for e in state.entries if n in e.lesions] for n in touched
+        }
+        denied = {n for n in touched if denies(self.study, found[n], prompt.voxels, before[n])}
         others = [n for n in found if n not in denied]
         if not (denied and others and self.look_alikes):
             return denied

@@ -45,6 +45,17 @@ def test_a_stroke_of_few_voxels_does_not_deny(study: Study) -> None:
     assert not denies(study, ball((30, 30, 10)), line((30, 29, 10), (30, 30, 10), (30, 31, 10)))
 
 
+def test_a_reader_who_comes_back_draws_on(study: Study) -> None:
+    mask, stroke = ball((30, 30, 10)), line(*((x, 30, 10) for x in range(28, 33)))
+    earlier = line(*((x, 31, 10) for x in range(28, 33)))
+    assert not denies(study, mask, stroke)
+    assert denies(study, mask, stroke, [earlier])
+    # Neither at the rim, however often, nor off the largest section.
+    rim = [line((25, 28, 10), (25, 29, 10), (24, 30, 10), (25, 31, 10))] * 4
+    assert not denies(study, mask, rim[0], rim)
+    assert not denies(study, mask, line(*((x, 30, 13) for x in range(28, 33))), [earlier])
+
+
 def test_a_stroke_off_the_largest_section_carves(study: Study) -> None:
     assert not denies(study, ball((30, 30, 10)), line(*((x, 30, 13) for x in range(28, 33))))
 

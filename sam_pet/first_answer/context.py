@@ -23,7 +23,7 @@ def describe_context(verdicts: Floats, looks: Floats, features: Floats, places: 
 
     Args:
         verdicts: (n,) probabilities of each by itself.
-        looks: (n,) the appearance network's logits, NaN without one.
+        looks: (n,) the appearance network's logits, bounded; 0 without one.
         features: (n, `features.NAMES`).
         places: (n, 3) peaks (x, y, z) in mm.
     """

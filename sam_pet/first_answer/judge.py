@@ -189,7 +189,7 @@ class Judge:
 
     def weigh(self, verdicts: Floats, looks: Floats, features: Floats, places: Floats) -> Floats:
         """Probability (n,) of each likely candidate of a study beside the others; see `describe_context`."""
-        return predict(self._boosters.context, describe_context(verdicts, looks, features, places))
+        return predict(self._boosters.context, describe_context(verdicts, bounded(looks), features, places))
 
     def extent(self, features: Floats) -> Floats:
         """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import xgboost
+from scipy.ndimage import gaussian_filter
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.scene import Scene
@@ -17,7 +19,7 @@ from sam_pet.first_answer.judge import ASK
 from sam_pet.first_answer.samples import Sample, sample
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.geometry import Grid
-from sam_pet.phantom import Phantom, make_borrowed, make_phantom
+from sam_pet.phantom import Phantom, Tissue, make_borrowed, make_phantom
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 
@@ -32,6 +34,9 @@ _SIZES: dict[Tracer, tuple[tuple[int, int, float, float], ...]] = {
 TRAIN, BORROWED = "25000:1000,28000:500", "28000:700"
 # One FDG and one PSMA study in so many seeds are also learnt from without their CT.
 _WITHOUT_CT = 8
+# One FDG study in so many is also learnt from with a bladder as hot (mean SUV) as real ones are at times.
+_WITH_HOT_BLADDER, _HOT_BLADDER = 5, (15.0, 100.0)
+_BLUR_MM = 3.0
 _MOST_ASKED = 80
 
 
@@ -46,11 +51,12 @@ class Lessons:
     borrowed: Container[int] = ()
 
     def samples(self, seed: int) -> list[Sample]:
-        """The samples of one phantom: with CT, and for one in four also without."""
+        """The samples of one phantom: with CT, for one in four also without, for some FDG ones with a hot bladder."""
         kinds = _kinds(seed)
-        if not all(self._path(seed, kind).is_file() for kind in kinds):
+        missing = [kind for kind in kinds if not self._path(seed, kind).is_file()]
+        if missing:
             phantom = self._phantom(seed)
-            for kind in kinds:
+            for kind in missing:
                 study = _study(phantom, kind)
                 evidence = gather(study, _tracer(seed))
                 Scene.of(study, evidence.body, evidence.tracer).save(self._path(seed, f"{kind}-scene"))
@@ -103,7 +109,20 @@ def seeds(text: str) -> list[int]:
 
 def _study(phantom: Phantom, kind: str) -> Study:
     study = phantom.study
-    return study if kind == "ct" else Study(study.pet, None, study.grid)
+    pet = _with_hot_bladder(phantom) if kind.startswith("hot") else study.pet
+    return Study(pet, None if kind.endswith("pet") else study.ct, study.grid)
+
+
+def _with_hot_bladder(phantom: Phantom) -> npt.NDArray[np.float32]:
+    pet, bladder = phantom.study.pet, phantom.organs == Tissue.BLADDER
+    if not bladder.any():
+        return pet
+    low, high = np.log(_HOT_BLADDER)
+    wanted = np.exp(np.random.default_rng(phantom.facts["seed"]).uniform(low, high))
+    times = max(float(wanted / pet[bladder].mean()), 1.0)
+    sigma = [_BLUR_MM / mm for mm in phantom.study.grid.spacing[::-1]]
+    hotter = 1 + (times - 1) * gaussian_filter(bladder.astype(np.float32), sigma)
+    return (pet * hotter).astype(np.float32)
 
 
 def _ask(study: Study, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:
@@ -122,7 +141,10 @@ def _tracer(seed: int) -> Tracer:
 
 
 def _kinds(seed: int) -> tuple[str, ...]:
-    return ("ct", "pet") if seed % _WITHOUT_CT < 2 else ("ct",)
+    kinds = ("ct", "pet") if seed % _WITHOUT_CT < 2 else ("ct",)
+    if _tracer(seed) == "fdg" and seed // 2 % _WITH_HOT_BLADDER == 0:
+        return (*kinds, "hot-pet" if seed // 2 % 2 else "hot-ct")
+    return kinds
 
 
 def _grid(seed: int) -> Grid:

@@ -162,7 +162,7 @@ class _Setting:
     @classmethod
     def of(cls, one: Sample, raw: Floats, verdicts: Floats) -> Self:
         rows = np.flatnonzero(raw > _OUT)
-        known = describe_context(verdicts[rows], one.looks[rows], one.features[rows], one.places[rows])
+        known = describe_context(verdicts[rows], bounded(one.looks[rows]), one.features[rows], one.places[rows])
         return cls(one, verdicts, rows, known)
 
     def weighed(self, trees: xgboost.Booster) -> Floats:

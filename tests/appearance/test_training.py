@@ -115,6 +115,7 @@ def test_the_scripts_store_a_network_and_a_classifier_that_belong_together(
         "fdg_20004_borrowed-ct.npz",
         "fdg_20004_borrowed-ct-scene.npz",
     }
+    assert not list(work.glob("*hot*"))
     made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
     run("train_appearance.py", monkeypatch, *common, *known, "--steps", 2)
     with pytest.raises(InputError, match="not trained beside the appearance network"):
