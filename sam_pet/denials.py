@@ -18,6 +18,8 @@ _LARGEST = 0.99
 _HOT = 0.55
 # Voxels of such a stroke, as a part of the section's side: of few voxels it speaks of a small excess.
 _SPANNED = 0.8
+# In a section of fewer voxels rim and middle are one: a reader who comes back may be trimming it.
+_WIDE = 36
 # A mask of which other peaks than the stroke's hold this part is a merged one: it loses what leads up to the stroke's.
 _MERGED = 0.25
 # Paired organs lie this near to each other's mirror image, and are this much alike in uptake and in volume.
@@ -40,6 +42,8 @@ def denies(study: Study, block: Block, stroke: Voxels, earlier: Sequence[Voxels]
     if not inside.any():
         return False
     areas = block.values.sum(axis=(1, 2))
+    if areas.max() < _WIDE:
+        earlier = ()
     spanned = inside.sum() + sum(len(one) for one in earlier)
     if areas[rows[0][inside]].max() < _LARGEST * areas.max() or spanned < _SPANNED * np.sqrt(areas.max()):
         return False

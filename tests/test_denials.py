@@ -50,6 +50,9 @@ def test_a_reader_who_comes_back_draws_on(study: Study) -> None:
     earlier = line(*((x, 31, 10) for x in range(28, 33)))
     assert not denies(study, mask, stroke)
     assert denies(study, mask, stroke, [earlier])
+    # A small mask is all rim.
+    small, middle = ball((30, 30, 10), radius=2), line((30, 30, 10), (31, 30, 10))
+    assert not denies(study, small, middle, [line((29, 30, 10), (29, 31, 10))])
     # Neither at the rim, however often, nor off the largest section.
     rim = [line((25, 28, 10), (25, 29, 10), (24, 30, 10), (25, 31, 10))] * 4
     assert not denies(study, mask, rim[0], rim)
