@@ -41,15 +41,17 @@ def denies(study: Study, block: Block, stroke: Voxels, earlier: Sequence[Voxels]
     inside = block.values[rows]
     if not inside.any():
         return False
+    z, y, x = (axis[inside] for axis in rows)
     areas = block.values.sum(axis=(1, 2))
     if areas.max() < _WIDE:
         earlier = ()
     spanned = inside.sum() + sum(len(one) for one in earlier)
-    if areas[rows[0][inside]].max() < _LARGEST * areas.max() or spanned < _SPANNED * np.sqrt(areas.max()):
+    if areas[z].max() < _LARGEST * areas.max() or spanned < _SPANNED * np.sqrt(areas.max()):
         return False
-    hottest = np.percentile(study.axial_pet[block.slices][block.values], 95)
-    drawn = [np.asarray(block.corner) + np.stack([axis[inside] for axis in rows[::-1]], axis=1), *earlier]
-    return any(np.median(study.axial_pet[tuple(one[:, ::-1].T)]) >= _HOT * hottest for one in drawn)
+    uptake = study.axial_pet[block.slices]
+    hottest = np.percentile(uptake[block.values], 95)
+    drawn = [np.median(uptake[z, y, x]), *(np.median(study.axial_pet[tuple(one[:, ::-1].T)]) for one in earlier)]
+    return bool(max(drawn) >= _HOT * hottest)
 
 
 def remainder(study: Study, block: Block, stroke: Voxels) -> Block | None:

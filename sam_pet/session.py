@@ -324,7 +324,7 @@ class Session:
         found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
         touched = [n for n in found if n in entry.lesions]
         before = {
-            n: [_axial(e.prompt, self.study.order).voxels for e in state.entries if n in e.lesions] for n in touched
+            n: [self.study.order.voxels(e.prompt.voxels) for e in state.entries if n in e.lesions] for n in touched
         }
         denied = {n for n in touched if denies(self.study, found[n], prompt.voxels, before[n])}
         others = [n for n in found if n not in denied]

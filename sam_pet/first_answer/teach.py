@@ -22,6 +22,7 @@ from sam_pet.geometry import Grid
 from sam_pet.phantom import Phantom, Tissue, make_borrowed, make_phantom
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
+from sam_pet.trees import predict
 
 # Axes as in autoPET: x to the left, y to the front, z to the head.
 _DIRECTION = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -73,7 +74,7 @@ class Lessons:
         """The samples of these seeds with the looks of a network at what a glance takes for possible."""
         found = []
         for one, scene in zip(samples, (scene for seed in seeds for scene in self.scenes(seed)), strict=True):
-            rows = np.flatnonzero(glance.inplace_predict(one.features, missing=np.nan) >= ASK)
+            rows = np.flatnonzero(predict(glance, one.features) >= ASK)
             looks = np.full(len(one.features), np.nan)
             looks[rows] = appearance.look(scene, one.places[rows], one.features[rows])
             found.append(replace(one, looks=looks))
@@ -127,7 +128,7 @@ def _with_hot_bladder(phantom: Phantom) -> npt.NDArray[np.float32]:
 
 def _ask(study: Study, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:
     evidence = gather(study, one.tracer)
-    seen = glance.inplace_predict(one.features, missing=np.nan)
+    seen = predict(glance, one.features)
     rows = np.argsort(-seen, kind="stable")[: min(_MOST_ASKED, int((seen >= ASK).sum()))]
     spots = [evidence.spots[i] for i in rows]
     tracker = segmenter.tracker(study)

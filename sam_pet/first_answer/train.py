@@ -80,7 +80,7 @@ def fit(
         np.concatenate(raw), np.concatenate(looks), np.concatenate([one.positive for one in unseen])
     )  # fmt: skip
     verdicts = [_calibrated(p, q, calibration) for p, q in zip(raw, looks, strict=True)]
-    settings = [_Setting.of(one, p, v) for one, p, v in zip(unseen, raw, verdicts, strict=True)]
+    settings = [_Setting.of(one, p, q, v) for one, p, q, v in zip(unseen, raw, looks, verdicts, strict=True)]
     probabilities = list(verdicts)
     for held, others in folds(settings):
         trees_of_others = _context(others, seed)
@@ -115,7 +115,7 @@ def glances(samples: Sequence[Sample], seed: int = 0) -> list[Floats]:
     for held, others in folds(samples):
         booster = glancer(others, seed)
         for i in held:
-            found[i] = booster.inplace_predict(samples[i].features, missing=np.nan)
+            found[i] = predict(booster, samples[i].features)
     return found
 
 
@@ -138,14 +138,14 @@ class _Trees:
 
     def verdict_of(self, one: Sample) -> Floats:
         """As the first answer does: what a glance does not take for possible is out."""
-        seen = self.glance.inplace_predict(one.features, missing=np.nan)
+        seen = predict(self.glance, one.features)
         if self.verdict is None:
             return np.where(seen >= ASK, seen, _OUT)
-        return np.where(seen >= ASK, self.verdict.inplace_predict(_inputs(one, with_model=True), missing=np.nan), _OUT)
+        return np.where(seen >= ASK, predict(self.verdict, _inputs(one, with_model=True)), _OUT)
 
     def extents_of(self, one: Sample) -> npt.NDArray[np.int64]:
         """Which of the extents is nearest to the one that the trees want."""
-        wanted = self.extent.inplace_predict(one.features, missing=np.nan)
+        wanted = predict(self.extent, one.features)
         nearest: npt.NDArray[np.int64] = np.abs(wanted[:, None] - FRACTIONS).argmin(axis=1)
         return nearest
 
@@ -160,9 +160,9 @@ class _Setting:
     features: Floats
 
     @classmethod
-    def of(cls, one: Sample, raw: Floats, verdicts: Floats) -> Self:
+    def of(cls, one: Sample, raw: Floats, looks: Floats, verdicts: Floats) -> Self:
         rows = np.flatnonzero(raw > _OUT)
-        known = describe_context(verdicts[rows], bounded(one.looks[rows]), one.features[rows], one.places[rows])
+        known = describe_context(verdicts[rows], looks[rows], one.features[rows], one.places[rows])
         return cls(one, verdicts, rows, known)
 
     def weighed(self, trees: xgboost.Booster) -> Floats:

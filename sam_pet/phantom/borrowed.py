@@ -20,7 +20,6 @@ _LENDER = 100_000
 _BENT_MM, _SMOOTH_MM, _SCALED = (2.0, 10.0), (70.0, 160.0), 0.06
 # At most two of these are not in the map.
 _MAY_LACK = (Tissue.SPLEEN, Tissue.BLADDER, Tissue.BRAIN, Tissue.STOMACH, Tissue.PROSTATE, Tissue.SALIVARY)
-_LAST_ORGAN = Tissue.SALIVARY
 _FORGOTTEN = 0.1
 
 
@@ -32,14 +31,13 @@ def make_borrowed(seed: int, tracer: Tracer, grid: Grid) -> Phantom:
     rng = np.random.default_rng([seed, 77])
     lender = make_phantom(seed + _LENDER, tracer, grid)
     order = lender.study.order
-    bent = _bend(order.view(lender.organs).shape, order.spacing(grid)[::-1], rng)
-    organs = np.ascontiguousarray(order.view(lender.organs))[bent]
-    lesions = np.ascontiguousarray(order.view(lender.lesions))[bent]
-    kept = np.where((organs >= 1) & (organs <= _LAST_ORGAN), organs, 0).astype(np.uint8)
+    organs, lesions = (np.ascontiguousarray(order.view(labels)) for labels in (lender.organs, lender.lesions))
+    bent = _bend(organs.shape, order.spacing(grid)[::-1], rng)
+    organs, lesions = organs[bent], lesions[bent]
     for organ in rng.permutation(_MAY_LACK)[: rng.integers(0, 3)]:
-        kept[kept == organ] = 0
+        organs[organs == organ] = 0
     stored = np.zeros(grid.shape, np.uint8)
-    order.view(stored)[...] = kept
+    order.view(stored)[...] = organs
     strokes = [_stroke(lesions, n) for n in np.unique(lesions)[1:] if rng.random() >= _FORGOTTEN]
     if not strokes:
         return make_phantom(seed, tracer, lesion_free=True, anatomy=grid.image(stored))
@@ -50,9 +48,9 @@ def make_borrowed(seed: int, tracer: Tracer, grid: Grid) -> Phantom:
 def _bend(shape: tuple[int, ...], step: tuple[float, ...], rng: Rng) -> tuple[npt.NDArray[np.int32], ...]:
     """The index (z, y, x) at which each voxel takes its value."""
     far = np.float32(rng.uniform(*_BENT_MM))
+    depth, height, width = shape
     index = []
     for axis, (count, spacing) in enumerate(zip(shape, step, strict=True)):
-        depth, height, width = shape
         move = smooth_noise(rng, (depth, height, width), step, rng.uniform(*_SMOOTH_MM)) * far
         line = (np.arange(count, dtype=np.float32) - count / 2) * np.exp(rng.normal(0, _SCALED)) + count / 2
         line = line.reshape([-1 if a == axis else 1 for a in range(3)])
