@@ -10,14 +10,19 @@ from __future__ import annotations
 import argparse
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from statistics import fmean
 
+import torch
+from torch import Tensor
+
+from sam_pet.appearance.appearance import Appearance
+from sam_pet.appearance.stack import Stack
 from sam_pet.appearance.train import Course, Lesson, train_appearance
-from sam_pet.errors import reported
+from sam_pet.errors import InputError, reported
 from sam_pet.first_answer.teach import BORROWED, TRAIN, Lessons, seeds
 from sam_pet.first_answer.train import glances
 from sam_pet.models.half import write_half
 from sam_pet.models.record import APPEARANCE, WEIGHTS, require_record, write_record
+from sam_pet.segmenter import find_device
 
 _EVERY = 50
 
@@ -29,6 +34,10 @@ def main() -> None:
     parser.add_argument("--train", type=seeds, default=seeds(TRAIN), help="FIRST:COUNT,... seeds to train on")
     parser.add_argument("--borrowed", type=seeds, default=seeds(BORROWED), help="those on another phantom's organs")
     parser.add_argument("--steps", type=int, default=Course.steps)
+    parser.add_argument("--batch", type=int, default=Course.batch)
+    parser.add_argument("--rate", type=float, default=Course.rate, help="the highest learning rate")
+    parser.add_argument("--device", default="auto", help="that trains: auto, cpu, cuda, mps")
+    parser.add_argument("--go-on", action="store_true", help="from the appearance network that the checkpoint has")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
@@ -38,22 +47,28 @@ def main() -> None:
 
 def train(options: argparse.Namespace) -> None:
     record = require_record(options.checkpoint)
+    stored = options.checkpoint / APPEARANCE
+    if options.go_on and not stored.is_file():
+        raise InputError(f"--go-on: {options.checkpoint} has no appearance network; leave it out")
+    start = Appearance.read(stored).network if options.go_on else None
+    device = find_device(options.device)
     folder = Lessons(options.work, frozenset(options.borrowed))
     with ProcessPoolExecutor(options.jobs) as pool:
         samples = [one for found in pool.map(folder.samples, options.train) for one in found]
-    scenes = [scene for seed in options.train for scene in folder.scenes(seed)]
+    stack = Stack.of((scene for seed in options.train for scene in folder.scenes(seed)), device)
     lessons = [
-        Lesson(scene, one.places, one.features, one.positive, seen)
-        for scene, one, seen in zip(scenes, samples, glances(samples), strict=True)
+        Lesson(one.places, one.features, one.positive, seen)
+        for one, seen in zip(samples, glances(samples), strict=True)
     ]
-    losses: list[float] = []
+    losses: list[Tensor] = []
 
-    def report(step: int, loss: float) -> None:
+    def report(step: int, loss: Tensor) -> None:
         losses.append(loss)
         if step % _EVERY == 0:
-            print(f"step {step}: loss {fmean(losses[-_EVERY:]):.4f}", flush=True)
+            print(f"step {step}: loss {torch.stack(losses[-_EVERY:]).mean():.4f}", flush=True)
 
-    network = train_appearance(lessons, Course(steps=options.steps, seed=options.seed), report)
+    course = Course(steps=options.steps, batch=options.batch, rate=options.rate, seed=options.seed)
+    network = train_appearance(stack, lessons, course, report, start)
     write_half(network, options.checkpoint / APPEARANCE)
     write_record(record, options.checkpoint, WEIGHTS)
 

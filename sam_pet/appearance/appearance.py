@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,9 +11,11 @@ import numpy.typing as npt
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from sam_pet.appearance.network import AppearanceNetwork
 from sam_pet.appearance.scene import Scene
+from sam_pet.appearance.stack import Stack
 from sam_pet.errors import InputError
 from sam_pet.first_answer.features import NAMES
 from sam_pet.models.hashes import file_sha256
@@ -56,19 +57,15 @@ class Appearance:
             places: (n, 3) peaks (x, y, z) in mm from the first voxel.
             features: (n, `features.NAMES`).
         """
-        logits = [
-            self.network(*_shown(scene, places[i : i + _BATCH], features[i : i + _BATCH])).double().numpy()
-            for i in range(0, len(places), _BATCH)
-        ]
-        return np.concatenate(logits) if logits else np.zeros(0)
+        stack = Stack.of([scene])
+        there, known = torch.from_numpy(np.asarray(places, float)), torch.from_numpy(np.asarray(features, np.float32))
+        logits = []
+        for rows in torch.split(torch.arange(len(places)), _BATCH):
+            near, far = stack.windows(torch.zeros_like(rows), there[rows], suv_of(known[rows]))
+            logits.append(self.network(near, far, known[rows]).double().numpy())
+        return np.concatenate(logits) if len(places) else np.zeros(0)
 
 
-def _shown(scene: Scene, places: Floats, features: Floats) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    windows = [scene.windows(place, suv_of(row)) for place, row in zip(places, features, strict=True)]
-    near, far = (torch.from_numpy(np.stack(side)) for side in zip(*windows, strict=True))
-    return near, far, torch.from_numpy(np.asarray(features, np.float32))
-
-
-def suv_of(features: Sequence[float] | Floats) -> float:
-    """The peak's SUV in a row of features."""
-    return float(np.exp(features[NAMES.index("suv")]))
+def suv_of(features: Tensor) -> Tensor:
+    """The peaks' SUV (n,) in rows of features."""
+    return features[:, NAMES.index("suv")].exp()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sam_pet.appearance.scene import CHANNELS
+from sam_pet.appearance.stack import CHANNELS
 from sam_pet.residual import Residual
 
 _WIDTHS = (24, 48, 96)

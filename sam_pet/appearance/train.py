@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from sam_pet.appearance.appearance import suv_of
 from sam_pet.appearance.network import AppearanceNetwork
-from sam_pet.appearance.scene import CELL_MM, SIDE, Scene
+from sam_pet.appearance.scene import CELL_MM
+from sam_pet.appearance.stack import SIDE, Stack
 from sam_pet.errors import InputError
+from sam_pet.training.schedule import averaging, warm_cosine
 
 Floats = npt.NDArray[np.floating[Any]]
 # What a glance gives less than this is not worth a look.
@@ -23,8 +27,7 @@ LEAST = 0.01
 _LESIONS = 0.4
 _SCALE, _NOISE, _GRAINY = 0.1, 0.08, 0.5
 _UNHEARD = 0.3
-_WARMUP, _LEAST_RATE = 50, 0.01
-_AVERAGED = 0.995
+_WARMUP, _AVERAGED = 50, 0.995
 _DECAY = 0.03
 
 
@@ -35,7 +38,6 @@ class Lesson:
     `glances` (n,) are probabilities given by trees that were not trained on this study.
     """
 
-    scene: Scene
     places: Floats
     features: Floats
     positive: npt.NDArray[np.bool_]
@@ -53,64 +55,90 @@ class Course:
 
 
 def train_appearance(
-    lessons: Sequence[Lesson], course: Course, report: Callable[[int, float], None] | None = None
+    stack: Stack,
+    lessons: Sequence[Lesson],
+    course: Course,
+    report: Callable[[int, Tensor], None] | None = None,
+    start: AppearanceNetwork | None = None,
 ) -> AppearanceNetwork:
-    """The moving average of a network's weights over the course, in eval mode.
+    """The moving average of a network's weights over the course, on the CPU and in eval mode.
 
     Hard candidates come oftener: others by the root of their glance, lesions so that studies with many do not drown
-    those with few.
+    those with few. On a GPU it computes in bfloat16.
 
     Args:
-        lessons: of the training studies.
+        stack: scenes of the training studies, on the device to train on.
+        lessons: one for each scene.
         course: its length and speed.
         report: called after each step with its number and loss.
+        start: a network to go on from.
 
     Raises:
         InputError: no lesion, or nothing else, is worth a look.
     """
-    rows = np.array([(i, j) for i, one in enumerate(lessons) for j in np.flatnonzero(one.glances >= LEAST)], np.int64)
-    rows = rows.reshape(-1, 2)
-    positive = np.array([lessons[i].positive[j] for i, j in rows], bool)
-    if positive.all() or not positive.any():
-        raise InputError("appearance: the studies must have likely candidates that are lesions and others; give more")
-    weights = _weights(lessons, rows, positive)
+    device = stack.pet.device
+    drawn = _Candidates.of(lessons, device)
     torch.manual_seed(course.seed)
-    network = AppearanceNetwork(lessons[0].features.shape[1])
-    _standardise(network, np.concatenate([one.features for one in lessons]))
-    averaged = [p.detach().clone() for p in network.parameters()]
+    network = start
+    if network is None:
+        network = AppearanceNetwork(lessons[0].features.shape[1])
+        _standardise(network, np.concatenate([one.features for one in lessons]))
+    network = network.to(device).train()
+    average = AveragedModel(network, avg_fn=averaging(_AVERAGED))
     optimizer = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=_DECAY)
+    rate = warm_cosine(_WARMUP, course.steps)
+    generator = torch.Generator(device).manual_seed(course.seed)
     for step in range(course.steps):
-        rng = np.random.default_rng([course.seed, step])
         for group in optimizer.param_groups:
-            group["lr"] = course.rate * _schedule(step, course.steps)
-        chosen = rng.choice(len(rows), course.batch, p=weights)
-        windows = [_varied(lessons[i], j, rng) for i, j in rows[chosen]]
-        near, far, features = (torch.from_numpy(np.stack(part)) for part in zip(*windows, strict=True))
-        heard = torch.from_numpy((rng.random((course.batch, 1)) > _UNHEARD).astype(np.float32))
-        truth = torch.from_numpy(positive[chosen].astype(np.float32))
-        loss = F.binary_cross_entropy_with_logits(network(near, far, features, heard), truth)
+            group["lr"] = course.rate * rate(step)
+        rows = torch.multinomial(drawn.weights, course.batch, replacement=True, generator=generator)
+        features = drawn.features[rows]
+        near, far = _varied(stack, drawn, rows, generator)
+        heard = (torch.rand(course.batch, 1, device=device, generator=generator) > _UNHEARD).float()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(near, far, features, heard)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), drawn.positive[rows].float())
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        kept = min(_AVERAGED, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for mean, value in zip(averaged, network.parameters(), strict=True):
-                mean.lerp_(value, 1 - kept)
+        average.update_parameters(network)
         if report is not None:
-            report(step + 1, loss.item())
-    with torch.no_grad():
-        for value, mean in zip(network.parameters(), averaged, strict=True):
-            value.copy_(mean)
-    return network.eval()
+            report(step + 1, loss.detach())
+    return cast("AppearanceNetwork", average.module).cpu().eval()
 
 
-def _weights(lessons: Sequence[Lesson], rows: npt.NDArray[np.int64], positive: npt.NDArray[np.bool_]) -> Floats:
-    counts = np.array([max(int(one.positive.sum()), 1) for one in lessons])
-    lesion = positive / np.sqrt(counts[rows[:, 0]])
-    other = ~positive * np.sqrt([float(lessons[i].glances[j]) for i, j in rows])
-    weights: Floats = _LESIONS * lesion / lesion.sum() + (1 - _LESIONS) * other / other.sum()
-    return weights
+@dataclass(frozen=True)
+class _Candidates:
+    """Those worth a look: scenes (n,), places (n, 3), features, whether they are lesions, and how often they come."""
+
+    scenes: Tensor
+    places: Tensor
+    features: Tensor
+    positive: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, lessons: Sequence[Lesson], device: torch.device) -> _Candidates:
+        rows = [np.flatnonzero(one.glances >= LEAST) for one in lessons]
+        scenes = np.repeat(np.arange(len(lessons)), [len(some) for some in rows])
+        places, features, positive, glances = (
+            np.concatenate([getattr(one, name)[some] for one, some in zip(lessons, rows, strict=True)])
+            for name in ("places", "features", "positive", "glances")
+        )
+        if positive.all() or not positive.any():
+            raise InputError(
+                "appearance: the studies must have likely candidates that are lesions and others; give more"
+            )
+        counts = np.array([max(int(one.positive.sum()), 1) for one in lessons])
+        lesion, other = positive / np.sqrt(counts[scenes]), ~positive * np.sqrt(glances)
+        weights = _LESIONS * lesion / lesion.sum() + (1 - _LESIONS) * other / other.sum()
+        return cls(
+            *(
+                torch.from_numpy(np.asarray(column)).to(device)
+                for column in (scenes, places.astype(float), features.astype(np.float32), positive, weights)
+            )
+        )
 
 
 def _standardise(network: AppearanceNetwork, features: Floats) -> None:
@@ -121,20 +149,17 @@ def _standardise(network: AppearanceNetwork, features: Floats) -> None:
     network.spread.copy_(torch.from_numpy(spread))
 
 
-def _schedule(step: int, steps: int) -> float:
-    cosine = 0.5 * (1 + np.cos(np.pi * step / steps))
-    return float(min(1.0, (step + 1) / _WARMUP) * (cosine * (1 - _LEAST_RATE) + _LEAST_RATE))
-
-
-def _varied(lesson: Lesson, row: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def _varied(stack: Stack, drawn: _Candidates, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Windows a cell aside at most, uptake scaled, noise added to it half of the time."""
-    place = lesson.places[row] + rng.uniform(-CELL_MM, CELL_MM, 3)
-    features = lesson.features[row].astype(np.float32)
-    gain = float(np.exp(rng.normal(0, _SCALE)))
-    grain = (
-        np.float32(rng.uniform(0, _NOISE)) * rng.standard_normal((SIDE,) * 3, np.float32)
-        if rng.random() < _GRAINY
-        else None
+    count, device = len(rows), rows.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, device=device, generator=generator)
+
+    places = drawn.places[rows] + CELL_MM * (2 * uniform(count, 3) - 1)
+    gain = (_SCALE * torch.randn(count, device=device, generator=generator)).exp()
+    noise = torch.randn(count, SIDE, SIDE, SIDE, device=device, generator=generator)
+    share = _NOISE * uniform(count) * (uniform(count) < _GRAINY)
+    return stack.windows(
+        drawn.scenes[rows], places, suv_of(drawn.features[rows]), gain, share.view(-1, 1, 1, 1) * noise
     )
-    near, far = lesson.scene.windows(place, suv_of(features), gain, grain)
-    return near, far, features

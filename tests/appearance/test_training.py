@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import torch
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.network import AppearanceNetwork
-from sam_pet.appearance.scene import SIDE, Scene
+from sam_pet.appearance.scene import Scene
+from sam_pet.appearance.stack import SIDE, Stack
 from sam_pet.appearance.train import Course, Lesson, train_appearance
 from sam_pet.errors import InputError
 from sam_pet.first_answer import teach
@@ -30,7 +32,7 @@ from sam_pet.study import Study
 FINETUNE = Path(__file__).parents[2] / "finetune"
 
 
-def lesson(seed: int) -> Lesson:
+def lesson(seed: int) -> tuple[Scene, Lesson]:
     """Twenty spots, of which those in bone are lesions; features and glances say nothing."""
     rng = np.random.default_rng(seed)
     pet, ct = np.full((60, 60, 60), 1, np.float16), np.zeros((60, 60, 60), np.int8)
@@ -42,27 +44,48 @@ def lesson(seed: int) -> Lesson:
     features = np.zeros((20, len(NAMES)), np.float32)
     features[:, NAMES.index("suv")] = np.log(5)
     features[:, NAMES.index("hu")] = np.nan
-    return Lesson(Scene(pet, ct, np.zeros(3), 2.0, "fdg"), cells[:, ::-1] * 4.0, features, positive, np.full(20, 0.5))
+    scene = Scene(pet, ct, np.zeros(3), 2.0, "fdg")
+    return scene, Lesson(cells[:, ::-1] * 4.0, features, positive, np.full(20, 0.5))
+
+
+def trained(course: Course, start: AppearanceNetwork | None = None) -> AppearanceNetwork:
+    scenes, lessons = zip(lesson(0), lesson(1), strict=True)
+    return train_appearance(Stack.of(scenes), lessons, course, start=start)
+
+
+def logits_of(network: Appearance, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Those of a study's lesions and of its others."""
+    scene, unseen = lesson(seed)
+    logits = network.look(scene, unseen.places, unseen.features)
+    return logits[unseen.positive], logits[~unseen.positive]
 
 
 @pytest.fixture(scope="module")
 def network() -> AppearanceNetwork:
-    return train_appearance([lesson(0), lesson(1)], Course(steps=30, batch=16))
+    return trained(Course(steps=30, batch=16))
 
 
 def test_it_learns_what_the_windows_show(network: AppearanceNetwork, tmp_path: Path) -> None:
     write_half(network, tmp_path / "net.safetensors")
-    unseen = lesson(7)
-    logits = Appearance.read(tmp_path / "net.safetensors").look(unseen.scene, unseen.places, unseen.features)
-    ranks = logits[unseen.positive][:, None] > logits[~unseen.positive]
-    assert ranks.mean() > 0.95
+    lesions, others = logits_of(Appearance.read(tmp_path / "net.safetensors"), 7)
+    assert (lesions[:, None] > others).mean() > 0.95
+
+
+def test_it_goes_on_from_what_it_knows(network: AppearanceNetwork, tmp_path: Path) -> None:
+    course = Course(steps=2, batch=16, rate=1e-4)
+    margins = []
+    for start in deepcopy(network), None:
+        write_half(trained(course, start), tmp_path / "net.safetensors")
+        lesions, others = logits_of(Appearance.read(tmp_path / "net.safetensors"), 7)
+        margins.append(lesions.mean() - others.mean())
+    assert margins[0] > 10 * abs(margins[1])
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
     written = []
     for number, seed in enumerate((0, 0, 1)):
         path = tmp_path / f"{number}.safetensors"
-        write_half(train_appearance([lesson(0), lesson(1)], Course(steps=3, batch=8, seed=seed)), path)
+        write_half(trained(Course(steps=3, batch=8, seed=seed)), path)
         written.append(path.read_bytes())
     assert written[0] == written[1] != written[2]
 
@@ -80,8 +103,9 @@ def test_features_left_unheard_change_nothing() -> None:
 
 @pytest.mark.parametrize("positive", [True, False])
 def test_candidates_all_of_one_kind_teach_nothing(positive: bool) -> None:
+    scene, one = lesson(0)
     with pytest.raises(InputError, match="lesions and others"):
-        train_appearance([replace(lesson(0), positive=np.full(20, positive))], Course(steps=1))
+        train_appearance(Stack.of([scene]), [replace(one, positive=np.full(20, positive))], Course(steps=1))
 
 
 def test_a_damaged_file_says_so(network: AppearanceNetwork, tmp_path: Path) -> None:
@@ -117,7 +141,13 @@ def test_the_scripts_store_a_network_and_a_classifier_that_belong_together(
     }
     assert not list(work.glob("*hot*"))
     made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
+    with pytest.raises(SystemExit):
+        run("train_appearance.py", monkeypatch, *common, *known, "--steps", 2, "--go-on")
+    assert "has no appearance network" in capsys.readouterr().err
     run("train_appearance.py", monkeypatch, *common, *known, "--steps", 2)
+    first = (checkpoint / APPEARANCE).read_bytes()
+    run("train_appearance.py", monkeypatch, *common, *known, "--steps", 2, "--go-on", "--device", "cpu")
+    assert (checkpoint / APPEARANCE).read_bytes() != first
     with pytest.raises(InputError, match="not trained beside the appearance network"):
         _ = Segmenter(load_model(checkpoint), "cpu").judge
     run("train_lesion_classifier.py", monkeypatch, *common, *known, "--validation", "20005:2")
