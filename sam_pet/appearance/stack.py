@@ -59,14 +59,14 @@ class Stack:
             facts.append((one.low, one.reference, one.ct is not None, 1.0 if one.tracer == "psma" else -1.0))
         shapes, far_shapes = (torch.tensor([part.shape for part in cells[i]], dtype=torch.int64) for i in (0, 2))
         lows, references, with_ct, tracers = (
-            torch.from_numpy(np.array(column)).to(device) for column in zip(*facts, strict=True)
+            torch.from_numpy(np.array(column, np.float32)).to(device) for column in zip(*facts, strict=True)
         )
         dtypes = torch.float16, torch.int8, torch.float16, torch.float16
         pet, ct, far_pet, far_ct = (_row(kept, dtype, device) for kept, dtype in zip(cells, dtypes, strict=True))
         return cls(
             *(pet, ct, far_pet, far_ct),
             *(shapes.to(device), far_shapes.to(device), _starts(shapes).to(device), _starts(far_shapes).to(device)),
-            *(lows.double(), references.float(), with_ct.float(), tracers.float()),
+            *(lows, references, with_ct, tracers),
         )
 
     def windows(
@@ -85,7 +85,7 @@ class Stack:
             gain: (m,), 1 if left out.
             grain: (m, z, y, x) of `SIDE`^3.
         """
-        cell = (places.double() - self.lows[scenes]).flip(1) / CELL_MM
+        cell = (places.float() - self.lows[scenes]).flip(1) / CELL_MM
         near = torch.round(cell).long()
         far = torch.round((cell - COARSER // 2) / COARSER).long()
         fine, coarse = self.starts[scenes], self.far_starts[scenes]

@@ -71,7 +71,7 @@ def train_appearance(
         lessons: one for each scene.
         course: its length and speed.
         report: called after each step with its number and loss.
-        start: a network to go on from.
+        start: a network to go on from, which changes.
 
     Raises:
         InputError: no lesion, or nothing else, is worth a look.
@@ -133,12 +133,8 @@ class _Candidates:
         counts = np.array([max(int(one.positive.sum()), 1) for one in lessons])
         lesion, other = positive / np.sqrt(counts[scenes]), ~positive * np.sqrt(glances)
         weights = _LESIONS * lesion / lesion.sum() + (1 - _LESIONS) * other / other.sum()
-        return cls(
-            *(
-                torch.from_numpy(np.asarray(column)).to(device)
-                for column in (scenes, places.astype(float), features.astype(np.float32), positive, weights)
-            )
-        )
+        columns = scenes, np.float32(places), np.float32(features), positive, np.float32(weights)
+        return cls(*(torch.from_numpy(column).to(device) for column in columns))
 
 
 def _standardise(network: AppearanceNetwork, features: Floats) -> None:
