@@ -35,6 +35,8 @@ _BATCH = 16
 # The most that the model is asked about: of the likeliest, or without a classifier of the most prominent.
 _MOST_ASKED = 250
 _MOST_ASKED_BLINDLY = 60
+# What is less probable than this is not part of a lesion whose outline holds it.
+_APART = 0.1
 # To be told from a lesion a liver need not be tracked to its ends.
 _WIDEST_MM = 100.0
 _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
@@ -101,8 +103,8 @@ def first_answer(
         fractions = judge.extent(features[accepted])
         outlined = [_extent(lesion, spots[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
     else:
-        kept = set(likely[accepted].tolist())
-        others = [spot for i, spot in enumerate(evidence.spots) if i not in kept]
+        possible = set(likely[probabilities >= _APART].tolist())
+        others = [spot for i, spot in enumerate(evidence.spots) if i not in possible]
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
     proposals = [Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)]
     return _joined(proposals, tracker.study.frame_spacing)

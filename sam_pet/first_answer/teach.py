@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import xgboost
-from scipy.ndimage import gaussian_filter
 
 from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.scene import Scene
@@ -19,7 +17,7 @@ from sam_pet.first_answer.judge import ASK
 from sam_pet.first_answer.samples import Sample, sample
 from sam_pet.first_answer.tracer import Tracer
 from sam_pet.geometry import Grid
-from sam_pet.phantom import Phantom, Tissue, make_borrowed, make_phantom
+from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 from sam_pet.trees import predict
@@ -35,9 +33,8 @@ _SIZES: dict[Tracer, tuple[tuple[int, int, float, float], ...]] = {
 TRAIN, BORROWED = "25000:1000,28000:500", "28000:700"
 # One FDG and one PSMA study in so many seeds are also learnt from without their CT.
 _WITHOUT_CT = 8
-# One FDG study in so many is also learnt from with a bladder as hot (mean SUV) as real ones are at times.
-_WITH_HOT_BLADDER, _HOT_BLADDER = 5, (15.0, 100.0)
-_BLUR_MM = 3.0
+# Of so many FDG studies two are also learnt from as real ones are at times.
+_ODD = 5
 _MOST_ASKED = 80
 
 
@@ -52,16 +49,16 @@ class Lessons:
     borrowed: Container[int] = ()
 
     def samples(self, seed: int) -> list[Sample]:
-        """The samples of one phantom: with CT, for one in four also without, for some FDG ones with a hot bladder."""
+        """The samples of one phantom: with CT, for one in four also without, for some FDG ones an odd one."""
         kinds = _kinds(seed)
         missing = [kind for kind in kinds if not self._path(seed, kind).is_file()]
         if missing:
             phantom = self._phantom(seed)
             for kind in missing:
-                study = _study(phantom, kind)
-                evidence = gather(study, _tracer(seed))
-                Scene.of(study, evidence.body, evidence.tracer).save(self._path(seed, f"{kind}-scene"))
-                sample(study, phantom.lesions, evidence).save(self._path(seed, kind))
+                shown = _shown(phantom, kind)
+                evidence = gather(shown.study, _tracer(seed))
+                Scene.of(shown.study, evidence.body, evidence.tracer).save(self._path(seed, f"{kind}-scene"))
+                sample(shown.study, shown.lesions, evidence).save(self._path(seed, kind))
         return [Sample.load(self._path(seed, kind)) for kind in kinds]
 
     def scenes(self, seed: int) -> list[Scene]:
@@ -87,7 +84,7 @@ class Lessons:
             path = self._path(seed, f"{kind}-{segmenter.sha256[:12]}")
             if not path.is_file():
                 phantom = phantom or self._phantom(seed)
-                _ask(_study(phantom, kind), one, segmenter, glance).save(path)
+                _ask(_shown(phantom, kind).study, one, segmenter, glance).save(path)
             found.append(replace(one, said=Sample.load(path).said))
         return found
 
@@ -108,22 +105,12 @@ def seeds(text: str) -> list[int]:
     return found
 
 
-def _study(phantom: Phantom, kind: str) -> Study:
+def _shown(phantom: Phantom, kind: str) -> Phantom:
+    """A phantom as it is learnt from."""
+    if kind.startswith("odd"):
+        phantom = make_odd(phantom)
     study = phantom.study
-    pet = _with_hot_bladder(phantom) if kind.startswith("hot") else study.pet
-    return Study(pet, None if kind.endswith("pet") else study.ct, study.grid)
-
-
-def _with_hot_bladder(phantom: Phantom) -> npt.NDArray[np.float32]:
-    pet, bladder = phantom.study.pet, phantom.organs == Tissue.BLADDER
-    if not bladder.any():
-        return pet
-    low, high = np.log(_HOT_BLADDER)
-    wanted = np.exp(np.random.default_rng(phantom.facts["seed"]).uniform(low, high))
-    times = max(float(wanted / pet[bladder].mean()), 1.0)
-    sigma = [_BLUR_MM / mm for mm in phantom.study.grid.spacing[::-1]]
-    hotter = 1 + (times - 1) * gaussian_filter(bladder.astype(np.float32), sigma)
-    return (pet * hotter).astype(np.float32)
+    return replace(phantom, study=Study(study.pet, None if kind.endswith("pet") else study.ct, study.grid))
 
 
 def _ask(study: Study, one: Sample, segmenter: Segmenter, glance: xgboost.Booster) -> Sample:
@@ -143,8 +130,8 @@ def _tracer(seed: int) -> Tracer:
 
 def _kinds(seed: int) -> tuple[str, ...]:
     kinds = ("ct", "pet") if seed % _WITHOUT_CT < 2 else ("ct",)
-    if _tracer(seed) == "fdg" and seed // 2 % _WITH_HOT_BLADDER == 0:
-        return (*kinds, "hot-pet" if seed // 2 % 2 else "hot-ct")
+    if _tracer(seed) == "fdg" and seed // 2 % _ODD < 2:
+        return (*kinds, "odd-pet" if seed // 2 % 2 else "odd-ct")
     return kinds
 
 

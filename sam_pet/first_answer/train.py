@@ -26,6 +26,8 @@ T = TypeVar("T")
 # Folds are dealt runs of samples: those of one patient stand beside each other.
 _FOLDS, _RUNS = 5, 40
 _ROUNDS, _EXTENT_ROUNDS = 1000, 80
+# Of the trees that weigh candidates beside each other: some at once, so that chance has less of a say in the surest.
+_CONTEXT_ROUNDS, _AT_ONCE = 600, 3
 _TREES = {
     "max_depth": 6,
     "eta": 0.05,
@@ -174,7 +176,7 @@ class _Setting:
 def _context(settings: Sequence[_Setting], seed: int) -> xgboost.Booster:
     rows = np.concatenate([one.features for one in settings])
     truth = np.concatenate([one.sample.positive[one.rows] for one in settings])
-    return _train(rows, truth, "binary:logistic", seed, _ROUNDS)
+    return _train(rows, truth, "binary:logistic", seed, _CONTEXT_ROUNDS, _AT_ONCE)
 
 
 def _boosted(samples: Sequence[Sample], seed: int, *, with_model: bool) -> xgboost.Booster:
@@ -189,9 +191,12 @@ def _extents(samples: Sequence[Sample], seed: int) -> xgboost.Booster:
     )
 
 
-def _train(rows: Floats, targets: npt.NDArray[Any], objective: str, seed: int, rounds: int) -> xgboost.Booster:
+def _train(
+    rows: Floats, targets: npt.NDArray[Any], objective: str, seed: int, rounds: int, at_once: int = 1
+) -> xgboost.Booster:
     data = xgboost.DMatrix(np.asarray(rows, np.float32), label=targets.astype(np.float32), missing=np.nan)
-    return xgboost.train({**_TREES, "objective": objective, "seed": seed}, data, num_boost_round=rounds)
+    settings = {**_TREES, "objective": objective, "seed": seed, "num_parallel_tree": at_once}
+    return xgboost.train(settings, data, num_boost_round=rounds)
 
 
 def _inputs(one: Sample, *, with_model: bool) -> Floats:

@@ -2,6 +2,7 @@
 
 from sam_pet.phantom.borrowed import make_borrowed
 from sam_pet.phantom.make import Phantom, make_phantom
+from sam_pet.phantom.odd import make_odd
 from sam_pet.phantom.tissue import LOOKS, ORGAN_NAMES, Tissue, Tracer
 from sam_pet.phantom.write import write_folder, write_nnunet
 
@@ -12,6 +13,7 @@ __all__ = [
     "Tissue",
     "Tracer",
     "make_borrowed",
+    "make_odd",
     "make_phantom",
     "write_folder",
     "write_nnunet",

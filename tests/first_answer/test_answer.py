@@ -11,7 +11,7 @@ from sam_pet.appearance.appearance import Appearance
 from sam_pet.appearance.network import AppearanceNetwork
 from sam_pet.block import Block
 from sam_pet.errors import InputError
-from sam_pet.first_answer.answer import Proposal, _joined, gather, glimpse
+from sam_pet.first_answer.answer import Proposal, _joined, first_answer, gather, glimpse
 from sam_pet.first_answer.features import MODEL_NAMES, NAMES
 from sam_pet.first_answer.judge import OPINION_NAMES, Judge, Point
 from sam_pet.first_answer.loop import best_point, play
@@ -114,6 +114,27 @@ def test_regions_that_touch_are_one_lesion_prompted_where_all_were() -> None:
     assert whole.contour_mm == 128.0
     assert [lesion.prompts for lesion in joined(right, None)] == [(Click(near),)]
     assert [lesion.contour_mm for lesion in joined(apart, 64.0)] == [64.0, 64.0]
+
+
+@pytest.mark.parametrize(("doubtful", "whole"), [(0.05, False), (0.3, True)])
+def test_an_outline_loses_a_peak_that_is_improbable_not_one_that_is_doubtful(
+    doubtful: float, whole: bool, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Torn(Fixed):
+        def weigh(self, verdicts: np.ndarray, *known: np.ndarray) -> np.ndarray:
+            _, features, _ = known
+            return np.where(features[:, NAMES.index("suv")] > np.log(5.5), verdicts, doubtful)
+
+    study = body_study(spot=6.0)
+    second = ball((SPOT[0], SPOT[1], SPOT[2] + 6), 10)
+    study.pet[second] = 5.0
+    both = ball(SPOT, 10) | second
+    tracker = segmenter.tracker(study)
+    monkeypatch.setattr(tracker, "chooser", object())
+    monkeypatch.setattr(tracker, "outlined", lambda lesion, _: replace(lesion, block=Block((0, 0, 0), both)))
+    (lesion,) = first_answer(tracker, Torn(0.9, listens=False), "fdg")  # type: ignore[arg-type]
+    assert lesion.block.within((0, 0, 0), both.shape)[ball(SPOT, 10)].all()
+    assert lesion.block.within((0, 0, 0), both.shape)[second].all() == whole
 
 
 def test_a_judge_that_does_not_listen_has_the_model_asked_about_what_it_accepts_alone(

@@ -9,7 +9,6 @@ from sam_pet.first_answer import teach
 from sam_pet.first_answer.features import NAMES
 from sam_pet.first_answer.teach import Lessons, seeds
 from sam_pet.geometry import Grid
-from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
 
 
@@ -26,18 +25,11 @@ def test_seeds_are_listed_counted_and_stepped() -> None:
     assert seeds("7:3,20:2:5") == [7, 8, 9, 20, 25]
 
 
-def test_some_studies_are_also_learnt_from_with_a_hot_bladder_or_without_ct(tmp_path: Path) -> None:
-    with_ct, hot = Lessons(tmp_path).samples(20010)
+def test_some_studies_are_also_learnt_from_without_ct(tmp_path: Path) -> None:
+    with_ct, odd = Lessons(tmp_path).samples(20010)
     assert np.isfinite(with_ct.features[:, NAMES.index("hu")]).all()
-    assert np.isnan(hot.features[:, NAMES.index("hu")]).all()
-    suv = NAMES.index("suv")
-    hottest = [float(np.exp(one.features[:, suv].max())) for one in (with_ct, hot)]
-    wanted = np.exp(np.random.default_rng(20010).uniform(*np.log((15.0, 100.0))))
-    assert hottest[1] > max(hottest[0], wanted)
-    # What is far from the bladder stays as it is.
-    middle = make_phantom(20010, "fdg", teach._grid(0)).study.grid.spacing[2] * 55
-    high = [np.sort(one.features[one.places[:, 2] > middle, suv])[-10:] for one in (with_ct, hot)]
-    np.testing.assert_array_equal(*high)
+    assert np.isnan(odd.features[:, NAMES.index("hu")]).all()
+    assert len(Lessons(tmp_path).scenes(20010)) == 2
 
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
