@@ -103,7 +103,7 @@ def first_answer(
         fractions = judge.extent(features[accepted])
         outlined = [_extent(lesion, spots[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
     else:
-        possible = set(likely[probabilities >= _APART].tolist())
+        possible = set(likely[probabilities >= min(_APART, point.keep)].tolist())
         others = [spot for i, spot in enumerate(evidence.spots) if i not in possible]
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
     proposals = [Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)]

@@ -23,23 +23,23 @@ _CUT, _CUT_ABOVE_MM, _CUT_BELOW_MM = 0.5, 250.0, 120.0
 def make_odd(phantom: Phantom) -> Phantom:
     """The phantom with its bladder's uptake raised and in another shape, and without one or both of its ends.
 
-    CT and organs show the bladder as it was. Slices must be stored from the feet on.
+    CT and organs show the bladder as it was, and the facts are those of the whole. Slices must be stored from the feet
+    on.
     """
     rng = np.random.default_rng([phantom.facts["seed"], 78])
     return _cut_short(_with_hot_bladder(phantom, rng), rng)
 
 
 def _with_hot_bladder(phantom: Phantom, rng: np.random.Generator) -> Phantom:
-    study, bladder = phantom.study, np.argwhere(phantom.organs == Tissue.BLADDER)
-    if not len(bladder):
+    study, bladder = phantom.study, phantom.organs == Tissue.BLADDER
+    if not bladder.any():
         return phantom
     step = np.array(study.grid.spacing[::-1])
-    middle = bladder.mean(axis=0)
+    middle = np.argwhere(bladder).mean(axis=0)
     turn = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
     axes = rng.normal(0, _DRAWN_OUT, 3)
     back = turn @ np.diag(np.exp(axes.mean() - axes)) @ turn.T * step / step[:, None]
-    here = (phantom.organs == Tissue.BLADDER).astype(np.float32)
-    share = affine_transform(here, back, middle - back @ middle, order=1)
+    share = affine_transform(bladder.astype(np.float32), back, middle - back @ middle, order=1)
     share[phantom.lesions > 0] = 0
     share = gaussian_filter(share, _BLUR_MM / step)
     depth, height, width = share.shape
