@@ -21,9 +21,9 @@ import torch
 from sam_pet.errors import InputError, reported
 from sam_pet.models.loading import load_model
 from sam_pet.segmenter import Segmenter
-from sam_pet.training.loop import finetune, validation_cases
-from sam_pet.training.recipe import Recipe, read_recipe
-from sam_pet.training.validate import interactive_dice
+from sam_pet.train.recipe import Recipe, read_recipe
+from sam_pet.train.tracker import finetune, validation_cases
+from sam_pet.train.validate import interactive_dice
 
 _ALL_PARTS = "lora.targets=[trunk, memory_attention, memory_encoder, mask_decoder]"
 VARIANTS = {

@@ -27,12 +27,11 @@ import torch
 
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import find_cases
+from sam_pet.detection.classifier import Judge, Point
+from sam_pet.detection.detect import FALLBACK_TO_LIVER
+from sam_pet.detection.features import NAMES
 from sam_pet.files import read_image
-from sam_pet.first_answer.answer import FALLBACK_TO_LIVER
-from sam_pet.first_answer.features import NAMES
-from sam_pet.first_answer.judge import Judge, Point
 from sam_pet.geometry import Grid
-from sam_pet.lesions import Lesion, LesionTracker
 from sam_pet.methods import make_method
 from sam_pet.methods.method import MethodSession, obey
 from sam_pet.methods.ours import SamPet
@@ -42,7 +41,8 @@ from sam_pet.prompt_files import read_prompts
 from sam_pet.prompts import Prompt, Voxels
 from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
-from sam_pet.session import Session
+from sam_pet.session.engine import Lesion, LesionTracker
+from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.uptake.regions import STANDARD
 

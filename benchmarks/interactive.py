@@ -18,7 +18,7 @@ from scipy.ndimage import distance_transform_edt
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.segmenter import Segmenter
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 
 
 def inner_voxels(lesions: np.ndarray, spacing: tuple[float, float, float], count: int) -> list[tuple[int, int, int]]:

@@ -22,13 +22,13 @@ from rich.progress import track
 from scipy.ndimage import distance_transform_edt
 from scipy.stats import mannwhitneyu
 
-from sam_pet.first_answer.answer import gather
-from sam_pet.first_answer.opinion import opinions
-from sam_pet.lesions import Lesion, LesionTracker
+from sam_pet.detection.detect import gather
+from sam_pet.detection.prompt_score import opinions
 from sam_pet.phantom import Phantom, make_phantom
 from sam_pet.prompts import Click
 from sam_pet.segmenter import Segmenter
-from sam_pet.training.crops import hottest_places
+from sam_pet.session.engine import Lesion, LesionTracker
+from sam_pet.train.crops import hottest_places
 
 SMALLEST_ML = 0.5
 HOT_SPOTS = 10

@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sam_pet.appearance.appearance import Appearance
-from sam_pet.appearance.stack import Stack
-from sam_pet.appearance.train import Course, Lesson, train_appearance
+from sam_pet.detection.appearance import Appearance
+from sam_pet.detection.coarse_batch import Stack
 from sam_pet.errors import InputError, reported
-from sam_pet.first_answer.teach import BORROWED, TRAIN, Lessons, seeds
-from sam_pet.first_answer.train import glances
 from sam_pet.models.half import write_half
 from sam_pet.models.record import APPEARANCE, WEIGHTS, require_record, write_record
 from sam_pet.segmenter import find_device
+from sam_pet.train.appearance import Course, Lesson, train_appearance
+from sam_pet.train.classifier import glances
+from sam_pet.train.phantom_examples import BORROWED, TRAIN, Lessons, seeds
 
 _EVERY = 50
 

@@ -20,17 +20,17 @@ from statistics import fmean
 import numpy as np
 
 from sam_pet.cases import Case, find_cases
-from sam_pet.contour.cubes import Cube, cubes_of, load_cubes, save_cubes
-from sam_pet.contour.train import Course, train_contour
 from sam_pet.errors import InputError, reported
 from sam_pet.files import key_of
-from sam_pet.first_answer.teach import seeds
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import CONTOUR, WEIGHTS, require_record, write_record
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
-from sam_pet.training.lessons import lesions_of
+from sam_pet.train.phantom_examples import seeds
+from sam_pet.train.refiner_examples import lesions_of
+from sam_pet.train.volume_examples import Cube, cubes_of, load_cubes, save_cubes
+from sam_pet.train.volume_net import Course, train_contour
 
 _EVERY = 50
 _OF_CASES = 0.12

@@ -18,14 +18,14 @@ from pathlib import Path
 import torch
 import xgboost
 
-from sam_pet.appearance.appearance import Appearance
+from sam_pet.detection.appearance import Appearance
+from sam_pet.detection.classifier import Judge
 from sam_pet.errors import reported
-from sam_pet.first_answer.judge import Judge
-from sam_pet.first_answer.samples import Sample
-from sam_pet.first_answer.teach import BORROWED, TRAIN, Lessons, seeds
-from sam_pet.first_answer.train import fit, glancer
 from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, require_record, write_record
 from sam_pet.segmenter import Segmenter
+from sam_pet.train.candidate_examples import Sample
+from sam_pet.train.classifier import fit, glancer
+from sam_pet.train.phantom_examples import BORROWED, TRAIN, Lessons, seeds
 
 logger = logging.getLogger("train_lesion_classifier")
 

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
+from sam_pet.detection.classifier import Judge
+from sam_pet.detection.detect import gather
 from sam_pet.errors import InputError, reported
 from sam_pet.files import key_of, replacing
-from sam_pet.first_answer.answer import gather
-from sam_pet.first_answer.judge import Judge
-from sam_pet.first_answer.pointing import Pointed, fit, pointed
-from sam_pet.first_answer.teach import seeds
 from sam_pet.models.record import JUDGE, WEIGHTS, require_record, write_record
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.segmenter import Segmenter
+from sam_pet.train.phantom_examples import seeds
+from sam_pet.train.prompt_examples import Pointed, fit, pointed
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ from sam_pet.errors import InputError, reported
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import REFINER, WEIGHTS, require_record, write_record
-from sam_pet.refiner.settings import RefinerSettings
+from sam_pet.proposers.refiner_settings import RefinerSettings
+from sam_pet.proposers.unet import UNet
 from sam_pet.segmenter import Segmenter
-from sam_pet.training.lessons import LessonFolder
-from sam_pet.training.refining import Course, train_refiner
-from sam_pet.unet import UNet
+from sam_pet.train.refiner import Course, train_refiner
+from sam_pet.train.refiner_examples import LessonFolder
 
 _EVERY = 20
 

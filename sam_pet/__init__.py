@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sam_pet.prompt_files import read_prompts
     from sam_pet.prompts import Box, Click, Scribble
     from sam_pet.segmenter import Segmenter
-    from sam_pet.session import Session
+    from sam_pet.session.session import Session
     from sam_pet.study import Study, read_study
 
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from sam_pet.files import replacing
 from sam_pet.geometry import Grid
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 from sam_pet.study import Study
 
 _SIZE, _SPACING = (168, 168, 250), (4.07, 4.07, 4.0)

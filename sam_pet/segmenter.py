@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Self
 import torch
 
 from sam_pet.errors import InputError
-from sam_pet.lesions import LesionTracker
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
-from sam_pet.session import Session
+from sam_pet.sam2.steps import Core
+from sam_pet.session.engine import LesionTracker
+from sam_pet.session.session import Session
 from sam_pet.study import Study
-from sam_pet.tracker.core import Core
 
 if TYPE_CHECKING:
-    from sam_pet.first_answer.judge import Judge
-    from sam_pet.outline.chooser import Chooser
+    from sam_pet.detection.classifier import Judge
+    from sam_pet.proposers.ranker import Chooser
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ class Segmenter:
         """
         if "judge" not in self._parts:
             return None
-        from sam_pet.appearance.appearance import Appearance
-        from sam_pet.first_answer.judge import Judge  # xgboost takes a while to import
+        from sam_pet.detection.appearance import Appearance
+        from sam_pet.detection.classifier import Judge  # xgboost takes a while to import
 
         seen = Appearance.read(self._parts["appearance"]) if "appearance" in self._parts else None
         return Judge.read(self._parts["judge"], seen)
@@ -87,7 +87,7 @@ class Segmenter:
         """
         if "chooser" not in self._parts:
             return None
-        from sam_pet.outline.chooser import Chooser  # xgboost takes a while to import
+        from sam_pet.proposers.ranker import Chooser  # xgboost takes a while to import
 
         return Chooser.read(self._parts["chooser"])
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sam_pet.clips import ClipRecipe
 from sam_pet.geometry import Grid
 from sam_pet.models import LoadedModel, ModelRecord, untrained
+from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import safetensors.torch
 import torch
 
-from sam_pet.block import Block
-from sam_pet.clips import Clip
-from sam_pet.lesions import Lesion
+from sam_pet.boxes import Block
 from sam_pet.prompts import Box, Click, Scribble
-from sam_pet.session import Entry
-from sam_pet.tracker.memory import Memory, MemoryBank
+from sam_pet.sam2.clips import Clip
+from sam_pet.sam2.memory import Memory, MemoryBank
+from sam_pet.session.engine import Lesion
+from sam_pet.session.session import Entry
 
 _TREE = "tree"
 _CLASSES: dict[str, type[Any]] = {

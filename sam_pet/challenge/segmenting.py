@@ -16,10 +16,10 @@ import numpy as np
 from sam_pet.challenge.answers import Mask
 from sam_pet.challenge.packing import pack, unpack
 from sam_pet.challenge.points import Points
-from sam_pet.first_answer.answer import gather, glimpse
+from sam_pet.detection.detect import gather, glimpse
 from sam_pet.prompts import Prompt, strokes
 from sam_pet.segmenter import Segmenter
-from sam_pet.session import Session, State
+from sam_pet.session.session import Session, State
 from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sam_pet import __version__
 from sam_pet.files import replacing
-from sam_pet.saved import fingerprint
+from sam_pet.session.saved import fingerprint
 from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)

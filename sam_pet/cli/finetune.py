@@ -15,13 +15,13 @@ def finetune(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a model as a recipe says; the same command goes on where a run was left."""
-    from sam_pet.training.recipe import read_recipe
+    from sam_pet.train.recipe import read_recipe
 
     settings = read_recipe(recipe, changes or ())
 
-    from sam_pet.training.loop import finetune as run
-    from sam_pet.training.loop import validation_cases
-    from sam_pet.training.validate import Validator
+    from sam_pet.train.tracker import finetune as run
+    from sam_pet.train.tracker import validation_cases
+    from sam_pet.train.validate import Validator
 
     validation = settings.validation
     validator = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sam_pet.methods.method import Mask, MethodSession
 from sam_pet.readers.stroke import Stroke
 from sam_pet.segmenter import Segmenter
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 from sam_pet.study import Study
 
 

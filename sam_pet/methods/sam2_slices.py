@@ -20,10 +20,10 @@ from sam_pet.methods.whole_slices import SlicePoints, WholeSlices
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
 from sam_pet.readers.stroke import Stroke
+from sam_pet.sam2.features import FeatureCache
+from sam_pet.sam2.steps import Core
 from sam_pet.segmenter import find_device
 from sam_pet.study import Study, Volume
-from sam_pet.tracker.core import Core
-from sam_pet.tracker.features import FeatureCache
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.clips import Clip
 from sam_pet.methods.method import Bools
 from sam_pet.readers.stroke import Stroke
+from sam_pet.sam2.clips import Clip
+from sam_pet.sam2.points import spread_points
 from sam_pet.study import Study, Volume
-from sam_pet.tracker.points import spread_points
 
 POINTS_A_STROKE = 8
 

@@ -17,7 +17,6 @@ from safetensors import SafetensorError
 from transformers import Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
-from sam_pet.contour.contour import Contour
 from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
@@ -32,7 +31,8 @@ from sam_pet.models.record import (
     write_record,
 )
 from sam_pet.models.start import start_weights
-from sam_pet.refiner.refiner import Refiner
+from sam_pet.proposers.refiner import Refiner
+from sam_pet.proposers.volume_net import Contour
 
 _BASES = (
     "shared_image_embedding.positional_embedding",

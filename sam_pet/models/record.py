@@ -8,12 +8,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sam_pet import __version__
-from sam_pet.clips import ClipRecipe
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
-from sam_pet.frames import RECIPES, FrameRecipe
 from sam_pet.models.hashes import file_sha256
-from sam_pet.refiner.settings import RefinerSettings
+from sam_pet.proposers.refiner_settings import RefinerSettings
+from sam_pet.sam2.clips import ClipRecipe
+from sam_pet.sam2.frames import RECIPES, FrameRecipe
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
 JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"

@@ -21,8 +21,8 @@ from sam_pet.measures import measure_lesions, summarise
 from sam_pet.page import number
 from sam_pet.plots.panels import SUV, Window
 from sam_pet.prompts import Prompt
-from sam_pet.saved import Record, read_record
-from sam_pet.saved import read_labels as read_session_labels
+from sam_pet.session.saved import Record, read_record
+from sam_pet.session.saved import read_labels as read_session_labels
 from sam_pet.study import Study
 
 # Column of `measure_lesions`, heading, digits.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from sam_pet.study import Study, Volume
-from sam_pet.uptake.candidates import Candidate
+from sam_pet.uptake.peaks import Candidate
 
 Bools = npt.NDArray[np.bool_]
 # Wide enough for the surroundings of the widest point spread.

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sam_pet.session import Session
+    from sam_pet.session.session import Session
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
 

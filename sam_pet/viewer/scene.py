@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from sam_pet.geometry import Voxel
 from sam_pet.prompts import Box, Label
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 from sam_pet.viewer.paint import RGB, fused, mark_cursor, mark_lesions, mark_strokes, projected, side_by_side
 from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, Pixel, Plane, View, canvas_size, window
 

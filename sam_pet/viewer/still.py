@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 from sam_pet.viewer.paint import png
 from sam_pet.viewer.scene import Scene
 

@@ -15,7 +15,7 @@ import traitlets
 from sam_pet.errors import InputError
 from sam_pet.labels import lesion_colour
 from sam_pet.measures import measure_lesions
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 from sam_pet.viewer.paint import RGB, png
 from sam_pet.viewer.planes import Plane
 from sam_pet.viewer.scene import MIP, PLANES, Scene

@@ -14,7 +14,7 @@ import pytest
 
 from sam_pet.challenge import segmenting, state
 from sam_pet.geometry import Grid
-from sam_pet.session import Session
+from sam_pet.session.session import Session
 from tests.challenge.conftest import BACKGROUND, GRID, TUMOR, Step
 from tests.fakes import two_lesion_study
 
@@ -217,7 +217,7 @@ def test_a_crash_of_the_worker_leaves_the_best_mask_at_hand(step: Step, monkeypa
 
 
 def test_a_stroke_that_fails_does_not_cost_the_others(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sam_pet.session import Session
+    from sam_pet.session.session import Session
 
     add = Session.add
 

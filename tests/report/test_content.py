@@ -11,7 +11,7 @@ from sam_pet.geometry import Grid
 from sam_pet.prompts import Box, Click
 from sam_pet.report import Content, paper
 from sam_pet.report.content import prompt_rows
-from sam_pet.saved import Record
+from sam_pet.session.saved import Record
 from sam_pet.study import Study
 
 GRID = Grid((60, 8, 60), (3.0, 4.0, 5.0))

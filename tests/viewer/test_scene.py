@@ -96,7 +96,7 @@ def test_lesions_found_without_a_prompt_are_seen_and_gone_after_undo(scene, monk
     def found(tracker, *_):
         return tracker.start([Click((20, 24, 10))], np.zeros((0, 3), np.int64))
 
-    monkeypatch.setattr("sam_pet.first_answer.answer.first_answer", found)
+    monkeypatch.setattr("sam_pet.detection.detect.first_answer", found)
     assert not scene.labels.any()
     scene.session.first_answer()
     assert scene.labels[10, 24, 20] == 1

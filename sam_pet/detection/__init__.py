@@ -1,0 +1,1 @@
+"""The first answer: lesions found without a prompt."""

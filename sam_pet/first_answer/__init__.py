@@ -1,1 +1,0 @@
-"""A first answer without prompts: candidates from the study alone, judged as lesion or physiology, and a gate."""

@@ -1,0 +1,1 @@
+"""Whatever proposes an outline of a lesion, and what ranks the outlines."""

@@ -1,0 +1,219 @@
+"""What tells how well an outline fits a lesion, as numbers; what is not known is NaN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
+from scipy.special import expit
+
+from sam_pet.boxes import Block, overlap
+from sam_pet.prompts import Voxels
+from sam_pet.proposers.uptake_levels import LEVELS
+from sam_pet.proposers.volume_input import WIDTHS_MM
+from sam_pet.session.stroke_rules import Field
+from sam_pet.study import Study
+from sam_pet.uptake.regions import Spot
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+_OF_PROMPT = (
+    *("suv", "contrast", "below", "score", "width", "voxel_ml", "drawn", "drawn_mean", "drawn_coldest"),
+    "model_volume",
+    *(f"{name}_{width:g}" for width in WIDTHS_MM for name in ("contour_volume", "contour_logit", "contour_open")),
+)
+_OF_OUTLINE = (
+    *("level", "volume", "narrower", "wider", "agreement", "in_model", "of_model"),
+    *(f"agreement_{width:g}" for width in WIDTHS_MM),
+    *("mean", "coldest", "hottest", "rim", "open", "slope", "logit", "rim_logit", "shown"),
+    *("depth", "length", "compactness", "hu", "hu_spread", "rim_hu"),
+    *(f"contour_{name}_{width:g}" for width in WIDTHS_MM for name in ("likely", "inside", "outside")),
+)
+NAMES = (*_OF_PROMPT, *_OF_OUTLINE)
+_MARGIN = 2
+_SMALL = 1e-3
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the contour network makes of a prompt in a cube: its logits there, and the mask that they make."""
+
+    field: Field
+    block: Block
+
+    @cached_property
+    def volume(self) -> float:
+        """The sum of the probabilities, in voxels."""
+        return float(expit(self.field.values).sum())
+
+
+@dataclass(frozen=True)
+class Prompted:
+    """What is known of a lesion that one prompt has started.
+
+    Attributes:
+        study: the study.
+        drawn: the prompt's axial voxels (n, 3).
+        score: the model's object score, a logit.
+        width_mm: of the lesion's clip.
+        field: the model's logits.
+        model: the mask that they make.
+        contours: what the contour network makes of it, one for each of its `WIDTHS_MM`, or nothing.
+        spot: the uptake that the prompt points at.
+        hottest: SUV of the peak that the prompt leads up to; above the spot's own if that lies on its slope.
+    """
+
+    study: Study
+    drawn: Voxels
+    score: float
+    width_mm: float
+    field: Field
+    model: Block
+    contours: Sequence[Drawn]
+    spot: Spot
+    hottest: float
+
+    def describe_networks(self) -> Floats:
+        """The rows of `NAMES` for the model's mask and the contour network's."""
+        blocks = [self.model, *(contour.block for contour in self.contours)]
+        nothing = [0.0] * len(blocks)
+        return self._rows([float(-number) for number in range(len(blocks))], blocks, nothing, nothing)
+
+    def describe(self, outlines: Sequence[Block]) -> Floats:
+        """The rows of `NAMES` for outlines of the spot at each of `LEVELS`."""
+        sizes = np.array([max(int(block.values.sum()), 1) for block in outlines])
+        steps = np.log(sizes[:-2] / sizes[2:]).tolist()
+        return self._rows(LEVELS, outlines, [*steps, 0.0, 0.0], [0.0, 0.0, *steps])
+
+    def _rows(
+        self, levels: Sequence[float], blocks: Sequence[Block], narrower: Sequence[float], wider: Sequence[float]
+    ) -> Floats:
+        prompt = self._of_prompt()
+        rows = [
+            [*prompt, level, self._log_ml(block), up, down, *self._shared(block), *self._look(block)]
+            for level, block, up, down in zip(levels, blocks, narrower, wider, strict=True)
+        ]
+        return np.array(rows, np.float32)
+
+    def _log_ml(self, block: Block) -> float:
+        return float(np.log(max(int(block.values.sum()), 1) * self.study.grid.voxel_ml))
+
+    @property
+    def _suv(self) -> float:
+        return max(self.spot.candidate.suv, _SMALL)
+
+    def _of_prompt(self) -> list[float]:
+        x, y, z = self.drawn.T
+        drawn = self.study.axial_pet[z, y, x]
+        return [
+            np.log(self._suv),
+            np.log(self._suv / max(self.spot.around, 0.05)),
+            np.log(max(self.hottest, _SMALL) / self._suv),
+            self.score,
+            np.log(self.width_mm),
+            np.log(self.study.grid.voxel_ml),
+            np.log(len(drawn)),
+            float(drawn.mean()) / self._suv,
+            float(drawn.min()) / self._suv,
+            self._log_ml(self.model),
+            *self._of_contours,
+        ]
+
+    @cached_property
+    def _of_contours(self) -> list[float]:
+        """Of each contour its volume, how sure the network is within, and which part of the mask its cube cuts."""
+        if not self.contours:
+            return [np.nan] * (3 * len(WIDTHS_MM))
+        found = []
+        for contour in self.contours:
+            mask = contour.block.values
+            faces = mask.copy()
+            faces[1:-1, 1:-1, 1:-1] = False
+            logit = float(contour.field.values[mask].mean()) if mask.any() else np.nan
+            found += [self._log_ml(contour.block), logit, faces.sum() / max(int(mask.sum()), 1)]
+        return found
+
+    def _shared(self, block: Block) -> list[float]:
+        """How far an outline agrees with the networks' masks."""
+        size = max(int(block.values.sum()), 1)
+        shared, model = _shared(block, self.model)
+        dice = [np.nan] * len(WIDTHS_MM)
+        if self.contours:
+            with_contours = [_shared(block, contour.block) for contour in self.contours]
+            dice = [2 * both / (size + other) for both, other in with_contours]
+        return [2 * shared / (size + model), shared / size, shared / model, *dice]
+
+    def _look(self, block: Block) -> list[float]:
+        """Uptake, density, logits and shape within an outline and at its rim."""
+        if not block.values.any():
+            return [np.nan] * (len(_OF_OUTLINE) - 7 - len(WIDTHS_MM))
+        spacing = np.asarray(self.study.frame_spacing[::-1])
+        mask = np.pad(block.trimmed().values, _MARGIN)
+        corner = np.asarray(block.trimmed().corner) - _MARGIN
+        pet, suv = _cut(self.study.axial_pet, corner, mask.shape, 0.0), self._suv
+        logits = self.field.within(corner, mask.shape)
+        rim, edge = binary_dilation(mask) & ~mask, mask & ~binary_erosion(mask)
+        slope = np.linalg.norm([along[rim | edge] for along in _gradient(pet, spacing)], axis=0)
+        inside = pet[mask]
+        coldest, hottest = np.percentile(inside, (10, 95))
+        extent = (np.array(mask.shape) - 2 * _MARGIN) * spacing
+        return [
+            float(inside.mean()) / suv,
+            float(coldest) / suv,
+            float(hottest) / suv,
+            float(pet[rim].mean()) / suv,
+            float((pet[rim] >= coldest).mean()),
+            float(slope.mean()) / max(suv - self.spot.around, 0.1 * suv),
+            float(logits[mask].mean()),
+            float(logits[rim].mean()),
+            float((logits[mask] > 0).mean()),
+            float(distance_transform_edt(mask, sampling=spacing).max()),
+            float(extent.max()),
+            mask.sum() / float(np.prod(extent / spacing)),
+            *self._density(corner, mask, rim),
+            *self._likelihood(corner, mask, rim),
+        ]
+
+    def _density(self, corner: Ints, mask: Bools, rim: Bools) -> Any:
+        if self.study.axial_ct is None:
+            return [np.nan] * 3
+        ct = _cut(self.study.axial_ct, corner, mask.shape, np.nan)
+        return [float(np.nanmean(ct[mask])), float(np.nanstd(ct[mask])), float(np.nanmean(ct[rim]))]
+
+    def _likelihood(self, corner: Ints, mask: Bools, rim: Bools) -> list[float]:
+        """By contour, the Dice that its probabilities let expect of a mask, and its logits within and at the rim."""
+        if not self.contours:
+            return [np.nan] * (3 * len(WIDTHS_MM))
+        found: list[float] = []
+        for contour in self.contours:
+            logits = contour.field.within(corner, mask.shape)
+            likely = 2 * float(expit(logits[mask]).sum()) / (int(mask.sum()) + contour.volume)
+            found += [likely, float(logits[mask].mean()), float(logits[rim].mean())]
+        return found
+
+
+def _shared(block: Block, other: Block) -> tuple[int, int]:
+    """Voxels that two masks share, and those of the other one, at least 1."""
+    both = overlap(block.corner, block.values.shape, other.corner, other.values.shape)
+    shared = 0 if both is None else int((block.values[both[0]] & other.values[both[1]]).sum())
+    return shared, max(int(other.values.sum()), 1)
+
+
+def _cut(volume: Floats, low: Ints, shape: tuple[int, ...], outside: float) -> Floats:
+    """A box of a volume, its first voxel at `low` (x, y, z)."""
+    box = np.full(shape, outside, np.float32)
+    shared = overlap(low, shape, (0, 0, 0), volume.shape)
+    if shared is not None:
+        box[shared[0]] = volume[shared[1]]
+    return box
+
+
+def _gradient(pet: Floats, spacing: Floats) -> list[Floats]:
+    """Slopes along z, y and x."""
+    return [np.gradient(pet, step, axis=axis) for axis, step in enumerate(spacing.tolist())]

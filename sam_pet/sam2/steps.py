@@ -1,0 +1,264 @@
+"""One step of SAM 2 for a batch of lesions: attend to memories, decode the mask, encode the new memory.
+
+The computation is that of SAM 2 (Ravi et al. 2024, arXiv 2408.00714) on the public sub-modules of a
+`transformers` `Sam2VideoModel`; unlike the stock loop it takes many lesions at once and lets gradients through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sam_pet.sam2.features import Features
+from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
+
+ABSENT_LOGIT = -1024.0
+# SAM 2 feeds earlier logits back as a mask prompt within these bounds.
+_PROMPT_LOGIT_LIMIT = 32.0
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """Which memories a frame attends to, as (slices away, memory): the prompted ones, the recent ones, the pointers."""
+
+    prompted: tuple[Memory, ...]
+    recent: tuple[tuple[int, Memory], ...]
+    pointers: tuple[tuple[int, Memory], ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Only frames with equal numbers of memories and pointers can be attended in one batch."""
+        return len(self.prompted) + len(self.recent), len(self.pointers)
+
+
+class Core:
+    """The sub-modules of a SAM 2 model as three batched steps.
+
+    Args:
+        model: a `Sam2VideoModel`, on the device and in the mode (train or eval) in which it is to run.
+        memory_dtype: how memory tokens are kept; None keeps the model's. Meta's predictor keeps bfloat16.
+    """
+
+    def __init__(self, model: Any, memory_dtype: torch.dtype | None = None) -> None:
+        self.model = model
+        self.memory_dtype = memory_dtype
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = next(self.model.parameters()).device
+        return device
+
+    @property
+    def size(self) -> int:
+        """Side of a frame in pixels."""
+        return int(self.model.config.image_size)
+
+    def recollect(self, bank: MemoryBank, slice_: int, reverse: bool, depth: int) -> Recollection:
+        """The memories SAM 2 shows to a slice: all prompted ones, the latest tracked ones, the pointers behind it."""
+        back = 1 if reverse else -1
+        recent = [
+            (distance, bank.tracked[slice_ + back * distance])
+            for distance in range(self.model.num_maskmem - 1, 0, -1)
+            if slice_ + back * distance in bank.tracked
+        ]
+        pointers = [
+            (-back * (slice_ - z), memory) for z, memory in bank.conditioning.items() if -back * (slice_ - z) >= 0
+        ]
+        pointers += [
+            (distance, bank.tracked[slice_ + back * distance])
+            for distance in range(1, self._pointer_limit(depth))
+            if slice_ + back * distance in bank.tracked
+        ]
+        return Recollection(tuple(bank.conditioning.values()), tuple(recent), tuple(pointers))
+
+    def _pointer_limit(self, depth: int) -> int:
+        return min(depth, int(self.model.config.max_object_pointers_in_encoder))
+
+    def without_memory(self, features: Features) -> Tensor:
+        """Coarse features (n, C, h, w) of frames that are the first ones prompted."""
+        coarse: Tensor = features.coarse + self.model.no_memory_embedding.view(1, -1, 1, 1)
+        return coarse
+
+    def attend(self, features: Features, recollections: Sequence[Recollection], depth: int) -> Tensor:
+        """Coarse features (n, C, h, w) of n frames, conditioned on what each one's lesion remembers.
+
+        `depth` is the number of slices of the volume: it scales the temporal encoding of pointers.
+        """
+        groups: dict[tuple[int, int], list[int]] = {}
+        for row, recollection in enumerate(recollections):
+            groups.setdefault(recollection.shape, []).append(row)
+        parts = {
+            row: part
+            for rows in groups.values()
+            for row, part in zip(
+                rows,
+                torch.split(self._attend_equal(features.coarse[rows], [recollections[r] for r in rows], depth), 1),
+                strict=True,
+            )
+        }
+        return torch.cat([parts[row] for row in range(len(recollections))])
+
+    def _attend_equal(self, coarse: Tensor, recollections: Sequence[Recollection], depth: int) -> Tensor:
+        model = self.model
+        n, channels, height, width = coarse.shape
+        spatial, spatial_position = self._spatial_tokens(recollections, height, width)
+        tokens, position = [spatial], [spatial_position]
+        pointers = 0
+        if recollections[0].pointers:
+            pointer_tokens, pointer_position = self._pointer_tokens(recollections, channels, depth)
+            pointers = pointer_tokens.shape[1]
+            tokens.append(pointer_tokens)
+            position.append(pointer_position)
+        query_position = self._sine(model.vision_encoder.neck.position_encoding, coarse).flatten(2).permute(2, 0, 1)
+        # The module squeezes and unsqueezes around sequence-first inputs; its output is (1, n, h * w, C).
+        attended = model.memory_attention(
+            current_vision_features=coarse.flatten(2).permute(2, 0, 1),
+            current_vision_position_embeddings=query_position.expand(-1, n, -1),
+            memory=torch.cat(tokens, dim=1).transpose(0, 1),
+            memory_posision_embeddings=torch.cat(position, dim=1).transpose(0, 1),
+            num_object_pointer_tokens=pointers,
+        )
+        conditioned: Tensor = attended.reshape(n, height * width, channels).transpose(1, 2)
+        return conditioned.reshape(n, channels, height, width)
+
+    def _spatial_tokens(self, recollections: Sequence[Recollection], height: int, width: int) -> tuple[Tensor, Tensor]:
+        model = self.model
+        tokens = torch.stack(
+            [torch.cat([m.tokens for m in r.prompted] + [m.tokens for _, m in r.recent]) for r in recollections]
+        ).to(model.no_memory_embedding.dtype)
+        grid = tokens.new_empty(1, model.mem_dim, height, width)
+        spatial = self._sine(model.memory_encoder.position_encoding, grid).flatten(2).transpose(1, 2)
+        # A prompted slice has the last temporal encoding, whatever its distance.
+        temporal = model.memory_temporal_positional_encoding[:, 0, 0]
+        position = torch.stack(
+            [
+                torch.cat([spatial[0] + temporal[d - 1] for d in [0] * len(r.prompted) + [d for d, _ in r.recent]])
+                for r in recollections
+            ]
+        )
+        return tokens, position
+
+    def _pointer_tokens(
+        self, recollections: Sequence[Recollection], channels: int, depth: int
+    ) -> tuple[Tensor, Tensor]:
+        model = self.model
+        pointers = torch.stack([torch.stack([m.pointer for _, m in r.pointers]) for r in recollections])
+        splits = channels // model.mem_dim
+        tokens = pointers.reshape(len(pointers), -1, model.mem_dim)
+        if not model.config.enable_temporal_pos_encoding_for_object_pointers:
+            return tokens, torch.zeros_like(tokens)
+        distances = torch.tensor([[d for d, _ in r.pointers] for r in recollections], device=pointers.device)
+        scaled = distances.to(pointers.dtype) / max(self._pointer_limit(depth) - 1, 1)
+        frequency = 10000 ** (2 * (torch.arange(channels // 2, device=pointers.device) // 2) / (channels // 2))
+        angle = scaled.unsqueeze(-1) / frequency
+        sine = torch.cat([angle.sin(), angle.cos()], dim=-1).to(pointers.dtype)
+        position = model.temporal_positional_encoding_projection_layer(sine)
+        return tokens, position.repeat_interleave(splits, dim=1)
+
+    @staticmethod
+    def _sine(encoding: Any, like: Tensor) -> Tensor:
+        position: Tensor = encoding(torch.Size((1, *like.shape[1:])), like.device, like.dtype)
+        return position
+
+    def decode(
+        self,
+        conditioned: Tensor,
+        features: Features,
+        points: Tensor | None = None,
+        labels: Tensor | None = None,
+        earlier: Tensor | None = None,
+        first: bool = False,
+    ) -> Prediction:
+        """Masks of n frames from conditioned features and prompts.
+
+        Args:
+            conditioned: (n, C, h, w), from `attend` or `without_memory`.
+            features: of the same frames, for their fine levels.
+            points: pixels (u, v), (n, p, 2), the same number for each frame, or None where nothing is prompted.
+            labels: (n, p): 1 tumor, 0 background, 2 and 3 the corners of a box.
+            earlier: logits (n, 1, s, s) of the mask to correct.
+            first: the frames are prompted and nothing is remembered yet.
+        """
+        model = self.model
+        n = conditioned.shape[0]
+        count = 0 if points is None else points.shape[1]
+        if points is None or labels is None:
+            points = conditioned.new_zeros(n, 1, 2)
+            labels = torch.full((n, 1), -1, dtype=torch.int32, device=conditioned.device)
+        mask_prompt = None if earlier is None else earlier.clamp(-_PROMPT_LOGIT_LIMIT, _PROMPT_LOGIT_LIMIT)
+        sparse, dense = model.prompt_encoder(
+            input_points=points.unsqueeze(1),
+            input_labels=labels.unsqueeze(1),
+            input_boxes=None,
+            input_masks=mask_prompt,
+        )
+        multimask = self._several_masks(count, first)
+        masks, ious, tokens, score = model.mask_decoder(
+            image_embeddings=conditioned,
+            image_positional_embeddings=model.get_image_wide_positional_embeddings().expand(n, -1, -1, -1),
+            sparse_prompt_embeddings=sparse,
+            dense_prompt_embeddings=dense,
+            multimask_output=multimask,
+            high_resolution_features=[features.fine, features.middle],
+        )
+        masks, ious, tokens, score = masks[:, 0], ious[:, 0], tokens[:, 0], score[:, 0]
+        best = ious.argmax(dim=1)
+        token = tokens[torch.arange(n, device=best.device), best if tokens.shape[1] > 1 else torch.zeros_like(best)]
+        return Prediction(masks, ious, best, score, model.object_pointer_proj(token))
+
+    def _several_masks(self, points: int, first: bool) -> bool:
+        config = self.model.config
+        return bool(
+            config.multimask_output_in_sam
+            and (first or config.multimask_output_for_tracking)
+            and config.multimask_min_pt_num <= points <= config.multimask_max_pt_num
+        )
+
+    def remember(
+        self,
+        features: Features,
+        prediction: Prediction,
+        prompted: bool,
+        reverse: Sequence[bool],
+        believed: Sequence[bool] | None = None,
+    ) -> list[Memory]:
+        """The memories of n frames whose masks are known.
+
+        On a `believed` frame the lesion is present whatever the object score says: a reader pointed at it.
+        """
+        model = self.model
+        present = prediction.object_score > 0
+        if believed is not None:
+            present = present | torch.tensor(believed, device=present.device)[:, None]
+        shown = torch.where(present[:, :, None, None], prediction.logits, ABSENT_LOGIT)
+        full = F.interpolate(shown.float(), size=(self.size, self.size), mode="bilinear", align_corners=False)
+        # A prompted mask is remembered as it was shown to the reader: yes or no.
+        probability = (full > 0).to(full) if prompted and not model.training else full.sigmoid()
+        scaled = probability * model.config.sigmoid_scale_for_mem_enc + model.config.sigmoid_bias_for_mem_enc
+        encoded, _ = model.memory_encoder(features.coarse, scaled.to(features.coarse.dtype))
+        if model.occlusion_spatial_embedding_parameter is not None:
+            absent = (~present).to(encoded.dtype)
+            encoded = encoded + absent[..., None, None] * model.occlusion_spatial_embedding_parameter[..., None, None]
+        tokens = encoded.flatten(2).transpose(1, 2)
+        if self.memory_dtype is not None:
+            tokens = tokens.to(self.memory_dtype)
+        pointer = torch.where(present, prediction.pointer, model.no_object_pointer)
+        rows = torch.arange(len(prediction.best), device=prediction.best.device)
+        ious = prediction.ious[rows, prediction.best]
+        return [
+            Memory(
+                logits=shown[i],
+                object_score=prediction.object_score[i],
+                iou=ious[i : i + 1],
+                pointer=pointer[i],
+                tokens=tokens[i],
+                reverse=reverse[i],
+                prompted=prompted,
+            )
+            for i in range(len(rows))
+        ]

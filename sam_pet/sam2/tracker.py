@@ -1,0 +1,218 @@
+"""Propagation of lesions through their clips: prompt slices, then track from them, many lesions at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sam_pet.sam2.features import FrameSource, Key
+from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
+from sam_pet.sam2.steps import Core
+
+Observer = Callable[[int, Prediction], None]
+
+
+@dataclass(frozen=True)
+class SlicePrompt:
+    """What is drawn on one slice of one lesion: pixels (p, 2) as (u, v) and labels (p,), see `Core.decode`.
+
+    `earlier` are the logits (1, s, s) of the mask that is corrected. `believed` prompts, those of a reader who
+    points at the lesion, overrule the object score on their slice.
+    """
+
+    slice_: int
+    points: Tensor
+    labels: Tensor
+    earlier: Tensor | None = None
+    believed: bool = False
+
+
+@dataclass(frozen=True)
+class Lane:
+    """Consecutive slices to track one after the other; `reverse` when they go down."""
+
+    slices: range
+
+    @property
+    def reverse(self) -> bool:
+        return self.slices.step < 0
+
+
+@dataclass
+class Job:
+    """One lesion to track: its memories, the lanes to walk, and the key of each of its slices in the frame source.
+
+    `observe` is called with (slice, prediction of one frame) as slices are tracked; training takes its losses there.
+    """
+
+    bank: MemoryBank
+    lanes: Sequence[Lane]
+    key: Callable[[int], Key]
+    observe: Observer | None = None
+
+
+@dataclass
+class _Walk:
+    job: Job
+    lane: Lane
+    done: int = 0
+    misses: int = 0
+    ended: bool = field(default=False)
+
+    @property
+    def slice_(self) -> int:
+        return self.lane.slices[self.done]
+
+    def ahead(self, count: int) -> list[Key]:
+        return [self.job.key(z) for z in self.lane.slices[self.done + 1 : self.done + 1 + count]]
+
+    def skip_prompted(self) -> None:
+        while not self.finished and self.slice_ in self.job.bank.conditioning:
+            self.done += 1
+
+    @property
+    def finished(self) -> bool:
+        return self.ended or self.done >= len(self.lane.slices)
+
+
+class Tracker:
+    """SAM 2's propagation over clips, batched over lesions and directions.
+
+    Args:
+        core: the model's steps.
+        source: where the features of frames come from.
+        depth: number of slices of the volume.
+        patience: a lane ends after so many slices in a row without the lesion; None walks every lane to its end.
+        lookahead: slices per lane that may be encoded together with one that is needed.
+    """
+
+    def __init__(
+        self, core: Core, source: FrameSource, depth: int, patience: int | None = 1, lookahead: int = 3
+    ) -> None:
+        self.core = core
+        self.source = source
+        self.depth = depth
+        self.patience = patience
+        self.lookahead = lookahead
+
+    def prompt(self, jobs: Sequence[Job], prompts: Sequence[SlicePrompt]) -> list[MemoryBank]:
+        """Show one prompted slice to each of n lesions.
+
+        A slice that is prompted first sees no memory; any other one sees what its lesion remembers,
+        as in a correction. What the slice itself was before counts only by `SlicePrompt.earlier`.
+
+        Returns:
+            The banks with these slices as conditioning ones, nothing dropped.
+        """
+        banks = [job.bank for job in jobs]
+        groups: dict[tuple[bool, int, bool], list[int]] = {}
+        for row, (job, prompt) in enumerate(zip(jobs, prompts, strict=True)):
+            known = bool(job.bank.without_prompted(prompt.slice_).conditioning)
+            groups.setdefault((known, len(prompt.labels), prompt.earlier is not None), []).append(row)
+        for (known, _, corrected), rows in groups.items():
+            features = self.source.fetch([jobs[r].key(prompts[r].slice_) for r in rows])
+            reverse = [_direction(banks[r], prompts[r].slice_) for r in rows]
+            if known:
+                recollections = [
+                    self.core.recollect(
+                        banks[r].without_prompted(prompts[r].slice_), prompts[r].slice_, backwards, self.depth
+                    )
+                    for r, backwards in zip(rows, reverse, strict=True)
+                ]
+                conditioned = self.core.attend(features, recollections, self.depth)
+            else:
+                conditioned = self.core.without_memory(features)
+            prediction = self.core.decode(
+                conditioned,
+                features,
+                points=torch.stack([prompts[r].points for r in rows]).to(conditioned),
+                labels=torch.stack([prompts[r].labels for r in rows]).to(conditioned.device),
+                earlier=_stacked([prompts[r].earlier for r in rows]) if corrected else None,
+                first=not known,
+            )
+            memories = self.core.remember(
+                features, prediction, prompted=True, reverse=reverse, believed=[prompts[r].believed for r in rows]
+            )
+            for i, (row, memory) in enumerate(zip(rows, memories, strict=True)):
+                banks[row] = banks[row].with_memory(prompts[row].slice_, memory)
+                _report(jobs[row], prompts[row].slice_, prediction, i)
+        return banks
+
+    def track(self, jobs: Sequence[Job]) -> list[MemoryBank]:
+        """Walk all lanes of all jobs at once, one slice each at a time.
+
+        Prompted slices on the way are passed by. The lanes of a lesion share its memories.
+        """
+        for job in jobs:
+            job.bank = MemoryBank(job.bank.conditioning, dict(job.bank.tracked))
+        walks = [_Walk(job, lane) for job in jobs for lane in job.lanes]
+        while True:
+            for walk in walks:
+                walk.skip_prompted()
+            walks = [w for w in walks if not w.finished]
+            if not walks:
+                return [job.bank for job in jobs]
+            self._step(walks)
+
+    def _step(self, walks: Sequence[_Walk]) -> None:
+        slices = [w.slice_ for w in walks]
+        features = self.source.fetch(
+            [w.job.key(z) for w, z in zip(walks, slices, strict=True)],
+            upcoming=[
+                k
+                for steps in zip(*(_padded(w.ahead(self.lookahead), self.lookahead) for w in walks), strict=True)
+                for k in steps
+                if k is not None
+            ],
+        )
+        recollections = [
+            self.core.recollect(w.job.bank, z, w.lane.reverse, self.depth) for w, z in zip(walks, slices, strict=True)
+        ]
+        conditioned = self.core.attend(features, recollections, self.depth)
+        prediction = self.core.decode(conditioned, features)
+        memories = self.core.remember(features, prediction, prompted=False, reverse=[w.lane.reverse for w in walks])
+        for i, (walk, z, memory) in enumerate(zip(walks, slices, memories, strict=True)):
+            walk.job.bank = walk.job.bank.with_memory(z, memory)
+            _report(walk.job, z, prediction, i)
+            walk.done += 1
+            self._judge(walk, memory)
+
+    def _judge(self, walk: _Walk, memory: Memory) -> None:
+        if self.patience is None:
+            return
+        walk.misses = 0 if memory.present else walk.misses + 1
+        walk.ended = walk.misses >= self.patience
+
+
+def _direction(bank: MemoryBank, slice_: int) -> bool:
+    """Whether a slice was, or would be, reached going down."""
+    tracked = bank.tracked.get(slice_)
+    if tracked is not None:
+        return tracked.reverse
+    below, above = bank.neighbours(slice_)
+    return below is None or (above is not None and above - slice_ < slice_ - below)
+
+
+def _stacked(logits: Sequence[Tensor | None]) -> Tensor:
+    return torch.stack([x for x in logits if x is not None])
+
+
+def _padded(keys: list[Key], count: int) -> list[Key | None]:
+    return [*keys, *[None] * (count - len(keys))]
+
+
+def _report(job: Job, slice_: int, prediction: Prediction, row: int) -> None:
+    if job.observe is not None:
+        job.observe(
+            slice_,
+            Prediction(
+                prediction.masks[row : row + 1],
+                prediction.ious[row : row + 1],
+                prediction.best[row : row + 1],
+                prediction.object_score[row : row + 1],
+                prediction.pointer[row : row + 1],
+            ),
+        )

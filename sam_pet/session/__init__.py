@@ -1,0 +1,1 @@
+"""One study being segmented interactively: state, undo, strokes, saving."""

@@ -1,0 +1,174 @@
+"""A session on disk: mask, lesion numbers, prompts, measurements, and a manifest to check a replay against."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+
+from sam_pet import __version__
+from sam_pet.errors import InputError
+from sam_pet.files import read_image, replacing, write_image, write_json
+from sam_pet.geometry import Grid
+from sam_pet.masks import require_same_grid
+from sam_pet.models.record import PARTS
+from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
+from sam_pet.prompts import Prompt
+from sam_pet.slicer import write_colour_table
+from sam_pet.study import Study
+
+if TYPE_CHECKING:
+    from sam_pet.session.session import Entry, Session
+
+PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
+# The parts of a model that make masks of strokes; the others make first answers.
+_OF_STROKES = {"refiner", "contour", "chooser"}
+
+
+def write(session: Session, folder: str | os.PathLike[str]) -> None:
+    """Write a session to a folder; each file is whole or absent, the manifest comes last."""
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    labels = session.labels
+    mask = (labels > 0).astype(np.uint8)
+    write_image(session.study.grid.image(mask), root / "mask.nii.gz")
+    write_image(session.study.grid.image(labels), root / LESIONS)
+    write_colour_table(labels, root / "lesions.ctbl")
+    prompts = record(session.prompts)
+    for item, entry in zip(prompts["prompts"], session.entries, strict=True):
+        item["lesions"] = list(entry.lesions)
+    write_json(prompts, root / PROMPTS)
+    with replacing(root / "lesions.csv") as temporary:
+        session.lesions.to_csv(temporary, index=False)
+    write_json(
+        {
+            "version": __version__,
+            "model": {
+                "source": session.segmenter.source,
+                "sha256": session.segmenter.sha256,
+                "trained": session.segmenter.record.trained,
+                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.parts.items()},
+                "frames": session.segmenter.record.frames.model_dump(mode="json"),
+                "clip": session.segmenter.record.clip.model_dump(mode="json"),
+            },
+            "study": fingerprint(session.study),
+            "first_answer": session.asked,
+            "look_alikes": session.look_alikes,
+            "mask_sha256": _sha256(mask),
+        },
+        root / MANIFEST,
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """A saved session without its model: what was drawn, the numbers of the lesions each prompt acts on, and by what.
+
+    `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package. `asked` is the tracer
+    of the first answer that the prompts correct, None if there was none; for `look_alikes` see `Session`.
+    """
+
+    drawn: tuple[tuple[Prompt, tuple[int, ...]], ...]
+    model: dict[str, Any]
+    version: str
+    asked: str | None = None
+    look_alikes: bool = True
+
+
+def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
+    """What a saved session says of itself.
+
+    Raises:
+        InputError: no saved session, or one of another study.
+    """
+    root = Path(folder)
+    manifest, prompts = (_json(root / name) for name in (MANIFEST, PROMPTS))
+    try:
+        saved_study, model, version = manifest["study"], dict(manifest["model"]), str(manifest["version"])
+        model = {key: model[key] for key in ("source", "sha256", "trained")} | model
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"session: {root / MANIFEST} is not the manifest of a session") from error
+    if saved_study != fingerprint(study):
+        raise InputError(f"session: {root} was saved from another study; open the one it was made on")
+    if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
+        raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
+    drawn = parse_prompts(prompts, study.grid)
+    numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
+    asked = manifest.get("first_answer")
+    return Record(
+        tuple(zip(drawn, numbers, strict=True)),
+        model,
+        version,
+        None if asked is None else str(asked),
+        bool(manifest.get("look_alikes", True)),
+    )
+
+
+def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.uint16]:
+    """The lesion numbers [z, y, x] of a saved session.
+
+    Raises:
+        InputError: see `read_image`; also when they are on another grid, or not what was saved.
+    """
+    image = read_image(Path(folder) / LESIONS, "lesions")
+    require_same_grid(Grid.of(image), study.grid, "the lesions of the session", "the PET")
+    labels: npt.NDArray[np.uint16] = sitk.GetArrayFromImage(image).astype(np.uint16)
+    if _sha256((labels > 0).astype(np.uint8)) != _json(Path(folder) / MANIFEST).get("mask_sha256"):
+        raise InputError(f"session: {Path(folder) / LESIONS} was changed after it was saved; give it as a mask instead")
+    return labels
+
+
+def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
+    """The entries of a saved session; `session`, a new one, first gives its first answer again if that one did.
+
+    Raises:
+        InputError: no saved session, or one of another study or model than `session` has.
+    """
+    from sam_pet.session.session import Entry
+
+    saved = read_record(folder, session.study)
+    record = session.segmenter.record
+    of_model = {part: saved.model.get(f"{part}_sha256") for part in PARTS}
+    others = {part for part in PARTS if of_model[part] != record.parts.get(part)}
+    if saved.model["sha256"] != session.segmenter.sha256 or others & _OF_STROKES:
+        raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
+    session.look_alikes = saved.look_alikes
+    if saved.asked is not None:
+        if others:
+            raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
+        session.first_answer(saved.asked)
+    return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]
+
+
+def fingerprint(study: Study) -> dict[str, Any]:
+    """What tells studies apart: the grid and the SHA-256 of the voxels."""
+    digest = hashlib.sha256(study.pet.tobytes())
+    if study.ct is not None:
+        digest.update(study.ct.tobytes())
+    return {
+        "size": list(study.grid.size),
+        "spacing": list(study.grid.spacing),
+        "origin": list(study.grid.origin),
+        "direction": list(study.grid.direction),
+        "voxels_sha256": digest.hexdigest(),
+    }
+
+
+def _sha256(mask: npt.NDArray[np.uint8]) -> str:
+    return hashlib.sha256(mask.tobytes()).hexdigest()
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"session: no such file: {path}; give a folder written by save") from error
+    except ValueError as error:
+        raise InputError(f"session: {path} is not JSON ({error})") from error

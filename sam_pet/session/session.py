@@ -1,0 +1,367 @@
+"""A session: one study being segmented interactively, prompt by prompt."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk
+from scipy.ndimage import distance_transform_edt
+
+from sam_pet.errors import InputError
+from sam_pet.geometry import AxialOrder
+from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels, box, click, require_on_grid, scribble
+from sam_pet.session import saved
+from sam_pet.session.engine import Lesion, drawn_voxels
+from sam_pet.session.rejection import denies, mirrors, remainder
+from sam_pet.study import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from sam_pet.detection.detect import Evidence
+    from sam_pet.segmenter import Segmenter
+    from sam_pet.viewer.still import Still
+    from sam_pet.viewer.widget import Viewer
+
+# A tumor stroke this near to a lesion's mask belongs to it.
+NEIGHBOURHOOD_MM = 10.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A prompt as it was drawn, on the PET grid, and the numbers of the lesions it acts on."""
+
+    prompt: Prompt
+    lesions: tuple[int, ...]
+
+
+Lesions = Mapping[int, Lesion]
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a session has been told, and the lesions after each entry; it never changes.
+
+    `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    trail: tuple[Lesions, ...] = field(default=())
+    found: Lesions = field(default_factory=dict)
+    asked: str | None = None
+
+    @property
+    def lesions(self) -> Lesions:
+        return self.trail[-1] if self.trail else self.found
+
+
+class Session:
+    """Segments one study by clicks, scribbles and boxes; made by `Segmenter.open`.
+
+    Voxels are (x, y, z) on the PET grid, arrays [z, y, x]. A tumor prompt joins the lesion that it touches or is
+    within 10 mm of, else it starts a new one; a background prompt acts on the lesions whose masks it touches. The mask
+    always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
+    A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
+    like it on the other side of the body.
+    """
+
+    def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
+        self.study = study
+        self.segmenter = segmenter
+        self.look_alikes = look_alikes
+        self._tracker = segmenter.tracker(study)
+        self._state = State()
+        self._earlier: list[State] = []
+        self._gathered: dict[str, Evidence] = {}
+
+    # What a reader does
+
+    def first_answer(self, tracer: str = "auto", evidence: Evidence | None = None) -> int:
+        """Find lesions without any prompt, see `sam_pet.first_answer`; prompts then correct them. Can be undone.
+
+        Args:
+            tracer: "fdg", "psma" or "auto", which finds out from the study.
+            evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+
+        Returns:
+            The number of lesions found, 0 where nothing convinces.
+
+        Raises:
+            InputError: unknown tracer, or something has been drawn already.
+        """
+        if self._state.entries:
+            raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
+
+        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        return len(lesions)
+
+    def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
+        """Click a voxel; see `add`."""
+        return self.add(click(voxel, label), lesion)
+
+    def add_scribble(
+        self, voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor", lesion: int | None = None
+    ) -> int:
+        """Draw a stroke, the voxels (n, 3) of one line or patch; see `add`."""
+        return self.add(scribble(voxels, label), lesion)
+
+    def add_box(self, low: Iterable[float], high: Iterable[float], lesion: int | None = None) -> int:
+        """Draw a box round a lesion, two opposite corners; see `add`."""
+        return self.add(box(low, high), lesion)
+
+    def add(self, prompt: Prompt, lesion: int | None = None) -> int:
+        """Take a prompt and segment again what it concerns.
+
+        Args:
+            prompt: on the PET grid.
+            lesion: act on this lesion, whatever is near; a number not yet in use starts a new one.
+
+        Returns:
+            The number of the prompt, counted from 0 as in `prompts`, for `delete`.
+
+        Raises:
+            InputError: the prompt leaves the grid; nothing has changed then.
+        """
+        require_on_grid(prompt, self.study.grid)
+        entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
+        self._change(self._applied(self._state, entry))
+        return len(self._state.entries) - 1
+
+    def undo(self) -> None:
+        """Take back the last `add` or `delete`; the mask is what it was before, bit for bit.
+
+        Raises:
+            InputError: nothing has been done.
+        """
+        if not self._earlier:
+            raise InputError("undo: nothing has been drawn yet")
+        self._state = self._earlier.pop()
+
+    def delete(self, prompt: int) -> None:
+        """Take one prompt out; what follows stands as if it had never been drawn.
+
+        Raises:
+            InputError: no such prompt.
+        """
+        entries = self._state.entries
+        if not 0 <= prompt < len(entries):
+            raise InputError(f"delete: there is no prompt {prompt}; there are {len(entries)}, counted from 0")
+        state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
+        for entry in entries[prompt + 1 :]:
+            state = self._applied(state, entry)
+        self._change(state)
+
+    # What there is to see
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        return tuple(entry.prompt for entry in self._state.entries)
+
+    @property
+    def array(self) -> npt.NDArray[np.uint8]:
+        """The mask [z, y, x], 1 in lesions."""
+        return (self.labels > 0).astype(np.uint8)
+
+    @property
+    def labels(self) -> npt.NDArray[np.uint16]:
+        """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
+        labels = np.zeros(self.study.grid.shape, np.uint16)
+        axial = self.study.order.view(labels)
+        for number, lesion in self._state.lesions.items():
+            part = axial[lesion.block.slices]
+            part[lesion.block.values & (part == 0)] = number
+        return labels
+
+    @property
+    def mask(self) -> sitk.Image:
+        """The mask as a uint8 image on the PET grid, values 0 and 1."""
+        return self.study.grid.image(self.array)
+
+    @property
+    def lesions(self) -> pd.DataFrame:
+        """One row a lesion: volume, SUVs, TLG and more, see `sam_pet.measures.measure_lesions`."""
+        from sam_pet.measures import measure_lesions
+
+        return measure_lesions(self.labels, self.study.pet, self.study.grid)
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """By lesion, how surely its first prompt shows one, as a logit: above 0 the model takes it for a lesion.
+
+        That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
+        which takes seconds), else the model's object score.
+        """
+        pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
+        scores = {number: lesion.score for number, lesion in pointed.items()}
+        judge = self.segmenter.judge
+        if judge is not None and pointed:
+            from sam_pet.detection.prompt_score import opinions
+
+            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
+            said = opinions(self.study, judge, self._evidence(), drawn).tolist()
+            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
+        return scores
+
+    def view(self) -> Viewer | Still:
+        """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
+
+        A click is a tumor prompt, a click with shift held a background prompt, a drag a scribble. Where no front end
+        runs the widget, and without the extra `notebook`, it is a still picture.
+        """
+        from sam_pet.viewer import view
+
+        return view(self)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write mask, lesion numbers, prompts, measurements and a manifest: enough to replay the session."""
+        saved.write(self, folder)
+
+    @classmethod
+    def replay(cls, folder: str | os.PathLike[str], study: Study, segmenter: Segmenter) -> Self:
+        """The session saved in a folder, computed again; with the same study and model the mask has the same bytes.
+
+        Raises:
+            InputError: no saved session, or one of another study or model.
+        """
+        session = cls(study, segmenter)
+        for entry in saved.read(folder, session):
+            session._change(session._applied(session._state, entry))
+        return session
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The prompts with the lesions each one acts on."""
+        return self._state.entries
+
+    @property
+    def asked(self) -> str | None:
+        """The tracer that `first_answer` was given; None if the session started from nothing."""
+        return self._state.asked
+
+    @property
+    def state(self) -> State:
+        """What the session is at now, for `restore`."""
+        return self._state
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of a session on the same study and model; this can be undone."""
+        self._change(state)
+
+    # How it comes about
+
+    def _change(self, state: State) -> None:
+        self._earlier.append(self._state)
+        self._state = state
+
+    def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
+        lesions = self._state.lesions
+        voxels = self.study.order.voxels(prompt.voxels)
+        if prompt.label == "background":
+            return tuple(number for number, lesion in lesions.items() if lesion.block.touches(voxels))
+        near = self._nearest(voxels, lesions) if not isinstance(prompt, Box) else None
+        return (max((*lesions, *self._used()), default=0) + 1,) if near is None else (near,)
+
+    def _used(self) -> set[int]:
+        return {number for entry in self._state.entries for number in entry.lesions}
+
+    def _nearest(self, voxels: Voxels, lesions: Lesions) -> int | None:
+        """The lesion whose mask is nearest to axial voxels, if it is in the neighbourhood."""
+        distances = {number: self._distance(voxels, lesion) for number, lesion in lesions.items()}
+        number = min(distances, key=lambda n: distances[n], default=None)
+        return number if number is not None and distances[number] <= NEIGHBOURHOOD_MM else None
+
+    def _distance(self, voxels: Voxels, lesion: Lesion) -> float:
+        """Shortest way in mm from axial voxels to a lesion's mask; infinite beyond the neighbourhood."""
+        spacing = np.asarray(self.study.frame_spacing)
+        reach = np.ceil(NEIGHBOURHOOD_MM / spacing).astype(int)
+        block = lesion.block
+        local = voxels - np.asarray(block.corner) + reach
+        local = local[((local >= 0) & (local < np.array(block.values.shape[::-1]) + 2 * reach)).all(axis=1)]
+        if not len(local) or not block.values.any():
+            return float("inf")
+        padded = np.pad(block.values, [(r, r) for r in reach[::-1]])
+        away = distance_transform_edt(~padded, sampling=spacing[::-1])
+        return float(away[tuple(local[:, ::-1].T)].min())
+
+    def _applied(self, state: State, entry: Entry) -> State:
+        """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
+        entries = (*state.entries, entry)
+        prompt = _axial(entry.prompt, self.study.order)
+        background = self._background(entries)
+        lesions = dict(state.lesions)
+        denied = self._denied(state, entry, prompt) if prompt.label == "background" else set()
+        for number in denied:
+            touched = number in entry.lesions
+            rest = remainder(self.study, lesions[number].block, prompt.voxels) if touched else None
+            if rest is None:
+                del lesions[number]
+            else:
+                lesions[number] = self._tracker.only(lesions[number], rest)
+        known = [number for number in entry.lesions if number in lesions and number not in denied]
+        extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
+        lesions.update(zip(known, extended, strict=True))
+        if prompt.label == "tumor":
+            fresh = [number for number in entry.lesions if number not in known]
+            # The first answer has looked at all that is hot: what it has missed is as large as the stroke says.
+            started = self._tracker.start([prompt] * len(fresh), background, within=state.asked is not None)
+            lesions.update(zip(fresh, started, strict=True))
+        else:
+            cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]
+            lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
+        return replace(state, entries=entries, trail=(*state.trail, lesions))
+
+    def _denied(self, state: State, entry: Entry, prompt: Prompt) -> set[int]:
+        """The lesions that no reader has pointed at and that a background stroke says are none."""
+        pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
+        found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
+        touched = [n for n in found if n in entry.lesions]
+        before = {
+            n: [self.study.order.voxels(e.prompt.voxels) for e in state.entries if n in e.lesions] for n in touched
+        }
+        denied = {n for n in touched if denies(self.study, found[n], prompt.voxels, before[n])}
+        others = [n for n in found if n not in denied]
+        if not (denied and others and self.look_alikes):
+            return denied
+        middle = self._middle_mm
+        return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
+
+    def _evidence(self) -> Evidence:
+        """What the study says of its candidates, for the tracer of the first answer."""
+        from sam_pet.detection.detect import gather
+
+        tracer = self.asked or "auto"
+        if tracer not in self._gathered:
+            self._gathered[tracer] = gather(self.study, tracer)
+        return self._gathered[tracer]
+
+    @cached_property
+    def _middle_mm(self) -> float:
+        from sam_pet.detection.body import find_body
+
+        return find_body(self.study).middle - self.study.frame_spacing[0] / 2
+
+    def _background(self, entries: Sequence[Entry]) -> Voxels:
+        """The axial voxels whose latest label is background."""
+        latest: dict[tuple[int, ...], str] = {}
+        for entry in entries:
+            if not isinstance(entry.prompt, Box):
+                latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
+        drawn = [voxel for voxel, label in latest.items() if label == "background"]
+        return self.study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
+
+
+def _axial(prompt: Prompt, order: AxialOrder) -> Prompt:
+    voxels = [(x, y, z) for x, y, z in order.voxels(prompt.voxels).tolist()]
+    if isinstance(prompt, Click):
+        return Click(voxels[0], prompt.label)
+    if isinstance(prompt, Scribble):
+        return Scribble(tuple(voxels), prompt.label)
+    return box(*voxels)

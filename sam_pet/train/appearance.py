@@ -1,0 +1,161 @@
+"""Train the network on candidates of studies whose lesions are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from sam_pet.detection.appearance import suv_of
+from sam_pet.detection.appearance_net import AppearanceNetwork
+from sam_pet.detection.coarse_batch import SIDE, Stack
+from sam_pet.detection.coarse_study import CELL_MM
+from sam_pet.errors import InputError
+from sam_pet.train.schedule import averaging, warm_cosine
+
+Floats = npt.NDArray[np.floating[Any]]
+# What a glance gives less than this is not worth a look.
+LEAST = 0.01
+# Of a batch, this part is lesions.
+_LESIONS = 0.4
+_SCALE, _NOISE, _GRAINY = 0.1, 0.08, 0.5
+_UNHEARD = 0.3
+_WARMUP, _AVERAGED = 50, 0.995
+_DECAY = 0.03
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The n candidates of one study: places (n, 3) in mm, features, whether they are lesions, and glances at them.
+
+    `glances` (n,) are probabilities given by trees that were not trained on this study.
+    """
+
+    places: Floats
+    features: Floats
+    positive: npt.NDArray[np.bool_]
+    glances: Floats
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how fast the network learns."""
+
+    steps: int = 4000
+    batch: int = 48
+    rate: float = 2e-3
+    seed: int = 0
+
+
+def train_appearance(
+    stack: Stack,
+    lessons: Sequence[Lesson],
+    course: Course,
+    report: Callable[[int, Tensor], None] | None = None,
+    start: AppearanceNetwork | None = None,
+) -> AppearanceNetwork:
+    """The moving average of a network's weights over the course, on the CPU and in eval mode.
+
+    Hard candidates come oftener: others by the root of their glance, lesions so that studies with many do not drown
+    those with few. On a GPU it computes in bfloat16.
+
+    Args:
+        stack: scenes of the training studies, on the device to train on.
+        lessons: one for each scene.
+        course: its length and speed.
+        report: called after each step with its number and loss.
+        start: a network to go on from, which changes.
+
+    Raises:
+        InputError: no lesion, or nothing else, is worth a look.
+    """
+    device = stack.pet.device
+    drawn = _Candidates.of(lessons, device)
+    torch.manual_seed(course.seed)
+    network = start
+    if network is None:
+        network = AppearanceNetwork(lessons[0].features.shape[1])
+        _standardise(network, np.concatenate([one.features for one in lessons]))
+    network = network.to(device).train()
+    average = AveragedModel(network, avg_fn=averaging(_AVERAGED))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=_DECAY)
+    rate = warm_cosine(_WARMUP, course.steps)
+    generator = torch.Generator(device).manual_seed(course.seed)
+    for step in range(course.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = course.rate * rate(step)
+        rows = torch.multinomial(drawn.weights, course.batch, replacement=True, generator=generator)
+        features = drawn.features[rows]
+        near, far = _varied(stack, drawn, rows, generator)
+        heard = (torch.rand(course.batch, 1, device=device, generator=generator) > _UNHEARD).float()
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            logits = network(near, far, features, heard)
+        loss = F.binary_cross_entropy_with_logits(logits.float(), drawn.positive[rows].float())
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        average.update_parameters(network)
+        if report is not None:
+            report(step + 1, loss.detach())
+    return cast("AppearanceNetwork", average.module).cpu().eval()
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Those worth a look: scenes (n,), places (n, 3), features, whether they are lesions, and how often they come."""
+
+    scenes: Tensor
+    places: Tensor
+    features: Tensor
+    positive: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, lessons: Sequence[Lesson], device: torch.device) -> _Candidates:
+        rows = [np.flatnonzero(one.glances >= LEAST) for one in lessons]
+        scenes = np.repeat(np.arange(len(lessons)), [len(some) for some in rows])
+        places, features, positive, glances = (
+            np.concatenate([getattr(one, name)[some] for one, some in zip(lessons, rows, strict=True)])
+            for name in ("places", "features", "positive", "glances")
+        )
+        if positive.all() or not positive.any():
+            raise InputError(
+                "appearance: the studies must have likely candidates that are lesions and others; give more"
+            )
+        counts = np.array([max(int(one.positive.sum()), 1) for one in lessons])
+        lesion, other = positive / np.sqrt(counts[scenes]), ~positive * np.sqrt(glances)
+        weights = _LESIONS * lesion / lesion.sum() + (1 - _LESIONS) * other / other.sum()
+        columns = scenes, np.float32(places), np.float32(features), positive, np.float32(weights)
+        return cls(*(torch.from_numpy(column).to(device) for column in columns))
+
+
+def _standardise(network: AppearanceNetwork, features: Floats) -> None:
+    known = np.isfinite(features).any(axis=0)
+    mean, spread = np.zeros(features.shape[1], np.float32), np.ones(features.shape[1], np.float32)
+    mean[known], spread[known] = np.nanmean(features[:, known], axis=0), np.nanstd(features[:, known], axis=0) + 1e-3
+    network.mean.copy_(torch.from_numpy(mean))
+    network.spread.copy_(torch.from_numpy(spread))
+
+
+def _varied(stack: Stack, drawn: _Candidates, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Windows a cell aside at most, uptake scaled, noise added to it half of the time."""
+    count, device = len(rows), rows.device
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, device=device, generator=generator)
+
+    places = drawn.places[rows] + CELL_MM * (2 * uniform(count, 3) - 1)
+    gain = (_SCALE * torch.randn(count, device=device, generator=generator)).exp()
+    noise = torch.randn(count, SIDE, SIDE, SIDE, device=device, generator=generator)
+    share = _NOISE * uniform(count) * (uniform(count) < _GRAINY)
+    return stack.windows(
+        drawn.scenes[rows], places, suv_of(drawn.features[rows]), gain, share.view(-1, 1, 1, 1) * noise
+    )

@@ -1,0 +1,117 @@
+"""Outlines of lesions whose truth is known, prompt by prompt, and how well each one fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from sam_pet.boxes import Block
+from sam_pet.cases import Case
+from sam_pet.files import key_of, replacing
+from sam_pet.progress import steps
+from sam_pet.prompts import Voxels
+from sam_pet.proposers.outline_features import NAMES, Floats
+from sam_pet.proposers.uptake_levels import LEVELS
+from sam_pet.proposers.volume_input import WIDTHS_MM
+from sam_pet.segmenter import Segmenter
+from sam_pet.session.engine import LesionTracker
+from sam_pet.train.refiner_examples import first_prompt, lesions_of
+
+Rng = np.random.Generator
+_NONE: Voxels = np.zeros((0, 3), np.int64)
+_BATCH = 8
+# The networks' outlines, and those of the two peaks that a prompt may point at.
+_MOST = 1 + len(WIDTHS_MM) + 2 * len(LEVELS)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The outlines of a case's prompts: `features` (prompts, outlines, `NAMES`), `dice` (prompts, outlines).
+
+    NaN where a prompt has fewer outlines than another.
+    """
+
+    features: Floats
+    dice: Floats
+
+    def save(self, path: Path) -> None:
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(stream, features=self.features, dice=self.dice)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        with np.load(path, allow_pickle=False) as held:
+            return cls(held["features"], held["dice"])
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Lessons as files, made once for each case and model.
+
+    Attributes:
+        folder: where they are kept.
+        prompts: each lesion starts so many times, from clicks and strokes in turn.
+        least: prompts of a case with few lesions.
+        most: of a case's lesions, so many are taken, drawn at random.
+        smallest_ml: lesions below are left out.
+    """
+
+    folder: Path
+    prompts: int = 2
+    least: int = 8
+    most: int = 16
+    smallest_ml: float = 0.3
+
+    def prepare(self, cases: Sequence[Case], segmenter: Segmenter, seed: int) -> list[Lesson]:
+        """Make what is missing; the lessons of those cases that have a lesion, in their order."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        found = []
+        parts = {k: v for k, v in segmenter.record.parts.items() if k in ("refiner", "contour")}
+        for case in steps(cases, "outlines"):
+            settings = [self.prompts, self.least, self.most, self.smallest_ml, seed]
+            facts = [case.name, segmenter.sha256, parts, NAMES, *settings]
+            key = key_of(facts)
+            path = self.folder / f"{key}.npz"
+            if not path.is_file():
+                self._lesson(case, segmenter, np.random.default_rng([seed, int(key, 16)])).save(path)
+            lesson = Lesson.load(path)
+            if len(lesson.dice):
+                found.append(lesson)
+        return found
+
+    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> Lesson:
+        rows = list(self._rows(case, segmenter, rng))
+        return Lesson(np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32))
+
+    def _rows(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[tuple[Floats, Floats]]:
+        study = case.study()
+        record = segmenter.record
+        # Without the chooser that the model may have already.
+        tracker = LesionTracker(
+            study, segmenter.core, record.frames, record.clip, segmenter.refiner, segmenter.contour
+        )  # fmt: skip
+        labels, large = lesions_of(case, study, self.smallest_ml)
+        taken = rng.permutation(large)[: self.most]
+        numbers = taken.repeat(max(self.prompts, -(-self.least // max(len(taken), 1)))).tolist()
+        for first in range(0, len(numbers), _BATCH):
+            here = numbers[first : first + _BATCH]
+            prompts = [first_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
+            for number, lesion in zip(here, tracker.sketch(prompts, _NONE), strict=True):
+                outlines = tracker.outlines(lesion, _NONE)
+                dice = np.array([_dice(outline, labels, number) for outline in outlines.blocks], np.float32)
+                missing = _MOST - len(dice)
+                if len(dice) > 1:
+                    yield (
+                        np.pad(outlines.features, ((0, missing), (0, 0)), constant_values=np.nan),
+                        np.pad(dice, (0, missing), constant_values=np.nan),
+                    )
+
+
+def _dice(outline: Block, labels: npt.NDArray[Any], number: int) -> float:
+    shared = int((labels[outline.slices][outline.values] == number).sum())
+    return 2 * shared / (int(outline.values.sum()) + int((labels == number).sum()))

@@ -1,0 +1,161 @@
+"""Training recipes: everything a run depends on, in one YAML file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sam_pet.errors import InputError
+from sam_pet.sam2.clips import ClipRecipe
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(_Part):
+    """Cases of one folder; all of them, or those named, or one side of a fold of nnU-Net's `splits_final.json`."""
+
+    folder: Path
+    cases: list[str] | None = None
+    splits: Path | None = None
+    fold: int = 0
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Stage(_Part):
+    """A stretch of training: `steps` optimizer steps of `batch` clips of `length` frames.
+
+    `batch` is that of all processes together. Up to `corrections` strokes follow the first prompt.
+    """
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    length: int = Field(gt=0)
+    corrections: int = Field(default=0, ge=0)
+
+
+class Optimization(_Part):
+    """AdamW with linear warm-up and cosine decay over all stages."""
+
+    lr: float = Field(gt=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    warmup: int = Field(default=200, ge=0)
+    clip_norm: float = Field(default=1.0, gt=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+
+
+class Lora(_Part):
+    """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on parts of the model."""
+
+    rank: int = Field(default=8, gt=0)
+    alpha: int = Field(default=16, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    targets: list[Literal["trunk", "memory_attention", "memory_encoder", "mask_decoder"]] = [
+        "trunk",
+        "memory_attention",
+        "memory_encoder",
+        "mask_decoder",
+    ]
+
+
+class Samples(_Part):
+    """What training clips are like, see `sam_pet.train.samples`."""
+
+    lesions: float = Field(default=0.8, ge=0, le=1)
+    without_ct: float = Field(default=0.1, ge=0, le=1)
+    max_points: int = Field(default=8, gt=0)
+    margin_mm: float = Field(default=60.0, gt=0)
+    hot_spots: int = Field(default=6, ge=0)
+
+
+class Validation(_Part):
+    """The interactive loop on cases kept apart, every `every` steps and at the end: a click, `scribbles` strokes."""
+
+    data: list[Data]
+    every: int = Field(default=1000, gt=0)
+    scribbles: int = Field(default=5, ge=0)
+    limit: int | None = None
+
+
+class Recipe(_Part):
+    """One training run. Relative folders are relative to where the command runs."""
+
+    name: str
+    out: Path
+    base: str
+    mode: Literal["full", "lora"] = "full"
+    image_size: int | None = None
+    frames: str | None = None
+    clip: ClipRecipe | None = None
+    train: list[Data]
+    validation: Validation | None = None
+    samples: Samples = Samples()
+    stages: list[Stage] = Field(min_length=1)
+    optimization: Optimization
+    lora: Lora = Lora()
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    gradient_checkpointing: bool = False
+    workers: int = Field(default=1, ge=0)
+    save_every: int = Field(default=200, gt=0)
+    seed: int = 0
+    licence: str = "Apache-2.0"
+    attribution: str = ""
+
+    @model_validator(mode="after")
+    def _splits_have_no_names(self) -> Self:
+        for data in (*self.train, *(self.validation.data if self.validation else ())):
+            if data.splits is not None and data.cases is not None:
+                raise ValueError(f"data {data.folder}: give either cases or splits, not both")
+        return self
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+
+def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Recipe:
+    """A recipe file with changes of the form `key=value` or `part.key=value`, values in YAML.
+
+    Raises:
+        InputError: no such file, not YAML, or a key or value that is not a recipe's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"recipe: no such file: {path}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise InputError(f"recipe: {path} is not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(content, dict):
+        raise InputError(f"recipe: {path} must be a mapping of keys to values")
+    for change in changes:
+        _apply(content, change)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "recipe"
+        raise InputError(f"recipe: {path}: {where}: {first['msg']}") from error
+
+
+def _apply(content: dict[str, Any], change: str) -> None:
+    key, sign, value = change.partition("=")
+    if not sign:
+        raise InputError(f"recipe: {change!r} is not of the form key=value")
+    *parents, last = key.split(".")
+    place: Any = content
+    for parent in parents:
+        place = place[int(parent)] if isinstance(place, list) and parent.isdigit() else place.setdefault(parent, {})
+        if not isinstance(place, dict | list):
+            raise InputError(f"recipe: {key!r} has nothing below {parent!r}")
+    if isinstance(place, list):
+        place[int(last)] = yaml.safe_load(value)
+    else:
+        place[last] = yaml.safe_load(value)

@@ -1,0 +1,150 @@
+"""Training of the refiner: lessons, a simulated reader that corrects what it answers, and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from sam_pet.proposers.refiner import Refiner, new_network
+from sam_pet.proposers.refiner_input import View
+from sam_pet.proposers.refiner_settings import RefinerSettings
+from sam_pet.proposers.unet import UNet, answer
+from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
+from sam_pet.session.stroke_rules import LOGIT_LIMIT
+from sam_pet.study import AIR_HU
+from sam_pet.train.losses import entropy_and_dice
+from sam_pet.train.refiner_examples import Lesson
+from sam_pet.train.schedule import averaging, warm_cosine
+
+Rng = np.random.Generator
+Groups = Sequence[tuple[Sequence[Path], float]]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a refiner is trained: `steps` of `batch` lessons each, after up to `strokes` of a simulated reader."""
+
+    steps: int = 1000
+    batch: int = 4
+    strokes: int = 3
+    lr: float = 2e-3
+    weight_decay: float = 1e-3
+    ema: float = 0.99
+    seed: int = 0
+
+
+def train_refiner(
+    groups: Groups,
+    settings: RefinerSettings,
+    course: Course,
+    report: Callable[[int, float, UNet], None] = lambda *_: None,
+    start: Refiner | None = None,
+) -> UNet:
+    """A trained network, the moving average of the weights; the same arguments give the same weights.
+
+    Args:
+        groups: lesson files and how often each group is drawn from.
+        settings: of the refiner.
+        course: see `Course`.
+        report: called after each step with its number, its loss and the averaged network.
+        start: whose weights to go on from, of the same settings; it is left as it is.
+    """
+    torch.manual_seed(course.seed)
+    network = new_network(settings)
+    if start is not None:
+        network.load_state_dict(start.network.state_dict())
+    average = AveragedModel(network, avg_fn=averaging(course.ema))
+    averaged = cast("UNet", average.module)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=course.lr, weight_decay=course.weight_decay)
+    rate = warm_cosine(course.steps // 30, course.steps)
+    chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
+    for step in range(course.steps):
+        rng = np.random.default_rng([course.seed, step])
+        lessons = []
+        for _ in range(course.batch):
+            files = groups[int(rng.choice(len(groups), p=chances))][0]
+            lessons.append(augmented(Lesson.load(files[int(rng.integers(len(files)))]), settings.side, rng))
+        lessons = corrected(network, lessons, settings, int(rng.integers(course.strokes + 1)), rng)
+        loss = lesson_loss(network, lessons, settings)
+        for group in optimizer.param_groups:
+            group["lr"] = course.lr * rate(step)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        average.update_parameters(network)
+        report(step + 1, loss.item(), averaged)
+    return averaged.eval()
+
+
+def answered(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+    """Refined logits (n, z, y, x)."""
+    inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons]))
+    logits = torch.from_numpy(np.stack([lesson.view.logits for lesson in lessons]))
+    return logits + answer(network, inputs)
+
+
+def lesson_loss(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+    """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
+    logits = answered(network, lessons, settings)
+    truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons]))
+    entropy, dice = entropy_and_dice(logits, truth)
+    return entropy + (1 - dice).mean()
+
+
+@torch.no_grad()
+def corrected(network: UNet, lessons: list[Lesson], settings: RefinerSettings, strokes: int, rng: Rng) -> list[Lesson]:
+    """The lessons after strokes that a reader draws on what the network answers."""
+    for _ in range(strokes):
+        masks = (answered(network, lessons, settings) > 0).numpy().astype(np.uint8)
+        lessons = [_with_stroke(lesson, mask, rng) for lesson, mask in zip(lessons, masks, strict=True)]
+    return lessons
+
+
+def _with_stroke(lesson: Lesson, mask: npt.NDArray[np.uint8], rng: Rng) -> Lesson:
+    strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
+    truth = (lesson.truth > 0.5).astype(np.uint8)
+    stroke = draw_scribble(mask, truth, strategy, seed=int(rng.integers(1 << 31)))
+    if stroke is None:
+        return lesson
+    tumor, background = lesson.view.tumor.copy(), lesson.view.background.copy()
+    (tumor if stroke.label == "tumor" else background)[tuple(stroke.voxels.T[::-1])] = True
+    return replace(lesson, view=replace(lesson.view, tumor=tumor, background=background))
+
+
+def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
+    """`length` cells along z of a lesson seen from another side, by another scanner, by a tracker that errs more."""
+    flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
+    turned = rng.random() < 0.5
+    there = lesson.truth.shape[0]
+    drawn = np.flatnonzero((lesson.truth > 0.5).any(axis=(1, 2)) | lesson.view.tumor.any(axis=(1, 2)))
+    middle = int(rng.choice(drawn)) if drawn.size else there // 2
+    first = int(np.clip(middle - length // 2, 0, max(there - length, 0)))
+
+    def seen(values: npt.NDArray[Any], outside: float = 0) -> npt.NDArray[Any]:
+        part = values[first : first + length]
+        part = np.pad(part, ((0, length - len(part)), (0, 0), (0, 0)), constant_values=outside)[flips]
+        return np.ascontiguousarray(part.transpose(0, 2, 1) if turned else part)
+
+    old = lesson.view
+    ct = None if old.ct is None or rng.random() < 0.1 else seen(old.ct, AIR_HU) + np.float32(rng.normal(0, 10))
+    pet = seen(old.pet) * np.float32(np.exp(rng.normal(0, 0.15)))
+    if rng.random() < 0.3:
+        noise = rng.standard_normal(pet.shape, dtype=np.float32)
+        pet = np.maximum(pet + np.float32(rng.uniform(0, 0.1)) * np.sqrt(np.maximum(pet, 0)) * noise, 0)
+    logits = seen(old.logits, -LOGIT_LIMIT)
+    if rng.random() < 0.5:
+        error = gaussian_filter(rng.standard_normal(logits.shape, dtype=np.float32), rng.uniform(2, 5))
+        logits = logits + error * np.float32(rng.uniform(0, 1.5) / max(float(error.std()), 1e-6))
+        logits = np.clip(logits + np.float32(rng.normal(0, 0.7)), -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
+    view = View(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
+    return Lesson(view, seen(lesson.truth))

@@ -1,0 +1,174 @@
+"""Lessons of the refiner: what a tracker makes of lesions whose truth is known, click by click and stroke by stroke."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import cc3d
+import numpy as np
+import numpy.typing as npt
+
+from sam_pet.boxes import Block
+from sam_pet.cases import Case
+from sam_pet.extent import bounding_box
+from sam_pet.files import key_of, replacing, write_json
+from sam_pet.progress import steps
+from sam_pet.prompts import Click, Prompt, Scribble, Voxels
+from sam_pet.proposers.refiner_input import View, cells_of, view
+from sam_pet.proposers.refiner_settings import RefinerSettings
+from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
+from sam_pet.segmenter import Segmenter
+from sam_pet.session.engine import Lesion, LesionTracker, drawn_voxels
+from sam_pet.study import Study, Volume
+
+Rng = np.random.Generator
+Bools = npt.NDArray[np.bool_]
+_NONE: Voxels = np.zeros((0, 3), np.int64)
+_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A view of a lesion and the share of each of its cells that is lesion, [z, y, x]."""
+
+    view: View
+    truth: Volume
+
+    def save(self, path: Path) -> None:
+        v = self.view
+        ct: dict[str, Any] = {} if v.ct is None else {"ct": v.ct.astype(np.int16)}
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                pet=v.pet.astype(np.float16),
+                logits=v.logits.astype(np.float16),
+                tumor=v.tumor,
+                background=v.background,
+                mm=v.mm,
+                truth=self.truth.astype(np.float16),
+                **ct,
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        with np.load(path, allow_pickle=False) as held:
+            seen = View(
+                held["ct"].astype(np.float32) if "ct" in held else None,
+                held["pet"].astype(np.float32),
+                held["logits"].astype(np.float32),
+                held["tumor"],
+                held["background"],
+                float(held["mm"]),
+            )
+            return cls(seen, held["truth"].astype(np.float32))
+
+
+@dataclass(frozen=True)
+class LessonFolder:
+    """Lessons as files, made once for each case and model.
+
+    Attributes:
+        folder: where they are kept.
+        settings: of the refiner that is to learn from them.
+        clicks: how often each lesion is clicked; each time it becomes lessons after 0, 2 and 4 strokes.
+        most: of a case's lesions, so many are taken, drawn at random.
+        smallest_ml: lesions below are left out.
+    """
+
+    folder: Path
+    settings: RefinerSettings
+    clicks: int = 4
+    most: int = 12
+    smallest_ml: float = 0.2
+
+    def prepare(self, cases: Sequence[Case], segmenter: Segmenter, seed: int) -> list[Path]:
+        """Make what is missing; the files of all cases, in their order."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files: list[Path] = []
+        for case in steps(cases, "lessons"):
+            facts = [case.name, segmenter.sha256, self.settings.model_dump(), self.clicks, self.most, seed]
+            key = key_of(facts)
+            index = self.folder / f"{key}.json"
+            if not index.is_file():
+                names = []
+                rng = np.random.default_rng([seed, int(key, 16)])
+                for number, lesson in enumerate(self._lessons(case, segmenter, rng)):
+                    lesson.save(self.folder / f"{key}-{number:04d}.npz")
+                    names.append(f"{key}-{number:04d}.npz")
+                write_json(names, index)
+            files += [self.folder / name for name in json.loads(index.read_text(encoding="utf-8"))]
+        return files
+
+    def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
+        study = case.study()
+        # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
+        tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
+        labels, large = lesions_of(case, study, self.smallest_ml)
+        numbers = rng.permutation(large)[: self.most].repeat(self.clicks).tolist()
+        for first in range(0, len(numbers), _BATCH):
+            masks = [labels == n for n in numbers[first : first + _BATCH]]
+            lesions = tracker.start([first_click(mask, rng) for mask in masks], _NONE)
+            for lesion, mask in zip(lesions, masks, strict=True):
+                yield from self._course(study, tracker, lesion, mask, rng)
+
+    def _course(self, study: Study, tracker: LesionTracker, lesion: Lesion, mask: Bools, rng: Rng) -> Iterator[Lesson]:
+        background = _NONE
+        yield self._seen(study, lesion, mask, background)
+        for number in (1, 2, 3, 4):
+            stroke = stroke_on(lesion.block, mask, rng)
+            if stroke is None:
+                return
+            if stroke.label == "background":
+                background = np.concatenate([background, stroke.voxels])
+            lesion = tracker.extend([lesion], stroke, background)[0]
+            if number % 2 == 0:
+                yield self._seen(study, lesion, mask, background)
+
+    def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> Lesson:
+        held = lesion.bank.all()
+        cells = cells_of(lesion.clip, held, study, self.settings)
+        seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
+        return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0))
+
+
+def lesions_of(case: Case, study: Study, smallest_ml: float) -> tuple[npt.NDArray[np.integer], list[int]]:
+    """A case's lesions as numbers in the axial view [z, y, x], and which of them are as large as that."""
+    truth = study.order.view(case.mask(study.grid))
+    labels, count = cc3d.connected_components(np.ascontiguousarray(truth), connectivity=18, return_N=True)
+    sizes = cc3d.statistics(labels)["voxel_counts"]
+    return labels, [n for n in range(1, count + 1) if sizes[n] * study.grid.voxel_ml >= smallest_ml]
+
+
+def first_click(mask: Bools, rng: Rng) -> Prompt:
+    """A click of a reader: on the slice where the lesion is largest or on any other, in its middle or anywhere."""
+    areas = mask.sum(axis=(1, 2))
+    z = int(areas.argmax()) if rng.random() < 0.5 else int(rng.choice(np.flatnonzero(areas)))
+    places = np.argwhere(mask[z])
+    middle = np.abs(places - places.mean(axis=0)).sum(axis=1)
+    y, x = places[int(middle.argmin())] if rng.random() < 0.5 else places[rng.integers(len(places))]
+    return Click((int(x), int(y), z))
+
+
+def first_prompt(mask: Bools, click: bool, rng: Rng) -> Prompt:
+    """A click or a stroke that starts a lesion; a click also where no stroke can be drawn."""
+    return first_click(mask, rng) if click else stroke_on(_NOTHING, mask, rng) or first_click(mask, rng)
+
+
+def stroke_on(shown: Block, mask: Bools, rng: Rng) -> Scribble | None:
+    """A correction of a mask, of a kind drawn at random; None if there is nothing to correct."""
+    answer = np.zeros(mask.shape, np.uint8)
+    answer[shown.slices] = shown.values
+    box = bounding_box(mask | (answer > 0))
+    if box is None:
+        return None
+    strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
+    drawn = draw_scribble(answer[box], mask[box].astype(np.uint8), strategy, seed=int(rng.integers(1 << 31)))
+    if drawn is None:
+        return None
+    corner = np.array([part.start for part in box[::-1]])
+    return Scribble(tuple((x, y, z) for x, y, z in (drawn.voxels + corner).tolist()), drawn.label)

@@ -1,0 +1,185 @@
+"""Train the contour network on cubes: a simulated reader draws on them, and the network shows what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.ndimage import binary_erosion, distance_transform_edt
+from skimage.draw import line
+from torch.optim.swa_utils import AveragedModel
+
+from sam_pet.errors import InputError
+from sam_pet.proposers.unet import UNet, answer
+from sam_pet.proposers.volume_input import SIDE, Window
+from sam_pet.proposers.volume_net import new_network
+from sam_pet.study import AIR_HU, Volume
+from sam_pet.train.losses import entropy_and_dice
+from sam_pet.train.schedule import averaging, warm_cosine
+from sam_pet.train.volume_examples import Cube
+
+Rng = np.random.Generator
+Bools = npt.NDArray[np.bool_]
+Cells = npt.NDArray[np.int64]
+_WARMUP, _AVERAGED = 50, 0.995
+_ANOTHER, _MOST_STROKES = 0.25, 4
+_WITH_BACKGROUND, _NEAR = 0.25, 14.0
+_GAIN, _NOISY, _NOISE, _WITHOUT_CT = 0.15, 0.4, 0.08, 0.1
+_FLIPPED = (0.25, 0.25, 0.5)
+# Small lesions are many, and prompted in the narrowest cubes alone.
+_SMALL_ML, _SMALL_WEIGHT, _WIDE_WEIGHT = 0.5, 0.4, 0.8
+_ENTROPY = 4.0
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how fast the network learns; in bfloat16 a step takes half the time on a CPU that knows it."""
+
+    steps: int = 2500
+    batch: int = 8
+    rate: float = 2e-3
+    decay: float = 0.02
+    seed: int = 0
+    bfloat16: bool = False
+
+
+def train_contour(
+    groups: Sequence[tuple[Sequence[Cube], float]],
+    course: Course,
+    report: Callable[[int, float], None] | None = None,
+    start: UNet | None = None,
+) -> UNet:
+    """The moving average of a network's weights over the course, in eval mode; the same arguments give the same.
+
+    Args:
+        groups: cubes, and how often each group is drawn from.
+        course: its length and speed.
+        report: called after each step with its number and the soft Dice.
+        start: a network to go on from, which changes.
+
+    Raises:
+        InputError: a group has no lesion.
+    """
+    if not groups or not all(cubes for cubes, _ in groups):
+        raise InputError("contour: there is no lesion to learn from; give cases with labels")
+    chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
+    weights = [_weights(cubes) for cubes, _ in groups]
+    torch.manual_seed(course.seed)
+    network = new_network() if start is None else start.train()
+    average = AveragedModel(network, avg_fn=averaging(_AVERAGED))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=course.decay)
+    rate = warm_cosine(_WARMUP, course.steps)
+    for step in range(course.steps):
+        rng = np.random.default_rng([course.seed, step])
+        drawn = []
+        for _ in range(course.batch):
+            group = int(rng.choice(len(groups), p=chances))
+            cubes = groups[group][0]
+            drawn.append(prompted(cubes[int(rng.choice(len(cubes), p=weights[group]))], rng))
+        inputs, truth = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
+        for settings in optimizer.param_groups:
+            settings["lr"] = course.rate * rate(step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=course.bfloat16):
+            logits = answer(network, inputs)
+        entropy, each = entropy_and_dice(logits.float(), truth)
+        dice = each.mean()
+        torch.autograd.backward(_ENTROPY * entropy + 1 - dice)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        average.update_parameters(network)
+        if report is not None:
+            report(step + 1, dice.item())
+    return cast("UNet", average.module).eval()
+
+
+def _weights(cubes: Sequence[Cube]) -> npt.NDArray[np.float64]:
+    volumes, sides = (np.array([getattr(cube, name) for cube in cubes]) for name in ("ml", "mm"))
+    chance = np.where(volumes > _SMALL_ML, 1.0, _SMALL_WEIGHT) * np.where(sides > sides.min(), _WIDE_WEIGHT, 1.0)
+    normed: npt.NDArray[np.float64] = chance / chance.sum()
+    return normed
+
+
+def prompted(cube: Cube, rng: Rng) -> tuple[Volume, Volume]:
+    """The network's input and the truth of a window in a cube, round strokes drawn at random."""
+    pet, truth = cube.pet.astype(np.float32), cube.truth.astype(np.float32)
+    mask = truth > 0.5
+    if not mask.any():
+        mask = truth >= truth.max()
+    strokes = [_stroke(mask, pet, rng)]
+    while len(strokes) < _MOST_STROKES and rng.random() < _ANOTHER:
+        strokes.append(_stroke(mask, pet, rng))
+    drawn = np.concatenate(strokes)
+    middle = (drawn.min(axis=0) + drawn.max(axis=0)) / 2
+    low = np.round(middle - SIDE / 2 + rng.uniform(-0.5, 0.5, 3))
+    low = np.clip(low, 0, np.maximum(np.array(mask.shape) - SIDE, 0))
+    window = tuple(slice(int(a), int(a) + SIDE) for a in low)
+    tumor, background = np.zeros(mask.shape, bool), np.zeros(mask.shape, bool)
+    tumor[tuple(drawn.T)] = True
+    if not tumor[window].any():
+        return prompted(cube, rng)
+    if rng.random() < _WITH_BACKGROUND:
+        least = rng.uniform(0.2, 0.6) * float(pet[tumor].max())
+        beside = (truth < 0.1) & (pet > least) & (distance_transform_edt(~mask) < _NEAR)
+        inside = np.zeros(mask.shape, bool)
+        inside[window] = beside[window]
+        if inside.any():
+            background[tuple(_line(inside, _any(inside, rng)[0], rng).T)] = True
+
+    def seen(values: npt.NDArray[np.generic], outside: float = 0.0) -> npt.NDArray[np.float32]:
+        part = values[window]
+        room = [(0, SIDE - n) for n in part.shape]
+        return np.pad(part.astype(np.float32), room, constant_values=outside)
+
+    shown = seen(pet) * np.float32(np.exp(rng.normal(0, _GAIN)))
+    if rng.random() < _NOISY:
+        grain = np.float32(rng.uniform(0, _NOISE)) * rng.standard_normal(shown.shape, np.float32)
+        shown = np.maximum(shown * (1 + grain), 0)
+    ct = None if cube.ct is None or rng.random() < _WITHOUT_CT else seen(cube.ct, AIR_HU)
+    inputs = Window(ct, shown, seen(tumor) > 0, seen(background) > 0, cube.mm).inputs()
+    meant = seen(truth)
+    for axis, chance in enumerate(_FLIPPED):
+        if rng.random() < chance:
+            inputs, meant = np.flip(inputs, axis + 1), np.flip(meant, axis)
+    return np.ascontiguousarray(inputs), np.ascontiguousarray(meant)
+
+
+def _stroke(mask: Bools, pet: Volume, rng: Rng) -> Cells:
+    """Cells (n, 3) of a click (innermost, anywhere, hottest) or of a stroke in a slice (across, along the rim)."""
+    kind = rng.random()
+    if kind < 0.25:
+        depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1, 1:-1]
+        return np.array([np.unravel_index(int(depth.argmax()), depth.shape)])
+    if kind < 0.4:
+        return _any(mask, rng)[None]
+    if kind < 0.52:
+        return np.array([np.unravel_index(int(np.where(mask, pet, -1).argmax()), mask.shape)])
+    areas = mask.sum(axis=(1, 2))
+    z = int(areas.argmax()) if rng.random() < 0.6 else int(rng.choice(np.flatnonzero(areas)))
+    if kind < 0.85:
+        return _line(mask, z, rng)
+    rim = np.argwhere(mask[z] & ~binary_erosion(mask[z]))
+    start = rim[int(rng.integers(len(rim)))]
+    return _in_slice(z, rim[np.abs(rim - start).sum(axis=1) <= max(2, 0.15 * len(rim))])
+
+
+def _any(mask: Bools, rng: Rng) -> Cells:
+    places = np.argwhere(mask)
+    place: Cells = places[int(rng.integers(len(places)))]
+    return place
+
+
+def _line(mask: Bools, z: int, rng: Rng) -> Cells:
+    """What a straight line between two cells of a slice has in common with the mask."""
+    places = np.argwhere(mask[z])
+    (y0, x0), (y1, x1) = places[rng.integers(len(places), size=2)].tolist()
+    cells = np.column_stack(line(y0, x0, y1, x1))
+    return _in_slice(z, cells[mask[z][tuple(cells.T)]])
+
+
+def _in_slice(z: int, cells: Cells) -> Cells:
+    return np.concatenate([np.full((len(cells), 1), z), cells], axis=1)

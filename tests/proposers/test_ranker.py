@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import runpy
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation
+
+from sam_pet.boxes import Block, overlap
+from sam_pet.errors import InputError
+from sam_pet.models import load_model, save_model
+from sam_pet.models.checkpoint import untrained
+from sam_pet.models.record import CHOOSER, ModelRecord
+from sam_pet.models.verify import verify
+from sam_pet.prompts import Voxels
+from sam_pet.proposers.outline_features import NAMES, Floats
+from sam_pet.proposers.ranker import Chooser
+from sam_pet.proposers.uptake_levels import LEVELS, above_levels
+from sam_pet.sam2.clips import ClipRecipe
+from sam_pet.segmenter import Segmenter
+from sam_pet.session.session import Session
+from sam_pet.study import Study
+from sam_pet.train.ranker import fit
+from sam_pet.train.ranker_examples import Lesson
+from sam_pet.uptake.peaks import Candidate, candidates_at
+from sam_pet.uptake.regions import look_at
+from tests.fakes import random_segmenter, two_lesion_study
+from tests.train.cases import write_cases
+
+SCRIPT = Path(__file__).parents[2] / "finetune" / "train_chooser.py"
+FIRST, SECOND = (20, 24, 10), (44, 24, 30)
+
+
+class Fixed:
+    """Always takes the outline of one number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def choose(self, _: Floats, denied: Sequence[int] | int = 0) -> int:  # noqa: ARG002
+        return self.number
+
+    def expect(self, features: Floats) -> Floats:
+        return np.ones(len(features))
+
+
+class Wary(Fixed):
+    """Takes the widest outline that no stroke speaks against."""
+
+    def choose(self, features: Floats, denied: Sequence[int] | int = 0) -> int:
+        against = np.broadcast_to(denied, len(features))
+        return 1 + int(np.argmax(against[1:] == 0))
+
+
+def voxels(*points: tuple[int, int, int]) -> Voxels:
+    return np.array(points, np.int64)
+
+
+def opened(study: Study, number: int | None) -> Session:
+    segmenter = random_segmenter()
+    segmenter.__dict__["chooser"] = None if number is None else Fixed(number)
+    return segmenter.open(study)
+
+
+def ball(study: Study, place: tuple[int, int, int]) -> np.ndarray:
+    z, y, x = np.mgrid[: study.pet.shape[0], : study.pet.shape[1], : study.pet.shape[2]]
+    near: np.ndarray = ((x - place[0]) * 5) ** 2 + ((y - place[1]) * 5) ** 2 + ((z - place[2]) * 4) ** 2 < 30**2
+    return (study.pet > 5) & near
+
+
+def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> Lesson:
+    """The outline with the steepest edge fits best; the model's one always fits moderately."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(0, 1, (prompts, outlines, len(NAMES))).astype(np.float32)
+    slope = features[..., NAMES.index("slope")]
+    dice = np.clip(0.5 + 0.2 * slope, 0, 1)
+    dice[:, 0] = 0.6
+    features[:, 0, NAMES.index("level")] = 0
+    features[:, 1:, NAMES.index("level")] = 1
+    return Lesson(features, dice.astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def chooser() -> Chooser:
+    return fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
+
+
+def test_boxes_overlap_where_they_do() -> None:
+    shared = overlap((2, 3, 4), (5, 6, 7), (4, 5, 6), (9, 9, 2))
+    assert shared == (
+        (slice(2, 5), slice(2, 6), slice(2, 4)),
+        (slice(0, 3), slice(0, 4), slice(0, 2)),
+    )
+    assert overlap((0, 0, 0), (2, 2, 2), (2, 0, 0), (2, 2, 2)) is None
+
+
+def basin(study: Study, candidate: Candidate) -> np.ndarray:
+    spot = look_at(study, candidate)
+    mask = np.zeros(study.pet.shape, bool)
+    mask[spot.window] = spot.basin
+    return mask
+
+
+def test_the_basin_at_a_prompt_ends_where_another_peak_begins_unless_the_prompt_spans_both() -> None:
+    study = two_lesion_study()
+    study.pet[9:12, 23:26, 27:30] = 6.0
+    study.pet[9:12, 23:26, 23:27] = 3.0
+    (one,) = candidates_at(study, voxels(FIRST))
+    assert basin(study, one)[FIRST[::-1]]
+    assert not basin(study, one)[10, 24, 29]
+    (both,) = candidates_at(study, voxels(FIRST, (28, 24, 10)))
+    assert both.peak == one.peak
+    assert basin(study, both)[10, 24, 29]
+
+
+def test_a_prompt_on_a_slope_points_at_the_peak_and_at_its_own_place() -> None:
+    study = two_lesion_study()
+    study.pet[9:12, 23:26, 23:26] = 4.0
+    slope = (24, 24, 10)
+    peak, own = candidates_at(study, voxels(slope))
+    assert ball(study, FIRST)[peak.peak[::-1]]
+    assert own.peak[2] == 10
+    assert own.suv == pytest.approx(4.0)
+    assert basin(study, own)[slope[::-1]]
+    assert not basin(study, own)[FIRST[::-1]]
+
+
+def test_where_nothing_is_taken_up_there_is_no_peak_and_the_models_mask_stands() -> None:
+    study = replace(two_lesion_study(), pet=np.zeros((40, 48, 64), np.float32))
+    assert candidates_at(study, voxels(FIRST)) == []
+    plain, chosen = opened(study, None), opened(study, 0)
+    for session in (plain, chosen):
+        session.add_click(FIRST)
+    assert (plain.array == chosen.array).all()
+
+
+def test_higher_levels_lie_within_lower_ones_and_their_box_holds_what_is_drawn() -> None:
+    study = two_lesion_study()
+    (candidate,) = candidates_at(study, voxels(FIRST))
+    far = voxels((60, 2, 38))
+    blocks = above_levels(look_at(study, candidate), far)
+    assert len(blocks) == len(LEVELS)
+    assert all(len(block.rows(far)[0]) == 1 and not block.touches(far) for block in blocks)
+    for lower, higher in pairwise(blocks):
+        assert not (higher.values & ~lower.values).any()
+
+
+@pytest.mark.parametrize("with_ct", [True, False])
+def test_every_outline_is_described(with_ct: bool) -> None:
+    study = two_lesion_study() if with_ct else replace(two_lesion_study(), ct=None)
+    tracker = random_segmenter().tracker(study)
+    session = opened(study, 0)
+    session.add_click(FIRST)
+    outlines = tracker.outlines(session.state.lesions[1], np.zeros((0, 3), np.int64))
+    blocks, features = outlines.blocks, outlines.features
+    assert features.shape == (len(blocks), len(NAMES)) == (1 + len(LEVELS), len(NAMES))
+    of_ct = np.isin(NAMES, ("hu", "hu_spread", "rim_hu"))
+    of_contours = np.array([name.startswith(("contour_", "agreement_")) for name in NAMES])
+    assert np.isfinite(features[:, ~of_ct & ~of_contours]).all()
+    assert np.isnan(features[:, of_contours]).all()
+    assert np.isfinite(features[:, of_ct]).all() == with_ct
+    column = dict(zip(NAMES, features.T, strict=True))
+    np.testing.assert_allclose(column["level"], [0.0, *LEVELS], rtol=1e-6)
+    size = ball(study, FIRST).sum() * study.grid.voxel_ml
+    assert np.exp(column["volume"][6]) == pytest.approx(size, rel=1e-4)
+    assert column["agreement"][0] == 1
+    assert (column["rim"][1:] < column["coldest"][1:]).all()
+    assert (column["below"] == 0).all()
+
+
+def test_the_chosen_outline_is_the_mask_and_obeys_what_is_drawn() -> None:
+    study = two_lesion_study()
+    session = opened(study, 6)
+    session.add_scribble([(18, 24, 10), (19, 24, 10)], label="background")
+    session.add_click(FIRST)
+    expected = ball(study, FIRST)
+    expected[10, 24, 18:20] = False
+    assert (session.array == expected).all()
+    cold = (26, 24, 10)
+    other = opened(study, 6)
+    other.add_scribble([FIRST, cold])
+    assert other.array[cold[::-1]] == 1
+    assert (other.array >= ball(study, FIRST)).all()
+
+
+def test_a_background_stroke_cuts_an_outline_that_it_speaks_against_and_only_takes_away() -> None:
+    study = two_lesion_study()
+    shell = ball(study, FIRST)
+    for _ in range(2):
+        shell = binary_dilation(shell)
+    study.pet[shell & (study.pet < 5)] = 3.0
+    session = opened(study, None)
+    tracker = session._tracker
+    tracker.chooser = Wary(0)  # type: ignore[assignment]
+    session.add_click(FIRST)
+    before = session.array > 0
+    assert (before >= shell).all()
+    x, y, z = FIRST
+    rim = [(x + 4, y + k, z) for k in (-1, 0, 1)]
+    assert all(shell[v[::-1]] and not ball(study, FIRST)[v[::-1]] for v in rim)
+    session.add_scribble(rim, label="background")
+    assert (session.array > 0)[z, y, x - 4]  # of so few voxels it speaks of no whole outline
+    session.undo()
+    half = [(int(u), int(v), z) for v, u in np.argwhere((shell & ~ball(study, FIRST))[z]) if u > x]
+    session.add_scribble(half, label="background")
+    after = session.array > 0
+    assert not (after & ~before).any()
+    assert (after == ball(study, FIRST)).all()
+
+
+def test_a_box_keeps_the_models_mask() -> None:
+    masks = []
+    for number in (None, 6):
+        session = opened(two_lesion_study(), number)
+        session.add_box((17, 21, 7), (23, 27, 13))
+        masks.append(session.array)
+    assert (masks[0] == masks[1]).all()
+
+
+def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(chooser: Chooser) -> None:
+    facts = chooser.content.training
+    assert facts["note"] == "made"
+    assert facts["prompts"] == [144, 72]
+    for model, chosen, best in zip(facts["dice_of_model"], facts["dice_chosen"], facts["dice_of_best"], strict=True):
+        assert model == pytest.approx(0.6)
+        assert model + 0.5 * (best - model) < chosen <= best
+    expected = np.array([[0.5, 0.51, 0.5, 0.55], [0.5, 0.8, 0.7, 0.95]])
+    networks = np.full((2, 4, len(NAMES)), np.nan)
+    networks[:, :, NAMES.index("level")] = -np.arange(4)
+    assert Chooser.best(expected, networks, 0.1).tolist() == [1, 3]
+    assert Chooser.best(expected, networks, 0.0).tolist() == [3, 3]
+    assert Chooser.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
+    features = made_lesson(5).features[0]
+    best = chooser.choose(features)
+    assert chooser.choose(features, 100 * (np.arange(len(features)) == best)) != best
+
+
+def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: Chooser, tmp_path: Path) -> None:
+    again = fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
+    chooser.write(tmp_path / "one.json")
+    again.write(tmp_path / "other.json")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
+    features = made_lesson(99).features[0]
+    assert Chooser.read(tmp_path / "one.json").choose(features) == chooser.choose(features)
+
+
+def test_a_damaged_or_foreign_file_says_so(chooser: Chooser, tmp_path: Path) -> None:
+    path = tmp_path / "chooser.json"
+    path.write_text('{"features": []')
+    with pytest.raises(InputError, match="does not choose outlines"):
+        Chooser.read(path)
+    chooser.write(path)
+    path.write_text(path.read_text().replace('"slope"', '"steepness"'))
+    with pytest.raises(InputError, match="trained on other features"):
+        Chooser.read(path)
+
+
+def test_the_script_stores_a_chooser_that_loads_and_is_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    clip = ClipRecipe(first_mm=64.0, largest_mm=64.0)
+    save_model(untrained("nano", 64), ModelRecord(name="small", clip=clip, trained=True), checkpoint)
+    cases = write_cases(tmp_path / "cases", 1)
+    arguments = ["--checkpoint", checkpoint, "--work", tmp_path / "outlines", "--cases", cases, "--prompts", "1"]
+    monkeypatch.setattr(sys, "argv", ["train_chooser.py", *map(str, arguments)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "outlines").iterdir()}
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outlines").iterdir()} == made
+    segmenter = Segmenter(load_model(checkpoint), "cpu")
+    assert segmenter.chooser is not None
+    assert segmenter.chooser.content.training["prompts"] == [8]
+    assert segmenter.facts["chooser"] == verify(checkpoint)[CHOOSER]
+    session = segmenter.open(two_lesion_study())
+    session.add_click(FIRST)
+    session.save(tmp_path / "saved")
+    plain = Segmenter(
+        replace(load_model(checkpoint), record=segmenter.record.model_copy(update={"chooser_sha256": None}))
+    )
+    with pytest.raises(InputError, match="another model"):
+        Session.replay(tmp_path / "saved", two_lesion_study(), plain)
+    damaged = bytearray((checkpoint / CHOOSER).read_bytes())
+    damaged[-3] ^= 1
+    (checkpoint / CHOOSER).write_bytes(damaged)
+    with pytest.raises(InputError, match=CHOOSER):
+        verify(checkpoint)
+    with pytest.raises(InputError, match=CHOOSER):
+        load_model(checkpoint)
+
+
+def test_the_script_says_what_is_wrong_with_its_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--checkpoint", tmp_path, "--work", tmp_path / "outlines", "--cases", tmp_path]
+    monkeypatch.setattr(sys, "argv", ["train_chooser.py", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert ended.value.code == 2
+    assert "is no checkpoint" in capsys.readouterr().err
+
+
+def test_a_block_without_a_voxel_is_described_too() -> None:
+    study = two_lesion_study()
+    session = opened(study, 0)
+    session.add_click(FIRST)
+    lesion = session.state.lesions[1]
+    tracker = random_segmenter().tracker(study)
+    empty = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+    outlines = tracker.outlines(replace(lesion, block=empty), voxels(FIRST))
+    blocks, features = outlines.blocks, outlines.features
+    assert all(not block.touches(voxels(FIRST)) for block in blocks)
+    assert len(features) == len(blocks)

@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from sam_pet.boxes import Block
+from sam_pet.errors import InputError
+from sam_pet.models import load_model, save_model
+from sam_pet.models.card import CARD
+from sam_pet.models.checkpoint import untrained
+from sam_pet.models.half import write_half
+from sam_pet.models.record import CONTOUR, WEIGHTS, ModelRecord
+from sam_pet.models.verify import verify
+from sam_pet.prompts import Click, Voxels
+from sam_pet.proposers.outline_features import NAMES
+from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
+from sam_pet.proposers.volume_net import Contour, new_network
+from sam_pet.sam2.clip_width import first_clip
+from sam_pet.sam2.clips import ClipRecipe
+from sam_pet.sam2.memory import MemoryBank
+from sam_pet.session.engine import Lesion, LesionTracker, Outlines
+from sam_pet.session.session import Session
+from sam_pet.session.stroke_rules import Field
+from sam_pet.study import Study
+from sam_pet.train.volume_examples import Cube, cubes_of, load_cubes, save_cubes
+from sam_pet.train.volume_net import Course, prompted, train_contour
+from tests.fakes import random_segmenter, two_lesion_study
+from tests.train.cases import write_cases
+
+SCRIPT = Path(__file__).parents[2] / "finetune" / "train_contour.py"
+FIRST, SECOND = (20, 24, 10), (44, 24, 30)
+NOTHING: Voxels = np.zeros((0, 3), np.int64)
+
+
+class Fixed:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def choose(self, *_: object) -> int:
+        return self.number
+
+    def expect(self, features: np.ndarray) -> np.ndarray:
+        return np.ones(len(features))
+
+
+def lesions(study: Study) -> np.ndarray:
+    labels = np.zeros(study.pet.shape, np.uint32)
+    labels[:20][study.pet[:20] > 5] = 1
+    labels[20:][study.pet[20:] > 5] = 2
+    return labels
+
+
+def cubes(study: Study) -> list[Cube]:
+    return list(cubes_of(study, lesions(study), np.random.default_rng(0)))
+
+
+@pytest.fixture(scope="module")
+def contour() -> Contour:
+    return Contour(train_contour([(cubes(two_lesion_study()), 1.0)], Course(steps=60, batch=4, rate=5e-3)))
+
+
+@pytest.mark.parametrize("width", WIDTHS_MM)
+@pytest.mark.parametrize("with_ct", [True, False])
+def test_a_window_shows_what_is_round_a_stroke_and_where_the_stroke_is(width: float, with_ct: bool) -> None:
+    study = two_lesion_study()
+    study = study if with_ct else replace(study, ct=None)
+    drawn, beside = np.array([FIRST, (21, 24, 10)]), np.array([(24, 24, 10)])
+    cells = cells_round(study, drawn, width)
+    seen = window(study, cells, drawn, beside)
+    assert seen.pet.shape[1:] == (SIDE, SIDE)
+    assert seen.pet.shape[0] <= SIDE
+    inputs = seen.inputs()
+    assert inputs.shape == (CHANNELS, *seen.pet.shape)
+    assert np.isfinite(inputs).all()
+    assert seen.pet[seen.tumor].max() == pytest.approx(8.0, abs=0.5)
+    x = np.argwhere(seen.tumor)[:, 2].mean()
+    assert abs(x - SIDE / 2) <= 1.5
+    assert np.argwhere(seen.background)[:, 2].mean() > x
+
+
+def test_it_draws_a_lesion_that_it_has_learned_alone(contour: Contour) -> None:
+    study = two_lesion_study()
+    for place, number in ((FIRST, 1), (SECOND, 2)):
+        field = contour.draw(study, np.array([place]), NOTHING, WIDTHS_MM[0])
+        x, y, z = field.corner
+        d, h, w = field.values.shape
+        truth = lesions(study)[z : z + d, y : y + h, x : x + w] == number
+        shown = field.values > 0
+        assert 2 * (shown & truth).sum() / (shown.sum() + truth.sum()) > 0.7
+
+
+def test_half_a_chance_makes_a_cell_lesion_in_the_narrowest_cubes_alone() -> None:
+    undecided = Contour(new_network().eval())
+    fields = [undecided.draw(two_lesion_study(), np.array([FIRST]), NOTHING, width).values for width in WIDTHS_MM]
+    assert (fields[0] > 0).all()
+    assert not (fields[1] > 0).any()
+    assert not (fields[2] > 0).any()
+
+
+def test_at_the_end_of_a_study_there_is_less_to_see(contour: Contour) -> None:
+    study = two_lesion_study()
+    field = contour.draw(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1])
+    assert field.corner == (0, 0, 0)
+    assert np.isfinite(field.values).all()
+
+
+def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: Contour) -> None:
+    def opened(number: int) -> Session:
+        segmenter = random_segmenter()
+        segmenter.contour = contour
+        segmenter.__dict__["chooser"] = Fixed(number)
+        return segmenter.open(two_lesion_study())
+
+    session = opened(1)
+    session.add_click(FIRST)
+    lesion = session.state.lesions[1]
+    assert lesion.contour_mm == WIDTHS_MM[0]
+    assert lesion.of_uptake
+    truth = lesions(session.study) == 1
+    assert 2 * (session.array * truth).sum() / (session.array.sum() + truth.sum()) > 0.7
+    session.add_scribble([(22, 24, 10), (22, 25, 10)], label="background")
+    assert session.state.lesions[1].contour_mm == WIDTHS_MM[0]
+    assert session.array[10, 24, 22] == session.array[10, 25, 22] == 0
+    level = opened(1 + len(WIDTHS_MM))
+    level.add_click(FIRST)
+    assert level.state.lesions[1].of_uptake
+    assert level.state.lesions[1].contour_mm == WIDTHS_MM[0]
+
+
+def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_model(
+    contour: Contour, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[int] = []
+    whole = LesionTracker._settle
+
+    def counted(self: LesionTracker, drafts: list[Any], *rest: Any) -> Any:
+        shown.extend(len(draft.prompts) - draft.shown for draft in drafts)
+        return whole(self, drafts, *rest)
+
+    monkeypatch.setattr(LesionTracker, "_settle", counted)
+    segmenter = random_segmenter()
+    segmenter.contour = contour
+    segmenter.__dict__["chooser"] = Fixed(1)
+    session = segmenter.open(two_lesion_study())
+    session.add_click(FIRST)
+    session.add_scribble([(23, 24, 10), (24, 24, 10)])
+    assert shown == [1]
+    session.add_box((14, 18, 5), (26, 30, 15), lesion=1)
+    assert shown == [1, 3]
+    assert session.state.lesions[1].contour_mm is None
+
+
+def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
+    class Sure:
+        def __init__(self, logit: float) -> None:
+            self.logit = logit
+
+        def draw(self, study: Study, *_: object) -> Field:
+            return Field((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
+
+    def taken(shown: float | None) -> np.ndarray:
+        segmenter = random_segmenter()
+        segmenter.contour = None if shown is None else cast("Contour", Sure(shown))
+        session = segmenter.open(two_lesion_study())
+        session.add_click(FIRST)
+        before = session.array
+        stroke = np.argwhere(before)[:3, ::-1]
+        session.add_scribble(stroke, label="background", lesion=1)
+        gone = (before > 0) & (session.array == 0)
+        assert gone[tuple(stroke[:, ::-1].T)].all()
+        return gone
+
+    alone, shown = taken(None), taken(16.0)
+    assert alone.sum() > 3
+    assert (taken(0.0) == alone).all()
+    assert shown.sum() == 3
+
+
+def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
+    wide = Block((0, 0, 0), np.ones((20, 20, 20), bool))
+    outlines = Outlines([wide] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
+    lesion = Lesion(
+        (Click(FIRST),), first_clip(two_lesion_study(), np.array([FIRST]), ClipRecipe(), 64), MemoryBank(), wide, 0.0
+    )
+    corrected = [outlines.chosen(lesion, number, (6.0, 6.0, 6.0)).contour_mm for number in range(5)]
+    assert corrected == [None, 64.0, 128.0, None, None]
+    assert outlines.chosen(lesion, 4, (4.0, 4.0, 4.0)).contour_mm == 128.0
+
+
+def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: Contour) -> None:
+    segmenter = random_segmenter()
+    study = two_lesion_study()
+    tracker = segmenter.tracker(study)
+    (lesion,) = tracker.sketch([Click(FIRST)], NOTHING)
+    plain = tracker.outlines(lesion, NOTHING)
+    assert plain.widths == ()
+    assert np.isnan(plain.features[:, NAMES.index("contour_logit_64")]).all()
+    segmenter.contour = contour
+    drawn = segmenter.tracker(study).outlines(lesion, NOTHING)
+    assert drawn.widths == WIDTHS_MM
+    assert len(drawn.blocks) == len(plain.blocks) + len(WIDTHS_MM)
+    assert drawn.features[1, NAMES.index("agreement_64")] == 1
+    assert drawn.features[1, NAMES.index("level")] == -1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_strokes_are_drawn_on_the_lesion_and_beside_it(seed: int) -> None:
+    for cube in cubes(two_lesion_study()):
+        inputs, truth = prompted(cube, np.random.default_rng(seed))
+        assert inputs.shape == (CHANNELS, SIDE, SIDE, SIDE)
+        assert truth.shape == (SIDE, SIDE, SIDE)
+        tumor, background = inputs[5] == 1, inputs[6] == 1
+        assert tumor.any()
+        assert (truth[tumor] >= 0.5).all()
+        assert not (background & (truth >= 0.5)).any()
+
+
+def test_cubes_are_kept_as_they_are(tmp_path: Path) -> None:
+    study = two_lesion_study()
+    for one in (study, replace(study, ct=None)):
+        made = cubes(one)
+        assert {cube.mm * SIDE for cube in made} == {64.0, 128.0}
+        save_cubes(made, tmp_path / "cubes.npz")
+        for kept, cube in zip(load_cubes(tmp_path / "cubes.npz"), made, strict=True):
+            assert (kept.mm, kept.ml) == (cube.mm, cube.ml)
+            assert np.array_equal(kept.pet, cube.pet)
+            assert np.array_equal(kept.truth, cube.truth)
+            assert (kept.ct is None) == (cube.ct is None) == (one.ct is None)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
+    written = []
+    for number, seed in enumerate((0, 0, 1)):
+        network = train_contour([(cubes(two_lesion_study()), 1.0)], Course(steps=2, batch=2, seed=seed))
+        write_half(network, tmp_path / f"{number}")
+        written.append((tmp_path / f"{number}").read_bytes())
+    assert written[0] == written[1] != written[2]
+
+
+def test_it_goes_on_from_a_network_also_in_bfloat16() -> None:
+    lessons = [(cubes(two_lesion_study()), 1.0)]
+    first = train_contour(lessons, Course(steps=40, batch=4, rate=5e-3))
+    dice: list[float] = []
+    course = Course(steps=3, batch=4, rate=1e-4, seed=1, bfloat16=True)
+    further = train_contour(lessons, course, lambda _, value: dice.append(value), first)
+    new: list[float] = []
+    train_contour(lessons, course, lambda _, value: new.append(value))
+    assert min(dice) > max(new)
+    assert {parameter.dtype for parameter in further.parameters()} == {torch.float32}
+
+
+def test_without_a_lesion_there_is_nothing_to_learn() -> None:
+    with pytest.raises(InputError, match="no lesion to learn from"):
+        train_contour([([], 1.0)], Course(steps=1))
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    state = new_network().state_dict()
+    state.pop("enter.weight")
+    with pytest.raises(InputError, match="contour network"):
+        Contour.of(state, Path("contour.safetensors"))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_contour.py", *map(str, arguments)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+def test_the_script_stores_a_network_with_the_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, work = tmp_path / "checkpoint", tmp_path / "cubes"
+    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
+    write_cases(tmp_path / "cases")
+    common = ("--checkpoint", checkpoint, "--work", work, "--train", "21000:1", "--grid", "80x60x110@7x7x8.5")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *common, "--go-on")
+    assert "has no contour network" in capsys.readouterr().err
+    run(monkeypatch, *common, "--cases", tmp_path / "cases", "--steps", 2)
+    before = load_model(checkpoint).facts["contour"]
+    made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
+    run(monkeypatch, *common, "--cases", tmp_path / "cases", "--steps", 2)
+    assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made
+    assert load_model(checkpoint).facts["contour"] == before
+    run(monkeypatch, *common, "--go-on", "--steps", 2, "--rate", 1e-3, "--bfloat16")
+    loaded = load_model(checkpoint)
+    assert loaded.contour is not None
+    assert loaded.facts["contour"] != before
+    assert torch.isfinite(loaded.contour.network.leave.weight).all()
+    assert loaded.facts["contour"] == verify(checkpoint)[CONTOUR]
+    (checkpoint / CONTOUR).unlink()
+    with pytest.raises(InputError, match=CONTOUR):
+        load_model(checkpoint)
+
+
+def test_the_script_says_what_is_wrong_with_its_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, "--checkpoint", tmp_path, "--work", tmp_path / "cubes")
+    assert ended.value.code == 2
+    assert "is no checkpoint" in capsys.readouterr().err
+
+
+def test_weights_stored_in_half_precision_take_half_the_room_and_are_used_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = SCRIPT.with_name("store_half.py")
+    checkpoint = tmp_path / "checkpoint"
+    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
+    before, size = load_model(checkpoint), (checkpoint / WEIGHTS).stat().st_size
+    monkeypatch.setattr(sys, "argv", ["store_half.py", "--checkpoint", str(checkpoint)])
+    runpy.run_path(str(script), run_name="__main__")
+    after = load_model(checkpoint)
+    assert (checkpoint / WEIGHTS).stat().st_size < 0.55 * size
+    assert verify(checkpoint)[WEIGHTS] == after.sha256 != before.sha256
+    assert after.sha256 in (checkpoint / CARD).read_text(encoding="utf-8")
+    for old, new in zip(before.model.parameters(), after.model.parameters(), strict=True):
+        assert new.dtype == torch.float32
+        torch.testing.assert_close(new, old, rtol=1e-3, atol=1e-6)
+    monkeypatch.setattr(sys, "argv", ["store_half.py", "--checkpoint", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(script), run_name="__main__")
+    assert ended.value.code == 2
+    assert "is no checkpoint" in capsys.readouterr().err

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xgboost
+
+from sam_pet.detection.classifier import OPINION_NAMES, Judge, Point
+from sam_pet.detection.context import CONTEXT_NAMES
+from sam_pet.detection.detect import gather
+from sam_pet.detection.features import NAMES
+from sam_pet.errors import InputError
+from sam_pet.models.checkpoint import save_model, untrained
+from sam_pet.models.loading import load_model
+from sam_pet.models.record import JUDGE, WEIGHTS, ModelRecord, write_record
+from sam_pet.segmenter import Segmenter
+from sam_pet.train.prompt_examples import Pointed, fit, pointed
+from tests.detection.studies import SPOT, ball, body_study
+
+SCRIPT = Path(__file__).parents[2] / "finetune" / "train_opinion.py"
+
+
+def stump(names: int) -> xgboost.Booster:
+    """Trees that have learned next to nothing."""
+    rows = np.random.default_rng(0).normal(size=(40, names))
+    data = xgboost.DMatrix(rows, label=rows[:, 0] > 0)
+    return xgboost.train({"objective": "binary:logistic", "max_depth": 1, "nthread": 1}, data, num_boost_round=1)
+
+
+def judge() -> Judge:
+    points = {"fdg": Point(ask=0.1, keep=0.5, open=0.5), "psma": Point(ask=0.1, keep=0.5, open=0.5)}
+    glance, extent, context = stump(len(NAMES)), stump(len(NAMES)), stump(len(CONTEXT_NAMES))
+    return Judge.make(glance, None, extent, context, (1.0, 0.0, 0.0), points, {})  # type: ignore[arg-type]
+
+
+def made(seed: int) -> Pointed:
+    """Places of which the small ones are on lesions; what the classifier says of them is the reverse."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(60, len(OPINION_NAMES))).astype(np.float32)
+    lesion = features[:, OPINION_NAMES.index("volume")] < 0
+    features[:, OPINION_NAMES.index("verdict")] = np.where(lesion, -1, 1)
+    features[:, OPINION_NAMES.index("basin_verdict")] = np.nan
+    return Pointed(features, lesion)
+
+
+def test_trees_of_their_own_overrule_the_verdicts_and_are_kept_with_the_classifier(tmp_path: Path) -> None:
+    plain = judge()
+    unseen = made(9)
+    np.testing.assert_array_equal(plain.opinion(unseen.features), np.where(unseen.lesion, -1, 1))
+    plain.with_opinion(fit([made(seed) for seed in range(6)])).write(tmp_path / JUDGE)
+    learned = Judge.read(tmp_path / JUDGE)
+    words = learned.opinion(unseen.features)
+    assert (words[unseen.lesion][:, None] > words[~unseen.lesion]).mean() > 0.95
+    nothing = np.full((1, len(OPINION_NAMES)), np.nan, np.float32)
+    assert np.isnan(learned.opinion(nothing)).all()
+    again = plain.with_opinion(fit([made(seed) for seed in range(6)]))
+    assert again.content == learned.content
+
+
+def test_damaged_trees_are_refused(tmp_path: Path) -> None:
+    judge().with_opinion(stump(len(OPINION_NAMES))).write(tmp_path / JUDGE)
+    content = json.loads((tmp_path / JUDGE).read_text())
+    (tmp_path / JUDGE).write_text(json.dumps({**content, "opinion": content["opinion"][:40]}))
+    with pytest.raises(InputError, match="not a lesion classifier"):
+        Judge.read(tmp_path / JUDGE)
+
+
+def test_lesions_and_places_beside_them_are_pointed_at() -> None:
+    study = body_study(spot=6.0)
+    labels = ball(SPOT, 10).astype(np.uint16)
+    found = pointed(study, labels, judge(), gather(study, "fdg"), np.random.default_rng(0))
+    assert found.features.shape == (len(found.lesion), len(OPINION_NAMES))
+    assert found.lesion.sum() == 2
+    assert not found.lesion.all()
+    suv = found.features[:, OPINION_NAMES.index("suv")]
+    np.testing.assert_allclose(suv[found.lesion], np.log(6.0), atol=0.05)
+    # The brain is the hottest, and nobody's lesion.
+    assert suv[~found.lesion].max() == pytest.approx(np.log(9.0), abs=0.05)
+    assert not np.isclose(suv[~found.lesion], np.log(6.0), atol=0.05).any()
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["train_opinion.py", *map(str, arguments)])
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+
+
+def test_the_script_stores_trees_with_the_classifier(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint, work = tmp_path / "checkpoint", tmp_path / "places"
+    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
+    common = ("--checkpoint", checkpoint, "--work", work, "--train", "23000:2", "--grid", "80x60x110@7x7x8.5")
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, *common)
+    assert ended.value.code == 2
+    assert "has no lesion classifier" in capsys.readouterr().err
+    judge().write(checkpoint / JUDGE)
+    write_record(load_model(checkpoint).record, checkpoint, WEIGHTS)
+    run(monkeypatch, *common)
+    counted = json.loads(capsys.readouterr().out)
+    assert counted["on_lesions"] > 0
+    assert counted["beside"] > 0
+    made_files = {path: path.stat().st_mtime_ns for path in work.iterdir()}
+    stored = (checkpoint / JUDGE).read_bytes()
+    run(monkeypatch, *common)
+    assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made_files
+    assert (checkpoint / JUDGE).read_bytes() == stored
+    loaded = Segmenter(load_model(checkpoint), "cpu").judge
+    assert loaded is not None
+    assert loaded.content.opinion is not None
