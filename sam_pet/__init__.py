@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sam_pet.threads import set_defaults as _set_thread_defaults
+
 if TYPE_CHECKING:
     from sam_pet.errors import InputError
     from sam_pet.geometry import Grid
@@ -32,7 +34,7 @@ _HOMES = {
     "InputError": "errors",
     "Scribble": "prompts",
     "Segmenter": "segmenter",
-    "Session": "session",
+    "Session": "session.session",
     "Study": "study",
     "read_prompts": "prompt_files",
     "read_study": "study",
@@ -51,6 +53,9 @@ __all__ = [
     "read_prompts",
     "read_study",
 ]
+
+
+_set_thread_defaults()
 
 
 def __getattr__(name: str) -> Any:

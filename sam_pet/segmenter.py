@@ -17,6 +17,7 @@ from sam_pet.sam2.steps import Core
 from sam_pet.session.engine import LesionTracker
 from sam_pet.session.session import Session
 from sam_pet.study import Study
+from sam_pet.threads import fit_to_work
 
 if TYPE_CHECKING:
     from sam_pet.detection.classifier import Judge
@@ -44,6 +45,8 @@ class Segmenter:
         self._parts = loaded.parts
         where = find_device(device)
         self.core = Core(loaded.model.eval().to(where))
+        if where.type == "cpu":
+            fit_to_work(self.core.multiply_adds)
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
         self.contour = None if loaded.contour is None else loaded.contour.to(where)
 

@@ -17,6 +17,7 @@ from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
 from sam_pet.methods import Method, make_method
 from sam_pet.readers import make_reader
+from sam_pet.threads import shared_by
 
 Report = Callable[[Result], None]
 _DIED = "the process died, probably for want of memory"
@@ -63,7 +64,7 @@ def _run_all(cases: Sequence[Case], method: str, protocol: Protocol, out: Path, 
         batch = [suspects.pop(0)] if alone else waiting
         running: dict[Future[Result], Case] = {}
         try:
-            with _pool(1 if alone else workers) as pool:
+            with shared_by(workers), _pool(1 if alone else workers) as pool:
                 while batch or running:
                     while batch and len(running) < workers:
                         running[pool.submit(_run_one, batch[0], method, protocol, out)] = batch[0]
@@ -79,9 +80,6 @@ def _run_all(cases: Sequence[Case], method: str, protocol: Protocol, out: Path, 
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    # The processes read this as they load numpy and torch.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, str(max(1, (os.cpu_count() or 1) // workers)))
     return ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent)
 
 

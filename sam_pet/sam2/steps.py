@@ -20,6 +20,8 @@ from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
 ABSENT_LOGIT = -1024.0
 # SAM 2 feeds earlier logits back as a mask prompt within these bounds.
 _PROMPT_LOGIT_LIMIT = 32.0
+# Pixels along the side of what becomes one token.
+_PATCH = 16
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,12 @@ class Core:
     def size(self) -> int:
         """Side of a frame in pixels."""
         return int(self.model.config.image_size)
+
+    @property
+    def multiply_adds(self) -> float:
+        """About how many a frame costs: each of the encoder's weights once a patch."""
+        weights = sum(parameter.numel() for parameter in self.model.vision_encoder.parameters())
+        return float(weights) * (self.size / _PATCH) ** 2
 
     def recollect(self, bank: MemoryBank, slice_: int, reverse: bool, depth: int) -> Recollection:
         """The memories SAM 2 shows to a slice: all prompted ones, the latest tracked ones, the pointers behind it."""

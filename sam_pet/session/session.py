@@ -83,7 +83,7 @@ class Session:
     # What a reader does
 
     def first_answer(self, tracer: str = "auto", evidence: Evidence | None = None) -> int:
-        """Find lesions without any prompt, see `sam_pet.first_answer`; prompts then correct them. Can be undone.
+        """Find lesions without any prompt, see `sam_pet.detection`; prompts then correct them. Can be undone.
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.

@@ -1,0 +1,119 @@
+"""What the default threads cost beside other work, against threads set by hand.
+
+    python benchmarks/threads.py [--busy 1] [--repeats 3]
+
+Keeps --busy cores busy, and in fresh processes times a click, a first answer and a training step of the embedded
+model on a small simulated study: with the package's own settings, with one thread, and with all threads, sleeping or
+spinning while they wait. Prints medians in seconds and the ratio of the default to the best set by hand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context
+from statistics import median
+
+SETTINGS: dict[str, dict[str, str]] = {
+    "default": {},
+    "one thread": {"OMP_NUM_THREADS": "1"},
+    "all, sleeping": {"OMP_NUM_THREADS": "{cores}", "OMP_WAIT_POLICY": "PASSIVE"},
+    "all, spinning": {"OMP_NUM_THREADS": "{cores}", "OMP_WAIT_POLICY": "ACTIVE"},
+}
+TASKS = ("click", "first answer", "training step")
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    context = get_context("spawn")
+    processes = [context.Process(target=spin, daemon=True) for _ in range(count)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def seconds(repeats: int) -> dict[str, float]:
+    """Medians of each task in this process."""
+    import numpy as np
+    import torch
+
+    from sam_pet import threads
+    from sam_pet.models.checkpoint import untrained
+    from sam_pet.phantom import make_phantom
+    from sam_pet.phantom.frame import parse_grid
+    from sam_pet.segmenter import Segmenter
+
+    phantom = make_phantom(11, "fdg", parse_grid("168x168x250@4.07x4.07x4"), lesion_free=False)
+    segmenter = Segmenter.from_pretrained("default", "cpu")
+    z, y, x = np.argwhere(phantom.lesions > 0)[0].tolist()
+
+    def click() -> None:
+        segmenter.open(phantom.study).add_click((x, y, z))
+
+    def answer() -> None:
+        segmenter.open(phantom.study).first_answer()
+
+    model = untrained("nano").train()
+    frames = torch.zeros(16, 3, segmenter.core.size, segmenter.core.size)
+
+    def step() -> None:
+        threads.fit_to_work(len(frames) * segmenter.core.multiply_adds)
+        model.vision_encoder(frames).last_hidden_state.sum().backward()
+
+    found = {}
+    for name, task in zip(TASKS, (click, answer, step), strict=True):
+        task()
+        taken = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            task()
+            taken.append(time.perf_counter() - started)
+        found[name] = median(taken)
+    return found
+
+
+def in_process(variables: dict[str, str], repeats: int) -> dict[str, float]:
+    cores = str(os.cpu_count() or 1)
+    silent = {k: v for k, v in os.environ.items() if not any(word in k for word in ("THREADS", "OMP_", "KMP_"))}
+    environment = {**silent, **{name: value.format(cores=cores) for name, value in variables.items()}}
+    command = [sys.executable, __file__, "--inside", "--repeats", str(repeats)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--busy", type=int, default=1, help="cores kept busy by something else")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        print(json.dumps(seconds(options.repeats)))
+        return
+    with busy(options.busy):
+        table = {name: in_process(variables, options.repeats) for name, variables in SETTINGS.items()}
+    for name, row in table.items():
+        print(f"{name:15}", *(f"{task} {row[task]:7.3f} s" for task in TASKS), sep="  ")
+    for task in TASKS:
+        best = min(row[task] for name, row in table.items() if name != "default")
+        print(f"{task}: default takes {table['default'][task] / best:.2f} of the best set by hand")
+
+
+if __name__ == "__main__":
+    main()
