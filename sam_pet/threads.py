@@ -91,6 +91,19 @@ def _give(count: int) -> None:
         threadpool_limits(1, user_api="blas")
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread in the block: last digits then do not depend on how work was divided."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def usable_cores() -> int:
     """The physical cores that this process may use: within its affinity and its control group's quota, at least 1."""
     has_affinity = hasattr(os, "sched_getaffinity")

@@ -71,6 +71,14 @@ def test_numpy_that_was_imported_first_is_held_to_one_thread_too():
     assert fresh(code) == "{1}"
 
 
+def test_the_same_seed_gives_the_same_weights_on_any_number_of_threads():
+    code = (
+        "import torch, sam_pet; from sam_pet.models.checkpoint import untrained, weights_sha256\n"
+        "print(weights_sha256(untrained('nano')))"
+    )
+    assert fresh(code, OMP_NUM_THREADS="1") == fresh(code, OMP_NUM_THREADS="2")
+
+
 def test_the_default_model_is_a_small_one():
     code = "from sam_pet import Segmenter; import torch; Segmenter.from_pretrained('nano-untrained', 'cpu'); "
     assert fresh(code + "print(torch.get_num_threads())") == "1"
