@@ -32,8 +32,8 @@ from sam_pet.models.record import (
 )
 from sam_pet.models.start import start_weights
 from sam_pet.proposers.refiner import Refiner
-from sam_pet.threads import one_thread
 from sam_pet.proposers.volume_net import Contour
+from sam_pet.threads import one_thread
 
 _BASES = (
     "shared_image_embedding.positional_embedding",
