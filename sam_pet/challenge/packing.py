@@ -14,10 +14,10 @@ import torch
 
 from sam_pet.boxes import Block
 from sam_pet.prompts import Box, Click, Rejection, Scribble
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import Memory, MemoryBank
-from sam_pet.session.engine import Lesion
-from sam_pet.session.session import Entry
+from sam_pet.session.state import Entry
 
 _TREE = "tree"
 _CLASSES: dict[str, type[Any]] = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,9 +16,10 @@ from scipy.ndimage import distance_transform_edt
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
+from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.session import saved
-from sam_pet.session.engine import Lesion, drawn_voxels
 from sam_pet.session.rejection import denies, mirrors, remainder
+from sam_pet.session.state import Entry, Lesions, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -33,34 +34,6 @@ if TYPE_CHECKING:
 _MOST_LESIONS = np.iinfo(np.uint16).max
 # A tumor stroke this near to a lesion's mask belongs to it.
 NEIGHBOURHOOD_MM = 10.0
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A prompt as it was drawn, on the PET grid, and the numbers of the lesions it acts on."""
-
-    prompt: Prompt
-    lesions: tuple[int, ...]
-
-
-Lesions = Mapping[int, Lesion]
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything a session has been told, and the lesions after each entry; it never changes.
-
-    `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
-    """
-
-    entries: tuple[Entry, ...] = ()
-    trail: tuple[Lesions, ...] = field(default=())
-    found: Lesions = field(default_factory=dict)
-    asked: str | None = None
-
-    @property
-    def lesions(self) -> Lesions:
-        return self.trail[-1] if self.trail else self.found
 
 
 class Session:
