@@ -132,7 +132,7 @@ def finish_folder(folder: Path, record: ModelRecord, parts: Mapping[str, Path]) 
 def add_part(
     folder: Path,
     name: str,
-    write: Callable[[Path], None],
+    write: Callable[[Path], object],
     fitted_to: Mapping[str, str] = MappingProxyType({}),
     **changes: Any,
 ) -> ModelRecord:

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from sam_pet.detection.detect import Evidence
 from sam_pet.detection.features import MODEL_NAMES
-from sam_pet.files import replacing
 from sam_pet.study import Study
 
 # The extents that are tried: fractions for `Spot.region`.
@@ -64,8 +63,8 @@ class Sample:
         return best
 
     def save(self, path: Path) -> None:
-        with replacing(path) as temporary:
-            np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
+        with path.open("wb") as stream:
+            np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

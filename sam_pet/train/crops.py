@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from sam_pet.progress import steps
 from sam_pet.study import Study
 
 _FORMAT = 1
+_POLL_S = 0.2
 Bools = npt.NDArray[np.bool_]
 
 
@@ -78,6 +80,14 @@ class CropFolder:
                 self._make(case, key, index)
             files += [self.folder / name for name in json.loads(index.read_text())]
         return files
+
+    def collect(self, cases: Sequence[Case]) -> list[Path]:
+        """The crop files of cases that this process or another one prepares, once they are all there."""
+        indices = [self.folder / f"{self._fingerprint(case)}.json" for case in cases]
+        for index in indices:
+            while not index.is_file():
+                time.sleep(_POLL_S)
+        return [self.folder / name for index in indices for name in json.loads(index.read_text())]
 
     def _fingerprint(self, case: Case) -> str:
         parts = [

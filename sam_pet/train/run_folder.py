@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +21,12 @@ from sam_pet.files import replacing, write_json
 from sam_pet.train.recipe import Recipe
 
 _PACKAGES = ("sam-pet", "torch", "transformers", "peft", "accelerate", "numpy", "SimpleITK", "monai")
+_POLL_S = 0.2
 # What may differ between a run and its continuation.
-_FREE = ("out", "workers", "save_every", "validation")
+_FREE = (
+    *("out", "workers", "save_every", "validation", "store", "folds"),
+    *("refiner", "contour", "ranker", "appearance", "classifier"),
+)
 
 
 class RunFolder:
@@ -65,6 +70,19 @@ class RunFolder:
             self._board.add_scalar(name, value, step)
         self._board.flush()
 
+    def mark(self, step: int) -> None:
+        """Tell the other processes that the main one has validated at a step."""
+        self._mark.write_text(str(step), encoding="utf-8")
+
+    def wait_for(self, step: int) -> None:
+        """Wait until the main process has validated at a step; where that one dies, the launcher ends this one, too."""
+        while not self._mark.is_file() or int(self._mark.read_text(encoding="utf-8") or 0) < step:
+            time.sleep(_POLL_S)
+
+    @property
+    def _mark(self) -> Path:
+        return self.path / "validated"
+
     @cached_property
     def _board(self) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
@@ -76,11 +94,24 @@ class RunFolder:
             torch.save(state, temporary)
 
     def load_state(self) -> dict[str, Any] | None:
-        path = self.path / "state.pt"
-        if not path.is_file():
-            return None
+        return read_state(self.path / "state.pt")
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What a training has kept to go on from; None where it has not yet.
+
+    Raises:
+        InputError: the file is not whole.
+    """
+    if not path.is_file():
+        return None
+    try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
+    except Exception as error:  # torch raises errors of the archive, of pickle, and its own
+        raise InputError(
+            f"{path} is no whole state of a training: it was cut short or changed; remove it to train from the start"
+        ) from error
+    return state
 
 
 def environment() -> dict[str, Any]:
