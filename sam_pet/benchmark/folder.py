@@ -42,7 +42,7 @@ _PACKAGES = (
 Result = dict[str, Any]
 
 
-class RunFolder:
+class ResultsFolder:
     """Where a benchmark keeps its manifest, its results, its last masks and the strokes drawn.
 
     A result is one case by one method: `{"case", "method", "facts", "rows"}`, or with `"error"` in place of the last

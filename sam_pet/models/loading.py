@@ -49,7 +49,7 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
     raise registry.unknown(source)
 
 
-def _load_entry(entry: registry.Entry, source: str, image_size: int | None) -> LoadedModel:
+def _load_entry(entry: registry.ModelEntry, source: str, image_size: int | None) -> LoadedModel:
     if entry.repository is not None:
         folder = hub.fetch(entry.repository, entry.files)
         image_size = image_size or entry.image_size

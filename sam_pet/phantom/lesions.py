@@ -20,7 +20,7 @@ _SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
 @dataclass
-class Scene:
+class LesionScene:
     """What lesions are drawn into: arrays [z, y, x] over one box, changed in place; `spacing` is (x, y, z) in mm."""
 
     tissue: npt.NDArray[np.uint8]
@@ -64,7 +64,7 @@ class Burden:
         return float(np.clip(volume, 0.1, 500.0)), float(np.clip(suv, 1.2, 90.0))
 
 
-def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
+def grow_lesions(scene: LesionScene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Draw a patient's lesions into the scene; the facts of those that found a place (nearly all)."""
     facts: list[dict[str, Any]] = []
     for i in range(burden.count):
@@ -88,7 +88,7 @@ def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Gene
 
 
 def grow_at(
-    scene: Scene, seeds: npt.NDArray[np.int64], burden: Burden, rng: np.random.Generator
+    scene: LesionScene, seeds: npt.NDArray[np.int64], burden: Burden, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Draw one lesion around every connected group of seed voxels (array index, shape (n, 3))."""
     mask = np.zeros(scene.labels.shape, np.uint8)
@@ -111,7 +111,7 @@ def grow_at(
 
 
 def _grow(
-    scene: Scene,
+    scene: LesionScene,
     site: str,
     seeds: npt.NDArray[np.int64],
     volume_ml: float,
@@ -170,7 +170,7 @@ def _grow(
 
 
 def _field(
-    scene: Scene,
+    scene: LesionScene,
     seeds: npt.NDArray[np.int64],
     low: npt.NDArray[np.int64],
     fine: tuple[int, ...],
@@ -211,7 +211,7 @@ def _field(
 
 
 def _fill(
-    scene: Scene,
+    scene: LesionScene,
     box: tuple[slice, ...],
     site: str,
     label: npt.NDArray[np.bool_],
@@ -256,7 +256,7 @@ def _recovery(radius: float, fwhm: float) -> float:
 
 
 def _density(
-    scene: Scene, site: str, label: npt.NDArray[np.bool_], hu: Floats, rng: np.random.Generator
+    scene: LesionScene, site: str, label: npt.NDArray[np.bool_], hu: Floats, rng: np.random.Generator
 ) -> tuple[str, Floats | float | None]:
     """How CT shows a lesion, and its HU (None: not at all)."""
     base = 72.0 if scene.contrast else 40.0

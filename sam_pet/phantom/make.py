@@ -17,7 +17,7 @@ from sam_pet.phantom.benign import draw_benign
 from sam_pet.phantom.body import draw_body, wall
 from sam_pet.phantom.bones import draw_bones
 from sam_pet.phantom.frame import Frame, Patient, challenge_grid, place
-from sam_pet.phantom.lesions import Burden, Scene, grow_at, grow_lesions
+from sam_pet.phantom.lesions import Burden, LesionScene, grow_at, grow_lesions
 from sam_pet.phantom.organs import draw_organs
 from sam_pet.phantom.scanner import (
     AIR,
@@ -125,7 +125,7 @@ def make_phantom(
     bmi = patient.weight_kg / (patient.height_cm / 100) ** 2
     ligand, table = uptake_table(tracer, bmi, imaging)
     hu = hounsfield(canvas, patient.contrast, fine)
-    scene = Scene(
+    scene = LesionScene(
         tissue=canvas.tissue,
         uptake=activity(canvas, table, fine),
         hu=hu,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sam_pet.detection.appearance import suv_of
 from sam_pet.detection.appearance_net import AppearanceNetwork
-from sam_pet.detection.coarse_batch import SIDE, Stack
+from sam_pet.detection.coarse_batch import SIDE, CoarseBatch
 from sam_pet.detection.coarse_study import CELL_MM
 from sam_pet.errors import InputError
 from sam_pet.train.network import TrainSettings, train_network
@@ -29,7 +29,7 @@ _UNHEARD = 0.3
 
 
 @dataclass(frozen=True)
-class Lesson:
+class AppearanceExample:
     """The n candidates of one study: places (n, 3) in mm, features, whether they are lesions, and glances at them.
 
     `glances` (n,) are probabilities given by trees that were not trained on this study.
@@ -42,8 +42,8 @@ class Lesson:
 
 
 def train_appearance(
-    stack: Stack,
-    lessons: Sequence[Lesson],
+    stack: CoarseBatch,
+    lessons: Sequence[AppearanceExample],
     training: TrainSettings,
     **options: Any,
 ) -> AppearanceNetwork:
@@ -91,7 +91,7 @@ class _Candidates:
     weights: Tensor
 
     @classmethod
-    def of(cls, lessons: Sequence[Lesson], device: torch.device) -> _Candidates:
+    def of(cls, lessons: Sequence[AppearanceExample], device: torch.device) -> _Candidates:
         rows = [np.flatnonzero((one.glances >= LEAST) | one.positive) for one in lessons]
         scenes = np.repeat(np.arange(len(lessons)), [len(some) for some in rows])
         places, features, positive, glances = (
@@ -117,7 +117,7 @@ def _standardise(network: AppearanceNetwork, features: Floats) -> None:
     network.spread.copy_(torch.from_numpy(spread))
 
 
-def _varied(stack: Stack, drawn: _Candidates, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _varied(stack: CoarseBatch, drawn: _Candidates, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Windows a cell aside at most, uptake scaled, noise added to it half of the time."""
     count, device = len(rows), rows.device
 

@@ -23,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Sample:
+class CandidateExample:
     """The n candidates of one study.
 
     Attributes:
@@ -73,7 +73,7 @@ class Sample:
         return cls(**{**content, "tracer": str(content["tracer"])})
 
 
-def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> Sample:
+def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> CandidateExample:
     """The candidates of a study with known lesions (numbers [z, y, x] as stored, 0 elsewhere)."""
     axial = study.order.view(lesions)
     voxels, true, owners = [], [], []
@@ -88,7 +88,7 @@ def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -
         true.append([int((truth[r] > 0).sum()) for r in regions])
         owners.append(owner)
     count = len(owners)
-    return Sample(
+    return CandidateExample(
         tracer=evidence.tracer,
         features=evidence.features,
         places=evidence.places,

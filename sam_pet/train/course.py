@@ -12,9 +12,10 @@ from typing import Any
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.models.checkpoint import LoadedModel, add_part, finish_folder, replacing_folder
+from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
 from sam_pet.models.parts import PARTS
-from sam_pet.models.record import require_record
+from sam_pet.models.record import WEIGHTS, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
@@ -97,6 +98,9 @@ class _Course:
         work = self._assembled
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(folder / "checkpoint", work)
+        if recipe.half and recipe.mode == "full":
+            write_half(load_model(work).model, work / WEIGHTS)
+            finish_folder(work, require_record(work), {})
         return load_model(work)
 
     def part(self, stage: str, name: str, loaded: LoadedModel) -> LoadedModel:

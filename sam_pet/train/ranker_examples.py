@@ -28,7 +28,7 @@ _MOST = 1 + len(WIDTHS_MM) + 2 * len(LEVELS)
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RankerExample:
     """The outlines of a case's prompts: `features` (prompts, outlines, `NAMES`), `dice` (prompts, outlines).
 
     NaN where a prompt has fewer outlines than another.
@@ -65,7 +65,7 @@ class RankerExamples:
     most: int = 16
     smallest_ml: float = 0.3
 
-    def of(self, case: Case, segmenter: Segmenter, seed: int) -> Lesson | None:
+    def of(self, case: Case, segmenter: Segmenter, seed: int) -> RankerExample | None:
         """Those of a case; None where it has no lesion."""
         parts = {k: v for k, v in segmenter.record.part_hashes.items() if k in ("refiner", "contour")}
         facts = [
@@ -74,12 +74,14 @@ class RankerExamples:
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
         path = self.store.get("outlines", facts, lambda file: self._lesson(case, segmenter, rng).save(file))
-        lesson = Lesson.load(path)
+        lesson = RankerExample.load(path)
         return lesson if len(lesson.dice) else None
 
-    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> Lesson:
+    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
         rows = list(self._rows(case, segmenter, rng))
-        return Lesson(np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32))
+        return RankerExample(
+            np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32)
+        )
 
     def _rows(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[tuple[Floats, Floats]]:
         study = case.study()

@@ -199,7 +199,7 @@ class Recipe(_Part):
 
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
-    `store` keeps examples and may be shared by runs.
+    `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
     """
 
     name: str
@@ -225,6 +225,7 @@ class Recipe(_Part):
     attribution: str = ""
     folds: int = Field(default=5, ge=2)
     store: Path | None = None
+    half: bool = False
     refiner: RefinerStage | None = None
     contour: ContourStage | None = None
     ranker: RankerStage | None = None

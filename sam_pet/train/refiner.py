@@ -15,14 +15,14 @@ from torch import Tensor
 
 from sam_pet.boxes import LOGIT_LIMIT
 from sam_pet.proposers.refiner import new_network
-from sam_pet.proposers.refiner_input import View
+from sam_pet.proposers.refiner_input import RefinerInput
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, answer
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.study import AIR_HU
 from sam_pet.train.losses import entropy_and_dice
 from sam_pet.train.network import TrainSettings, train_network
-from sam_pet.train.refiner_examples import Lesson
+from sam_pet.train.refiner_examples import RefinerExample
 
 Rng = np.random.Generator
 Groups = Sequence[tuple[Sequence[Path], float]]
@@ -54,14 +54,14 @@ def train_refiner(
         lessons = []
         for _ in range(training.batch):
             files = groups[int(rng.choice(len(groups), p=chances))][0]
-            lessons.append(augmented(Lesson.load(files[int(rng.integers(len(files)))]), settings.side, rng))
+            lessons.append(augmented(RefinerExample.load(files[int(rng.integers(len(files)))]), settings.side, rng))
         lessons = corrected(network, lessons, settings, int(rng.integers(_STROKES + 1)), rng)
         return lesson_loss(network, lessons, settings)
 
     return train_network(new_network(settings), loss, training, name="refiner", **options)
 
 
-def answered(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+def answered(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
     """Refined logits (n, z, y, x)."""
     device = next(network.parameters()).device
     inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons])).to(device)
@@ -69,7 +69,7 @@ def answered(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings
     return logits + answer(network, inputs)
 
 
-def lesson_loss(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+def lesson_loss(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
     """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
     logits = answered(network, lessons, settings)
     truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons])).to(logits.device)
@@ -78,7 +78,9 @@ def lesson_loss(network: UNet, lessons: Sequence[Lesson], settings: RefinerSetti
 
 
 @torch.no_grad()
-def corrected(network: UNet, lessons: list[Lesson], settings: RefinerSettings, strokes: int, rng: Rng) -> list[Lesson]:
+def corrected(
+    network: UNet, lessons: list[RefinerExample], settings: RefinerSettings, strokes: int, rng: Rng
+) -> list[RefinerExample]:
     """The lessons after strokes that a reader draws on what the network answers."""
     for _ in range(strokes):
         masks = (answered(network, lessons, settings) > 0).cpu().numpy().astype(np.uint8)
@@ -86,7 +88,7 @@ def corrected(network: UNet, lessons: list[Lesson], settings: RefinerSettings, s
     return lessons
 
 
-def _with_stroke(lesson: Lesson, mask: npt.NDArray[np.uint8], rng: Rng) -> Lesson:
+def _with_stroke(lesson: RefinerExample, mask: npt.NDArray[np.uint8], rng: Rng) -> RefinerExample:
     strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
     truth = (lesson.truth > 0.5).astype(np.uint8)
     stroke = draw_scribble(mask, truth, strategy, seed=int(rng.integers(1 << 31)))
@@ -97,7 +99,7 @@ def _with_stroke(lesson: Lesson, mask: npt.NDArray[np.uint8], rng: Rng) -> Lesso
     return replace(lesson, view=replace(lesson.view, tumor=tumor, background=background))
 
 
-def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
+def augmented(lesson: RefinerExample, length: int, rng: Rng) -> RefinerExample:
     """`length` cells along z of a lesson seen from another side, by another scanner, by a tracker that errs more."""
     flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
     turned = rng.random() < 0.5
@@ -122,5 +124,5 @@ def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
         error = gaussian_filter(rng.standard_normal(logits.shape, dtype=np.float32), rng.uniform(2, 5))
         logits = logits + error * np.float32(rng.uniform(0, 1.5) / max(float(error.std()), 1e-6))
         logits = np.clip(logits + np.float32(rng.normal(0, 0.7)), -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
-    view = View(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
-    return Lesson(view, seen(lesson.truth))
+    view = RefinerInput(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
+    return RefinerExample(view, seen(lesson.truth))

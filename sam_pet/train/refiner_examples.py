@@ -16,7 +16,7 @@ from sam_pet.cases import Case
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
-from sam_pet.proposers.refiner_input import View, cells_of, view
+from sam_pet.proposers.refiner_input import RefinerInput, cells_of, view
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.segmenter import Segmenter
@@ -32,10 +32,10 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RefinerExample:
     """A view of a lesion and the share of each of its cells that is lesion, [z, y, x]."""
 
-    view: View
+    view: RefinerInput
     truth: Volume
 
     def save(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class Lesson:
     @classmethod
     def load(cls, path: Path) -> Self:
         with np.load(path, allow_pickle=False) as held:
-            seen = View(
+            seen = RefinerInput(
                 held["ct"].astype(np.float32) if "ct" in held else None,
                 held["pet"].astype(np.float32),
                 held["logits"].astype(np.float32),
@@ -94,7 +94,7 @@ class RefinerExamples:
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
         return self.store.many("refiner", facts, lambda: self._lessons(case, segmenter, rng))
 
-    def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
+    def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[RefinerExample]:
         study = case.study()
         # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
         tracker = LesionSegmenter(Proposers(segmenter.proposers(study).sam2))
@@ -108,7 +108,7 @@ class RefinerExamples:
 
     def _course(
         self, study: Study, tracker: LesionSegmenter, lesion: Lesion, mask: Bools, rng: Rng
-    ) -> Iterator[Lesson]:
+    ) -> Iterator[RefinerExample]:
         background = _NONE
         yield self._seen(study, lesion, mask, background)
         for number in (1, 2, 3, 4):
@@ -121,11 +121,11 @@ class RefinerExamples:
             if number % 2 == 0:
                 yield self._seen(study, lesion, mask, background)
 
-    def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> Lesson:
+    def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> RefinerExample:
         held = lesion.bank.all()
         cells = cells_of(lesion.clip, held, study, self.settings)
         seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
-        return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0))
+        return RefinerExample(seen, cells.sample(mask.astype(np.float32), 0.0))
 
 
 def lesions_of(case: Case, study: Study, smallest_ml: float) -> tuple[npt.NDArray[np.integer], list[int]]:

@@ -24,7 +24,7 @@ _PACKAGES = ("sam-pet", "torch", "transformers", "peft", "accelerate", "numpy", 
 _POLL_S = 0.2
 # What may differ between a run and its continuation.
 _FREE = (
-    *("out", "workers", "save_every", "validation", "store", "folds"),
+    *("out", "workers", "save_every", "validation", "store", "folds", "half"),
     *("refiner", "contour", "ranker", "appearance", "classifier"),
 )
 

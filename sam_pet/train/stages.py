@@ -15,8 +15,8 @@ from sam_pet.boxes import CONNECTIVITY
 from sam_pet.cases import Case
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.classifier import ASK, Judge
-from sam_pet.detection.coarse_batch import Stack
-from sam_pet.detection.coarse_study import Scene
+from sam_pet.detection.coarse_batch import CoarseBatch
+from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.detect import AUTO, gather
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
@@ -28,7 +28,7 @@ from sam_pet.segmenter import Segmenter
 from sam_pet.train import appearance as appearance_net
 from sam_pet.train import classifier as trees
 from sam_pet.train import prompt_examples, ranker, refiner, volume_net
-from sam_pet.train.candidate_examples import Sample, sample
+from sam_pet.train.candidate_examples import CandidateExample, sample
 from sam_pet.train.data import Groups
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.ranker_examples import RankerExamples
@@ -154,9 +154,9 @@ def make_appearance(work: Work) -> Made:
     assert stage is not None
     cases = _all(work.seen)
     samples = [_sample(work, case) for case in steps(cases, "candidates")]
-    stack = Stack.of((_scene(work, case) for case in cases), work.device)
+    stack = CoarseBatch.of((_scene(work, case) for case in cases), work.device)
     lessons = [
-        appearance_net.Lesson(one.places, one.features, one.positive, seen)
+        appearance_net.AppearanceExample(one.places, one.features, one.positive, seen)
         for one, seen in zip(samples, trees.glances(samples), strict=True)
     ]
     options = {key: value for key, value in work.options.items() if key != "device"}
@@ -225,29 +225,31 @@ def _cubes(work: Work, case: Case) -> Path:
     return work.store.get("cubes", [work.store.fingerprint(case), work.recipe.seed], make)
 
 
-def _sample(work: Work, case: Case) -> Sample:
+def _sample(work: Work, case: Case) -> CandidateExample:
     def make(path: Path) -> None:
         study = case.study()
         labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
         sample(study, labels, gather(study, case.tracer or AUTO)).save(path)
 
-    return Sample.load(work.store.get("candidates", [work.store.fingerprint(case), case.tracer, list(NAMES)], make))
+    return CandidateExample.load(
+        work.store.get("candidates", [work.store.fingerprint(case), case.tracer, list(NAMES)], make)
+    )
 
 
-def _scene(work: Work, case: Case) -> Scene:
+def _scene(work: Work, case: Case) -> CoarseStudy:
     def make(path: Path) -> None:
         study = case.study()
         evidence = gather(study, case.tracer or AUTO)
-        Scene.of(study, evidence.body, evidence.tracer).save(path)
+        CoarseStudy.of(study, evidence.body, evidence.tracer).save(path)
 
-    return Scene.load(work.store.get("scenes", [work.store.fingerprint(case), case.tracer], make))
+    return CoarseStudy.load(work.store.get("scenes", [work.store.fingerprint(case), case.tracer], make))
 
 
-def _looked(work: Work, case: Case, one: Sample, network: Appearance, glance: Any) -> Sample:
+def _looked(work: Work, case: Case, one: CandidateExample, network: Appearance, glance: Any) -> CandidateExample:
     rows = np.flatnonzero(predict(glance, one.features) >= ASK)
     looks = np.full(len(one.features), np.nan)
     looks[rows] = network.look(_scene(work, case), one.places[rows], one.features[rows])
-    return Sample(**{**vars(one), "looks": looks})
+    return CandidateExample(**{**vars(one), "looks": looks})
 
 
 def _places(work: Work, case: Case, judge: Judge) -> prompt_examples.Pointed:

@@ -10,7 +10,7 @@ from transformers import Sam2VideoInferenceSession
 
 from sam_pet.sam2.features import EncodedFrames, encode
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, Lane, MemoryBank, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import Lane, MemoryBank, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, random_model
 
 COUNT, ANCHOR = 18, 9
@@ -50,10 +50,10 @@ def our_masks(
     model: Any, video: torch.Tensor, prompts: list[tuple[torch.Tensor, torch.Tensor]]
 ) -> list[dict[int, torch.Tensor]]:
     tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(encode(model, video)), COUNT, patience=None)
-    jobs = [Job(MemoryBank(), [], key=lambda z: z) for _ in prompts]
+    jobs = [TrackRequest(MemoryBank(), [], key=lambda z: z) for _ in prompts]
     banks = tracker.prompt(jobs, [SlicePrompt(ANCHOR, points, labels) for points, labels in prompts])
     for slices in (range(ANCHOR + 1, COUNT), range(ANCHOR - 1, -1, -1)):
-        banks = tracker.track([Job(bank, [Lane(slices)], key=lambda z: z) for bank in banks])
+        banks = tracker.track([TrackRequest(bank, [Lane(slices)], key=lambda z: z) for bank in banks])
     return [{z: memory.logits for z, memory in bank.all().items()} for bank in banks]
 
 
