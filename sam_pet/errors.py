@@ -39,8 +39,10 @@ def reported(program: str) -> Iterator[None]:
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             signal.signal(signal.SIGTERM, _end)
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         _say(program, one_line(error), 2)
     except BrokenPipeError:

@@ -182,7 +182,7 @@ def _voxels(stream: IO[bytes], skipped: int, count: int, dtype: np.dtype[Any], w
             raise cut_short(wanted)
         skipped -= len(passed)
     array = np.empty(count, dtype)
-    view = memoryview(array).cast("B")
+    view = array.view(np.uint8).data
     filled = 0
     while filled < len(view):
         more = stream.readinto(view[filled : filled + _CHUNK])  # type: ignore[attr-defined]

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError
-from sam_pet.files import read_image
+from sam_pet.files import image_suffix, read_image
 from sam_pet.geometry import AxialOrder, Grid
+from sam_pet.sanity import FINEST_PET_MM, UnsoundError, require_spacing
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +25,9 @@ AIR_HU = -1000.0
 _SUV_LIMIT = 2000.0
 # Reconstruction leaves PET values a little below 0, never this far; the air of a CT is.
 _PET_LOW = -100.0
+_DICOM_START = 140
+# Of the PET's volume: a first answer with a CT of 2 % was worse than without.
+_LEAST_COVERED = 0.25
 # The key under which ITK keeps this DICOM attribute.
 _FRAME_OF_REFERENCE = "0020|0052"
 
@@ -92,10 +96,12 @@ def study_of_images(ct: sitk.Image | None, pet: sitk.Image, ct_path: Path | None
     """
     pet = _as_float(pet)
     _check_pet(pet, pet_path)
+    on_grid = None
     if ct is not None:
         # Before it is resampled: the air around a CT that is not in HU would make it look as if it were.
         _check_ct(ct, ct_path)
-        ct = _on_grid(ct, pet, ct_path, pet_path)
+        on_grid = _on_grid(ct, pet, ct_path, pet_path)
+    ct = on_grid
     return Study(pet=_array(pet), ct=None if ct is None else _array(ct), grid=Grid.of(pet))
 
 
@@ -116,8 +122,29 @@ def is_dicom(path: Path) -> bool:
     """Whether a path is a folder, as of a DICOM series, or a DICOM file."""
     if not path.is_file():
         return path.is_dir()
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+    if image_suffix(path) is not None:
+        return False
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(_DICOM_START)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    return starts_dicom(start) is not None
+
+
+def starts_dicom(start: bytes) -> int | None:
+    """Where the first attribute stands in the beginning of a DICOM file, whose header may be missing; None in others.
+
+    128 bytes of anything and "DICM" come before; exports may lack the one or the other. What follows are the groups
+    2 (about the file) or 8 (about the object).
+    """
+    for offset in (132, 128, 0):
+        group, element = start[offset : offset + 2], start[offset + 2 : offset + 4]
+        if group in (b"\2\0", b"\10\0") and len(element) == 2 and element[1] == 0:
+            return offset
+        if offset == 132 and start[128:132] == b"DICM":
+            return offset
+    return None
 
 
 def _array(image: sitk.Image) -> Volume:
@@ -130,7 +157,8 @@ def _as_float(image: sitk.Image) -> sitk.Image:
     return image if image.GetPixelID() == sitk.sitkFloat32 else sitk.Cast(image, sitk.sitkFloat32)
 
 
-def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Path) -> sitk.Image:
+def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Path) -> sitk.Image | None:
+    """The CT on the grid of the PET; None if it covers so little of it that it would do harm."""
     if len({i.GetMetaData(_FRAME_OF_REFERENCE) for i in (ct, pet) if i.HasMetaDataKey(_FRAME_OF_REFERENCE)}) > 1:
         logger.warning("CT and PET are in different frames of reference: %s and %s", ct_path, pet_path)
     grid, ct_grid = Grid.of(pet), Grid.of(ct)
@@ -146,8 +174,18 @@ def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Pa
             "check that they are of the same visit and in the same frame of reference"
         )
     covered = float(np.prod(np.minimum(overlap / np.array(grid.size), 1.0)))
+    if covered < _LEAST_COVERED:
+        logger.warning(
+            "the CT covers %.0f %% of the PET and is left out: with air in place of most of the body, masks are worse "
+            "than from the PET alone; give the whole CT",
+            100 * covered,
+        )
+        return None
     if covered < 0.5:
-        logger.warning("the CT covers %.0f %% of the PET; air is assumed elsewhere", 100 * covered)
+        logger.warning(
+            "the CT covers %.0f %% of the PET; air is assumed elsewhere, where masks may be worse than without a CT",
+            100 * covered,
+        )
     return sitk.Resample(ct, pet, sitk.Transform(), sitk.sitkLinear, AIR_HU, sitk.sitkFloat32)
 
 
@@ -161,6 +199,10 @@ def _extremes(image: sitk.Image, what: str, path: Path | None) -> tuple[float, f
 
 
 def _check_pet(pet: sitk.Image, path: Path | None) -> None:
+    try:
+        require_spacing(pet.GetSpacing(), pet.GetSize(), FINEST_PET_MM)
+    except UnsoundError as error:
+        raise InputError(f"PET: {path} {error}") from error
     low, high = _extremes(pet, "PET", path)
     if low < _PET_LOW:
         raise InputError(
