@@ -60,8 +60,14 @@ def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:
     return read_series(pet, "PET")
 
 
-def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model: str) -> None:
-    """Write lesions as a DICOM SEG or an RTSTRUCT, or both; raises like `sam_pet.dicom.seg.write_seg`."""
+def write_dicom(
+    labels: Labels, series: Series, paths: Mapping[str, Path], model: str, automatic: bool = False
+) -> None:
+    """Write lesions as a DICOM SEG or an RTSTRUCT, or both.
+
+    Raises:
+        InputError: see `sam_pet.dicom.seg.write_seg`; also for whatever else the series' header leads to.
+    """
     from sam_pet.dicom.rtstruct import write_rtstruct
     from sam_pet.dicom.seg import lesions_to_write, write_seg
 
@@ -69,4 +75,12 @@ def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model
         lesions_to_write(labels, series, path)
     writers = {"SEG": write_seg, "RTSTRUCT": write_rtstruct}
     for kind, path in paths.items():
-        writers[kind](labels, series, path, model=model)
+        try:
+            writers[kind](labels, series, path, model=model, automatic=automatic)
+        except (InputError, OSError, MemoryError):
+            raise
+        except Exception as error:  # highdicom and pydicom raise what they like, with texts that may show values
+            raise InputError(
+                f"cannot write {path}: the header of {series.paths[0]} does not make a DICOM {kind} "
+                f"({type(error).__name__}); correct the series"
+            ) from error
