@@ -39,9 +39,11 @@ from sam_pet.phantom import make_phantom, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.prompt_files import read_prompts
 from sam_pet.prompts import Prompt, Voxels
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.engine import Lesion, LesionTracker
+from sam_pet.session.correct import Corrections
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.uptake.regions import STANDARD
@@ -74,13 +76,13 @@ class Uptake:
         return np.full(len(features), STANDARD)
 
 
-class PlainTracker(LesionTracker):
+class PlainCorrections(Corrections):
     """Masks stand as the model shows them after a stroke."""
 
-    def _corrected(self, _: Lesion, new: Lesion, __: Prompt, background: Voxels) -> Lesion:
-        return self._refined(new, background)
+    def corrected(self, _: Lesion, new: Lesion, __: Prompt, background: Voxels) -> Lesion:
+        return self.refined(new, background)
 
-    def _bounded(self, lesion: Lesion, _: Voxels) -> Lesion:
+    def bounded(self, lesion: Lesion, _: Voxels) -> Lesion:
         return lesion
 
 
@@ -94,11 +96,10 @@ class PlainSession(Session):
 class PlainSegmenter(Segmenter):
     """Without the rules for strokes."""
 
-    def tracker(self, study: Study) -> LesionTracker:
-        record = self.record
-        return PlainTracker(
-            study, self.core, record.frames, record.clip, self.refiner, self.contour, self.chooser
-        )  # fmt: skip
+    def tracker(self, study: Study) -> LesionSegmenter:
+        tracker = super().tracker(study)
+        tracker.corrections = PlainCorrections(tracker.proposers, tracker.chooser)
+        return tracker
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         return PlainSession(study, self, look_alikes)

@@ -26,8 +26,9 @@ from sam_pet.detection.detect import gather
 from sam_pet.detection.prompt_score import opinions
 from sam_pet.phantom import Phantom, make_phantom
 from sam_pet.prompts import Click
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.engine import Lesion, LesionTracker
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.train.crops import hottest_places
 
 SMALLEST_ML = 0.5
@@ -36,7 +37,7 @@ BATCH = 16
 NOTHING = np.zeros((0, 3), np.int64)
 
 
-def clicked(tracker: LesionTracker, voxels: list[tuple[int, int, int]]) -> list[Lesion]:
+def clicked(tracker: LesionSegmenter, voxels: list[tuple[int, int, int]]) -> list[Lesion]:
     clicks = [Click(voxel) for voxel in voxels]
     return [x for i in range(0, len(clicks), BATCH) for x in tracker.start(clicks[i : i + BATCH], NOTHING)]
 

@@ -1,18 +1,24 @@
-"""A mask in the box that it needs, instead of in a whole volume."""
+"""Masks and logits in the boxes that they need, instead of in a whole volume."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import find_objects
 
-from sam_pet.extent import Slices
 from sam_pet.prompts import Voxels
 
 Corner = tuple[int, int, int]
+Slices = tuple[slice, slice, slice]
+Floats = npt.NDArray[np.float32]
+# Voxels of a lesion hang together through faces and edges, as in the challenge's count of lesions.
+CONNECTIVITY = 18
+# Beyond it a logit says no more.
+LOGIT_LIMIT = 8.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,38 @@ class Block:
         return int(self.values[self.rows(voxels)].sum())
 
 
+@dataclass(frozen=True)
+class Field:
+    """Logits within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
+
+    corner: tuple[int, int, int]
+    values: Floats
+
+    def widened(self, voxels: Voxels) -> Field:
+        """The field in the smallest box that also holds axial voxels (n, 3); what is new shows nothing."""
+        corner, shape = np.asarray(self.corner), np.array(self.values.shape[::-1])
+        low = np.minimum(corner, voxels.min(axis=0))
+        high = np.maximum(corner + shape, voxels.max(axis=0) + 1)
+        x, y, z = low.tolist()
+        return Field((x, y, z), self.within(low, tuple((high - low)[::-1].tolist())))
+
+    def within(self, corner: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
+        """The logits in a box [z, y, x] of this shape, whose first voxel is `corner`; what is new shows nothing."""
+        box = np.full(shape, -LOGIT_LIMIT, np.float32)
+        shared = overlap(corner, shape, self.corner, self.values.shape)
+        if shared is not None:
+            box[shared[0]] = self.values[shared[1]]
+        return box
+
+    def plus(self, other: Field, weight: float) -> Field:
+        """The field with so much of another one's logits, where that one shows anything."""
+        values = self.values.copy()
+        shared = overlap(self.corner, values.shape, other.corner, other.values.shape)
+        if shared is not None:
+            values[shared[0]] += np.float32(weight) * other.values[shared[1]]
+        return Field(self.corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+
+
 def overlap(
     corner: npt.ArrayLike, shape: tuple[int, ...], other: npt.ArrayLike, size: tuple[int, ...]
 ) -> tuple[Slices, Slices] | None:
@@ -85,3 +123,21 @@ def overlap(
         return None
     here, there = (tuple(slice(int(a), int(b)) for a, b in zip(low - at, high - at, strict=True)) for at in (one, two))
     return (here[0], here[1], here[2]), (there[0], there[1], there[2])
+
+
+def bounding_box(mask: npt.NDArray[Any]) -> Slices | None:
+    """The slices that cut a mask [z, y, x] down to what is not 0; None if there is nothing."""
+    z = span(mask, 0)
+    if z is None:
+        return None
+    y, x = span(mask[z], 1), span(mask[z], 2)
+    return None if y is None or x is None else (z, y, x)
+
+
+def span(mask: npt.NDArray[Any], axis: int, margin: int = 0) -> slice | None:
+    """Where a mask is not 0 along one axis, with a margin that stays inside; None if it is nowhere."""
+    others = tuple(a for a in range(mask.ndim) if a != axis)
+    on = np.flatnonzero(mask.any(axis=others))
+    if not on.size:
+        return None
+    return slice(max(0, int(on[0]) - margin), min(mask.shape[axis], int(on[-1]) + 1 + margin))

@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -220,6 +220,12 @@ def require_image_name(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if image_suffix(path) not in _ONE_FILE:
         raise InputError(f"cannot write {path}: the name must end in one of {', '.join(_ONE_FILE)}")
+    require_file_name(path)
+
+
+def require_file_name(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError if no file can be written under this name."""
+    path = Path(path)
     if path.is_dir():
         raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
     require_room(path, path.parent)
@@ -236,6 +242,37 @@ def require_room(path: Path, folder: Path) -> None:
     nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise InputError(f"cannot write {path}: {nearest} is not a folder that can be written to; give another name")
+
+
+def require_apart(outputs: Iterable[str | os.PathLike[str] | None], inputs: Iterable[Any]) -> None:
+    """Raise an InputError if an output would replace an input, whatever way their paths are written.
+
+    Args:
+        outputs: files that will be written; None is none.
+        inputs: files and folders that are read, all files of a folder; what is no path that is there counts for none.
+    """
+    taken: dict[tuple[int, int], Path] = {}
+    for given in inputs:
+        if given is None:
+            continue
+        path = Path(given)
+        with suppress(OSError, ValueError):
+            for file in path.rglob("*") if path.is_dir() else [path]:
+                if file.is_file():
+                    taken[_identity(file)] = file
+    for output in outputs:
+        if output is None:
+            continue
+        with suppress(OSError):
+            source = taken.get(_identity(Path(output)))
+            if source is not None:
+                raise InputError(f"cannot write {output}: it is the input {source}; give another name")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What two paths of one file have in common, links and letter case aside."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:

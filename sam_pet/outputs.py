@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sam_pet.errors import InputError
-from sam_pet.files import require_room, write_image
+from sam_pet.files import require_file_name, write_image
 from sam_pet.geometry import Grid
 from sam_pet.labels import Labels
 from sam_pet.slicer import SUFFIX, write_seg_nrrd
@@ -37,9 +37,7 @@ def require_dicom_names(paths: Mapping[str, Path]) -> None:
     for kind, path in paths.items():
         if path.suffix.lower() != ".dcm":
             raise InputError(f"cannot write {path}: the name of a DICOM {kind} must end in .dcm")
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
-        require_room(path, path.parent)
+        require_file_name(path)
 
 
 def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:

@@ -20,6 +20,7 @@ from sam_pet.prompts import (
     Click,
     Label,
     Prompt,
+    Rejection,
     Scribble,
     box,
     click,
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 RECORD_TYPE = "sam_pet prompts"
 MOST_BYTES = 1 << 24
-_VOXELS_OF = {"click": 1, "box": 2}
+_VOXELS_OF = {"click": 1, "box": 2, "rejection": 1}
 _FORMS = (
     '{"type": "Multiple points", "points": [...]}, {"tumor": [...], "background": [...]}, '
     "3-D Slicer markups, or the prompts.json of a saved session"
@@ -142,6 +143,7 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
         "click": lambda: click(voxels[0], label),
         "scribble": lambda: scribble(voxels, label),
         "box": lambda: box(*voxels),
+        "rejection": lambda: Rejection(click(voxels[0], what="rejection").voxel),
     }
     if kind not in makers:
         raise InputError(f"prompts: unknown kind {kind!r}; known are {', '.join(makers)}")
@@ -154,7 +156,7 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
 
 def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
     """Prompts as JSON that `parse_prompts` reads back as they are, in order."""
-    kinds = {Click: "click", Scribble: "scribble", Box: "box"}
+    kinds = {Click: "click", Scribble: "scribble", Box: "box", Rejection: "rejection"}
     return {
         "type": RECORD_TYPE,
         "version": {"major": 1, "minor": 0},

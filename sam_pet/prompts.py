@@ -59,7 +59,19 @@ class Box:
         return np.array([self.low, self.high], np.int64)
 
 
-Prompt = Click | Scribble | Box
+@dataclass(frozen=True)
+class Rejection:
+    """A lesion that is none, by one voxel of its mask. It takes the lesion back and says nothing of other masks."""
+
+    voxel: Voxel
+    label: Label = "background"
+
+    @property
+    def voxels(self) -> Voxels:
+        return np.array([self.voxel], np.int64)
+
+
+Prompt = Click | Scribble | Box | Rejection
 
 
 def click(voxel: Iterable[float], label: str = "tumor", what: str = "click") -> Click:

@@ -13,8 +13,10 @@ from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
+from sam_pet.proposers.outlines import Proposers
+from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.sam2.steps import Core
-from sam_pet.session.engine import LesionTracker
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.threads import fit_to_work
@@ -99,12 +101,14 @@ class Segmenter:
         if not self.record.trained:
             logger.warning("the model %r is untrained: its masks mean nothing", self.record.name)
 
-    def tracker(self, study: Study) -> LesionTracker:
+    def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""
-        record = self.record
-        return LesionTracker(
-            study, self.core, record.frames, record.clip, self.refiner, self.contour, self.chooser
-        )  # fmt: skip
+        return LesionSegmenter(self.proposers(study), self.chooser)
+
+    def proposers(self, study: Study) -> Proposers:
+        """What proposes outlines in a study: SAM 2 and the networks stored with it."""
+        sam2 = Sam2Proposer(study, self.core, self.record.frames, self.record.clip)
+        return Proposers(sam2, self.refiner, self.contour)
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         """A new session on a study; for `look_alikes` see `Session`."""

@@ -12,9 +12,11 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 
-_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
 # libgomp's and Intel's words for: a waiting thread sleeps.
 _SLEEP = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
+# NumPy's matrices are small here: its own threads take half as much time again from the processors, and save none.
+_NUMPY = {"OPENBLAS_NUM_THREADS": "1"}
 # The count that this package has chosen, so that processes it starts do not take it for the user's.
 _CHOSEN = "SAM_PET_THREADS"
 _CPUS = Path("/sys/devices/system/cpu")
@@ -32,6 +34,9 @@ def set_defaults(environment: MutableMapping[str, str] | None = None) -> None:
     environment = os.environ if environment is None else environment
     for name, value in _SLEEP.items():
         environment.setdefault(name, value)
+    if "OMP_NUM_THREADS" not in environment:
+        for name, value in _NUMPY.items():
+            environment.setdefault(name, value)
     if not user_set(environment):
         _choose(environment, usable_cores())
 
@@ -57,17 +62,46 @@ def shared_by(workers: int) -> Iterator[None]:
                 os.environ[name] = before[name]
 
 
-def fit_to_work(multiply_adds: float) -> int:
-    """Give torch as many threads as a pass of so many multiply-adds is worth, and return how many it has.
+def fit_to_work(multiply_adds: float) -> None:
+    """Give torch as many threads as a pass of so many multiply-adds is worth.
 
     A small network is as fast on one thread, and does not suffer from what else runs on the machine.
     """
+    _give(_chosen() if multiply_adds >= _WORTH_A_THREAD else 1)
+
+
+def leave_room(workers: int) -> None:
+    """Give torch the threads that processes which prepare its batches leave over, at least one."""
+    _give(max(1, _chosen() - workers))
+
+
+def _chosen() -> int:
+    return int(os.environ.get(_CHOSEN, "1"))
+
+
+def _give(count: int) -> None:
     torch = sys.modules.get("torch")
-    if torch is None:
-        return 0
-    if not user_set():
-        torch.set_num_threads(int(os.environ.get(_CHOSEN, "1")) if multiply_adds >= _WORTH_A_THREAD else 1)
-    return int(torch.get_num_threads())
+    if torch is None or user_set():
+        return
+    torch.set_num_threads(count)
+    if os.environ.get("OPENBLAS_NUM_THREADS") == _NUMPY["OPENBLAS_NUM_THREADS"]:
+        # A notebook may have imported numpy first, which does not look at the environment again.
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1, user_api="blas")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread in the block: last digits then do not depend on how work was divided."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def usable_cores() -> int:

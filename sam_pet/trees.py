@@ -31,6 +31,8 @@ def from_text(text: str) -> xgboost.Booster:
         booster.load_model(bytearray(zlib.decompress(base64.b64decode(text, validate=True))))
     except zlib.error as error:
         raise ValueError(f"no trees: {error}") from error
+    # What was loaded brings settings of its own.
+    booster.set_param({"nthread": 1})
     return booster
 
 

@@ -10,13 +10,14 @@ from sam_pet.models import LoadedModel, ModelRecord, untrained
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
+from sam_pet.threads import one_thread
 
 
 def random_segmenter(seed: int = 0, first_mm: float = 64.0, largest_mm: float = 150.0) -> Segmenter:
     """A segmenter with random weights, whose lesions are on every slice of their clips."""
     model = untrained("nano", seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
+    with one_thread(), torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * parameter.abs().mean() * torch.randn(parameter.shape, generator=generator)
         model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(20.0)

@@ -11,6 +11,12 @@ from sam_pet import threads
 
 SHOW = "import sam_pet, torch, os; print(os.environ['OMP_WAIT_POLICY'], torch.get_num_threads())"
 
+# A machine of five cores.
+FIVE = (
+    "import os, sam_pet, torch; os.environ.update(OMP_NUM_THREADS='5', SAM_PET_THREADS='5')\n"
+    "from sam_pet.threads import fit_to_work, leave_room; "
+)
+
 
 def fresh(code: str, **variables: str) -> str:
     """What code prints in a new interpreter whose environment says nothing of threads but `variables`."""
@@ -41,11 +47,36 @@ def test_what_the_user_has_set_wins():
 
 
 def test_a_small_model_runs_on_one_thread_and_a_large_one_on_all():
+    code = "fit_to_work(1e8); print(torch.get_num_threads()); fit_to_work(1e10); print(torch.get_num_threads())"
+    assert fresh(FIVE + code) == "1\n5"
+
+
+def test_training_leaves_cores_to_the_processes_that_prepare_its_batches():
+    code = "leave_room(3); print(torch.get_num_threads()); leave_room(9); print(torch.get_num_threads())"
+    assert fresh(FIVE + code) == "2\n1"
+
+
+def test_threads_of_numpy_do_not_wait_for_each_other_either():
+    code = "import sam_pet, os; print(os.environ.get('OPENBLAS_NUM_THREADS'))"
+    assert fresh(code) == "1"
+    assert fresh(code, OMP_NUM_THREADS="2") == "None"
+
+
+def test_numpy_that_was_imported_first_is_held_to_one_thread_too():
     code = (
-        "import torch; from sam_pet.threads import fit_to_work; import os; os.environ['SAM_PET_THREADS'] = '5'\n"
-        "os.environ['OMP_NUM_THREADS'] = '5'; print(fit_to_work(1e8), fit_to_work(1e10))"
+        "import os; os.environ['OMP_NUM_THREADS'] = '2'; import numpy; del os.environ['OMP_NUM_THREADS']\n"
+        "import sam_pet, torch, threadpoolctl; from sam_pet.threads import fit_to_work; fit_to_work(1e8)\n"
+        "print({i['num_threads'] for i in threadpoolctl.threadpool_info() if i['user_api'] == 'blas'})"
     )
-    assert fresh("import sam_pet\n" + code) == "1 5"
+    assert fresh(code) == "{1}"
+
+
+def test_the_same_seed_gives_the_same_weights_on_any_number_of_threads():
+    code = (
+        "import torch, sam_pet; from sam_pet.models.checkpoint import untrained, weights_sha256\n"
+        "print(weights_sha256(untrained('nano')))"
+    )
+    assert fresh(code, OMP_NUM_THREADS="1") == fresh(code, OMP_NUM_THREADS="2")
 
 
 def test_the_default_model_is_a_small_one():

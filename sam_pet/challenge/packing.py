@@ -13,15 +13,15 @@ import safetensors.torch
 import torch
 
 from sam_pet.boxes import Block
-from sam_pet.prompts import Box, Click, Scribble
+from sam_pet.prompts import Box, Click, Rejection, Scribble
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import Memory, MemoryBank
-from sam_pet.session.engine import Lesion
-from sam_pet.session.session import Entry
+from sam_pet.session.state import Entry
 
 _TREE = "tree"
 _CLASSES: dict[str, type[Any]] = {
-    c.__name__: c for c in (Block, Box, Click, Clip, Entry, Lesion, Memory, MemoryBank, Scribble)
+    c.__name__: c for c in (Block, Box, Click, Clip, Entry, Lesion, Memory, MemoryBank, Rejection, Scribble)
 }
 # One key each marks what JSON has no form for.
 _OBJECT, _TENSOR, _ARRAY, _TUPLE, _MAP = "object", "tensor", "array", "tuple", "map"

@@ -20,7 +20,8 @@ from sam_pet.detection.detect import gather, glimpse
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Prompt, strokes
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.session import Session, State
+from sam_pet.session.session import Session
+from sam_pet.session.state import State
 from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Write a report on the lesions of a study: projections, slices, measurements, model and prompts."""
     from sam_pet.errors import InputError
-    from sam_pet.files import require_folder
+    from sam_pet.files import require_apart, require_folder
     from sam_pet.study import read_study
 
     if (session is None) == (mask is None):
@@ -28,6 +28,9 @@ def report(
     if not 0 < suv_max < float("inf"):
         raise InputError(f"report: --suv-max is {suv_max:g}; give a positive SUV, such as 10")
     require_folder(out)
+    # `FILES` of the writer, which takes long to import.
+    written = ("report.html", "report.pdf", "lesions.csv", "lesions.json")
+    require_apart([out / name for name in written], [pet, ct, session, mask])
     study = read_study(ct, pet)
 
     from sam_pet.report import of_mask, of_session, write_report

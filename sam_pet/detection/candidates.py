@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from sam_pet.boxes import Slices, bounding_box
 from sam_pet.detection.body import Body
-from sam_pet.extent import Slices, bounding_box
 from sam_pet.study import Study
 from sam_pet.uptake.blocks import Step, block_step
 from sam_pet.uptake.peaks import BLOCK_MM, Candidate, Terrain

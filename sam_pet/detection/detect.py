@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import cc3d
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import CONNECTIVITY, Block
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.body import Body, find_body
 from sam_pet.detection.candidates import find_candidates
@@ -21,10 +21,13 @@ from sam_pet.detection.features import MODEL_NAMES, Floats, describe
 from sam_pet.detection.tracer import TRACERS, Tracer, find_tracer
 from sam_pet.errors import InputError
 from sam_pet.prompts import Click, Voxels
-from sam_pet.session.engine import FINE_MM, Lesion, LesionTracker, cube_round
-from sam_pet.session.stroke_rules import CONNECTIVITY
+from sam_pet.proposers.lesion import Lesion
+from sam_pet.proposers.outlines import FINE_MM, cube_round
 from sam_pet.study import Study
 from sam_pet.uptake.regions import Spot, look_at
+
+if TYPE_CHECKING:
+    from sam_pet.session.engine import LesionSegmenter
 
 Bools = npt.NDArray[np.bool_]
 AUTO = "auto"
@@ -68,7 +71,7 @@ class Evidence:
 
 
 def first_answer(
-    tracker: LesionTracker, judge: Judge | None, tracer: str = AUTO, evidence: Evidence | None = None
+    tracker: LesionSegmenter, judge: Judge | None, tracer: str = AUTO, evidence: Evidence | None = None
 ) -> list[Lesion]:
     """The lesions of a study without prompts, the most probable first; none where nothing convinces.
 
@@ -144,7 +147,7 @@ def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:
     return mask
 
 
-def ask(tracker: LesionTracker, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
+def ask(tracker: LesionSegmenter, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
     """The model's lesion of a click at the innermost voxel of each spot's standard region, in clips up to a width."""
     clicks = [Click(_innermost(spot, tracker.study)) for spot in spots]
     return [
@@ -183,7 +186,7 @@ def _apart(lesion: Lesion, others: Sequence[Spot]) -> Lesion:
     return replace(lesion, block=lesion.block.less(basins))
 
 
-def _by_score(tracker: LesionTracker, evidence: Evidence) -> list[Lesion]:
+def _by_score(tracker: LesionSegmenter, evidence: Evidence) -> list[Lesion]:
     hot = [s for s in evidence.spots if s.candidate.suv >= FALLBACK_TO_LIVER * evidence.body.reference]
     hot = sorted(hot, key=lambda spot: -spot.candidate.prominence)[:_MOST_ASKED_BLINDLY]
     lesions = [lesion for lesion in ask(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]

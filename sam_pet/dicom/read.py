@@ -1,9 +1,8 @@
-"""Reading CT and PET from DICOM series as images and as a study."""
+"""Reading CT and PET from DICOM series as images."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,6 @@ import SimpleITK as sitk
 from sam_pet.dicom.series import Series, read_series
 from sam_pet.dicom.suv import Weighting, suv_factor
 from sam_pet.dicom.tags import quiet, value_of
-from sam_pet.study import Study, study_of_images
 
 
 def read_ct(path: str | os.PathLike[str]) -> sitk.Image:
@@ -32,29 +30,6 @@ def read_pet(path: str | os.PathLike[str], weighting: Weighting = "bw") -> sitk.
     volume = series.array()
     volume *= np.float32(factor)
     return _image(series, volume)
-
-
-def read_dicom_study(
-    ct_dir: str | os.PathLike[str] | None,
-    pet_dir: str | os.PathLike[str],
-    weighting: Weighting = "bw",
-) -> Study:
-    """CT and PET series as a study on the PET's grid.
-
-    `sam_pet.read_study` does the same with body-weight SUV, and takes image files too.
-
-    Args:
-        ct_dir: folder or file of the CT series, or None; the same folder may hold both.
-        pet_dir: folder or file of the PET series.
-        weighting: "bw" for SUV by body weight, "lbm" by lean body mass.
-
-    Raises:
-        InputError: see `read_series`, `suv_factor` and `sam_pet.study.study_of_images`.
-    """
-    pet = read_pet(pet_dir, weighting)
-    if ct_dir is None:
-        return study_of_images(None, pet, None, Path(pet_dir))
-    return study_of_images(read_ct(ct_dir), pet, Path(ct_dir), Path(pet_dir))
 
 
 def _image(series: Series, volume: npt.NDArray[np.float32]) -> sitk.Image:

@@ -37,7 +37,7 @@ def _sam_pet(name: str, model: str | None) -> Method:
 
 
 def _sam_pet_container(name: str, model: str | None) -> Method:
-    from sam_pet.challenge.method import make_sam_pet_container
+    from sam_pet.methods.container import make_sam_pet_container
 
     return make_sam_pet_container(name, model)
 

@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.graph import MCP_Geometric
 from skimage.segmentation import random_walker
 
-from sam_pet.extent import Slices
+from sam_pet.boxes import Slices
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Bools, Segment
 from sam_pet.methods.near import hottest, near, seeds

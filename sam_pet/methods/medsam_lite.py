@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from sam_pet.boxes import span
 from sam_pet.errors import InputError
-from sam_pet.extent import span
 from sam_pet.methods.method import Bools, MethodSession
 from sam_pet.methods.near import hottest
 from sam_pet.methods.objects import ObjectsSession

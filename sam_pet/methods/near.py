@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.extent import Slices
+from sam_pet.boxes import Slices
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Bools
 from sam_pet.prompts import Voxels

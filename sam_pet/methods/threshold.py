@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import cc3d
 import numpy as np
 
-from sam_pet.extent import bounding_box
+from sam_pet.boxes import bounding_box
 from sam_pet.methods.method import Bools, Segment, drawn
 from sam_pet.methods.near import hottest, seeds
 from sam_pet.readers.stroke import Stroke

@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from sam_pet.boxes import Slices
 from sam_pet.errors import InputError
-from sam_pet.extent import Slices
 from sam_pet.files import replacing, write_json
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Bools, Segment, StrokesMethod, drawn

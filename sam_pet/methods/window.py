@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.extent import Slices
+from sam_pet.boxes import Slices
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Bools
 from sam_pet.methods.near import near

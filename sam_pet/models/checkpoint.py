@@ -33,6 +33,7 @@ from sam_pet.models.record import (
 from sam_pet.models.start import start_weights
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
+from sam_pet.threads import one_thread
 
 _BASES = (
     "shared_image_embedding.positional_embedding",
@@ -71,7 +72,7 @@ def untrained(name: str, image_size: int | None = None, seed: int = 0) -> Sam2Vi
 
     The positions of points and of the image share one Gaussian basis, as in SAM.
     """
-    with torch.random.fork_rng(devices=[]):
+    with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Sam2VideoModel(architecture(name, image_size))
         start_weights(model)

@@ -12,11 +12,10 @@ import numpy.typing as npt
 from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
 from scipy.special import expit
 
-from sam_pet.boxes import Block, overlap
+from sam_pet.boxes import Block, Field, overlap
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
-from sam_pet.session.stroke_rules import Field
 from sam_pet.study import Study
 from sam_pet.uptake.regions import Spot
 

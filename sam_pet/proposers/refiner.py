@@ -10,14 +10,14 @@ from typing import Self
 import numpy as np
 import torch
 
+from sam_pet.boxes import LOGIT_LIMIT
+from sam_pet.boxes import Field as LogitField
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.refiner_input import CHANNELS, View, cells_of, view
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import Memory
-from sam_pet.session.stroke_rules import LOGIT_LIMIT
-from sam_pet.session.stroke_rules import Field as LogitField
 from sam_pet.study import Study, Volume
 
 

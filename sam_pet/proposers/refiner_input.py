@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
+from sam_pet.boxes import LOGIT_LIMIT
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.distance_map import nearness
 from sam_pet.proposers.isotropic_grid import Cells
@@ -17,7 +18,6 @@ from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
 from sam_pet.sam2.memory import Memory
-from sam_pet.session.stroke_rules import LOGIT_LIMIT
 from sam_pet.study import AIR_HU, Study, Volume
 
 Bools = npt.NDArray[np.bool_]

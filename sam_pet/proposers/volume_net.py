@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from scipy.special import logit
 
+from sam_pet.boxes import LOGIT_LIMIT, Field
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
 from sam_pet.proposers.volume_input import CHANNELS, cells_round, window
-from sam_pet.session.stroke_rules import LOGIT_LIMIT, Field
 from sam_pet.study import Study
 
 _LEVELS = (24, 48, 96)

@@ -9,7 +9,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.extent import bounding_box, span
+from sam_pet.boxes import bounding_box, span
 from sam_pet.prompts import Label, Voxels
 from sam_pet.readers.stroke import Mask
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.extent import Slices, bounding_box
+from sam_pet.boxes import Slices, bounding_box
 from sam_pet.scores.curves import area_under, interactions_to, overshoot
 from sam_pet.scores.lesions import match_lesions
 from sam_pet.scores.surface import surface_distances

@@ -21,13 +21,16 @@ from sam_pet.masks import require_same_grid
 from sam_pet.models.record import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
+from sam_pet.session.state import Entry
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
-    from sam_pet.session.session import Entry, Session
+    from sam_pet.session.session import Session
 
 PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
+# All that a saved session consists of.
+FILES = ("mask.nii.gz", LESIONS, "lesions.ctbl", PROMPTS, "lesions.csv", MANIFEST)
 # The parts of a model that make masks of strokes; the others make first answers.
 _OF_STROKES = {"refiner", "contour", "chooser"}
 
@@ -131,8 +134,6 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     Raises:
         InputError: no saved session, or one of another study or model than `session` has.
     """
-    from sam_pet.session.session import Entry
-
     saved = read_record(folder, session.study)
     record = session.segmenter.record
     of_model = {part: saved.model.get(f"{part}_sha256") for part in PARTS}

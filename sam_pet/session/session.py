@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,10 +15,11 @@ from scipy.ndimage import distance_transform_edt
 
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
-from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels, box, click, require_on_grid, scribble
+from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
+from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.session import saved
-from sam_pet.session.engine import Lesion, drawn_voxels
 from sam_pet.session.rejection import denies, mirrors, remainder
+from sam_pet.session.state import Entry, Lesions, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -29,36 +30,10 @@ if TYPE_CHECKING:
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
 
+# Labels are 16 bits wide.
+_MOST_LESIONS = np.iinfo(np.uint16).max
 # A tumor stroke this near to a lesion's mask belongs to it.
 NEIGHBOURHOOD_MM = 10.0
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A prompt as it was drawn, on the PET grid, and the numbers of the lesions it acts on."""
-
-    prompt: Prompt
-    lesions: tuple[int, ...]
-
-
-Lesions = Mapping[int, Lesion]
-
-
-@dataclass(frozen=True)
-class State:
-    """Everything a session has been told, and the lesions after each entry; it never changes.
-
-    `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
-    """
-
-    entries: tuple[Entry, ...] = ()
-    trail: tuple[Lesions, ...] = field(default=())
-    found: Lesions = field(default_factory=dict)
-    asked: str | None = None
-
-    @property
-    def lesions(self) -> Lesions:
-        return self.trail[-1] if self.trail else self.found
 
 
 class Session:
@@ -78,6 +53,7 @@ class Session:
         self._tracker = segmenter.tracker(study)
         self._state = State()
         self._earlier: list[State] = []
+        self._later: list[State] = []
         self._gathered: dict[str, Evidence] = {}
 
     # What a reader does
@@ -122,28 +98,63 @@ class Session:
 
         Args:
             prompt: on the PET grid.
-            lesion: act on this lesion, whatever is near; a number not yet in use starts a new one.
+            lesion: act on this lesion, whatever is near; a number (1 to 65535) not yet in use starts a new one.
 
         Returns:
             The number of the prompt, counted from 0 as in `prompts`, for `delete`.
 
         Raises:
-            InputError: the prompt leaves the grid; nothing has changed then.
+            InputError: the prompt leaves the grid, or `lesion` is no such number; nothing has changed then.
         """
         require_on_grid(prompt, self.study.grid)
+        if lesion is not None:
+            _require_number(lesion)
         entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
         self._change(self._applied(self._state, entry))
         return len(self._state.entries) - 1
 
+    def reject(self, lesion: int) -> int:
+        """Say that a lesion is none: it leaves the mask, and nothing else changes.
+
+        Args:
+            lesion: its number, as in `lesions`.
+
+        Returns:
+            The number of the rejection among the prompts, for `delete`.
+
+        Raises:
+            InputError: there is no such lesion.
+        """
+        _require_number(lesion)
+        block = self._state.lesions[lesion].block if lesion in self._state.lesions else None
+        if block is None or not block.values.any():
+            known = ", ".join(map(str, self._state.lesions)) or "none"
+            raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
+        z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
+        self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
+        return len(self._state.entries) - 1
+
     def undo(self) -> None:
-        """Take back the last `add` or `delete`; the mask is what it was before, bit for bit.
+        """Take back the last `add`, `delete`, `reject` or `first_answer`; the mask is what it was before, bit for bit.
 
         Raises:
             InputError: nothing has been done.
         """
         if not self._earlier:
             raise InputError("undo: nothing has been drawn yet")
+        self._later.append(self._state)
         self._state = self._earlier.pop()
+
+    def redo(self) -> None:
+        """Do again what the last `undo` took back; the mask is what it was before that, bit for bit.
+
+        Raises:
+            InputError: nothing has been taken back, or something else has been done since.
+        """
+        if not self._later:
+            raise InputError("redo: nothing has been taken back since the last change")
+        self._earlier.append(self._state)
+        self._state = self._later.pop()
 
     def delete(self, prompt: int) -> None:
         """Take one prompt out; what follows stands as if it had never been drawn.
@@ -259,6 +270,7 @@ class Session:
 
     def _change(self, state: State) -> None:
         self._earlier.append(self._state)
+        self._later.clear()
         self._state = state
 
     def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
@@ -294,6 +306,9 @@ class Session:
     def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
         entries = (*state.entries, entry)
+        if isinstance(entry.prompt, Rejection):
+            kept = {number: lesion for number, lesion in state.lesions.items() if number not in entry.lesions}
+            return replace(state, entries=entries, trail=(*state.trail, kept))
         prompt = _axial(entry.prompt, self.study.order)
         background = self._background(entries)
         lesions = dict(state.lesions)
@@ -352,10 +367,15 @@ class Session:
         """The axial voxels whose latest label is background."""
         latest: dict[tuple[int, ...], str] = {}
         for entry in entries:
-            if not isinstance(entry.prompt, Box):
+            if not isinstance(entry.prompt, Box | Rejection):
                 latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
         drawn = [voxel for voxel, label in latest.items() if label == "background"]
         return self.study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
+
+
+def _require_number(lesion: int) -> None:
+    if isinstance(lesion, bool) or not isinstance(lesion, int | np.integer) or not 1 <= lesion <= _MOST_LESIONS:
+        raise InputError(f"lesion: {lesion!r} is no number of a lesion; give a whole one from 1 to {_MOST_LESIONS}")
 
 
 def _axial(prompt: Prompt, order: AxialOrder) -> Prompt:

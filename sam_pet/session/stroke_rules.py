@@ -6,21 +6,17 @@ within its reach: with the rest of the mask the reader has found no fault.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cc3d
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import Block, overlap
+from sam_pet.boxes import CONNECTIVITY, Block, Field, Floats
 from sam_pet.prompts import Label, Voxels
 from sam_pet.study import Study
 
 Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
 
-CONNECTIVITY = 18
 # Logits that a stroke weighs at its own voxels, and how its weight falls with distance and with another uptake; of a
 # dozen settings these served best on the sarcomas that the default was trained on, STS_002 to STS_020.
 _WEIGHT = 3.0
@@ -39,42 +35,6 @@ _HOTTEST = 1.5
 _HOTTEST_AT_RIM = 1.1
 # Below this SUV uptake is noise, and ratios of it mean nothing.
 _NOISE_SUV = 0.3
-
-
-# Beyond it a logit says no more.
-LOGIT_LIMIT = 8.0
-
-
-@dataclass(frozen=True)
-class Field:
-    """Logits within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
-
-    corner: tuple[int, int, int]
-    values: Floats
-
-    def widened(self, voxels: Voxels) -> Field:
-        """The field in the smallest box that also holds axial voxels (n, 3); what is new shows nothing."""
-        corner, shape = np.asarray(self.corner), np.array(self.values.shape[::-1])
-        low = np.minimum(corner, voxels.min(axis=0))
-        high = np.maximum(corner + shape, voxels.max(axis=0) + 1)
-        x, y, z = low.tolist()
-        return Field((x, y, z), self.within(low, tuple((high - low)[::-1].tolist())))
-
-    def within(self, corner: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
-        """The logits in a box [z, y, x] of this shape, whose first voxel is `corner`; what is new shows nothing."""
-        box = np.full(shape, -LOGIT_LIMIT, np.float32)
-        shared = overlap(corner, shape, self.corner, self.values.shape)
-        if shared is not None:
-            box[shared[0]] = self.values[shared[1]]
-        return box
-
-    def plus(self, other: Field, weight: float) -> Field:
-        """The field with so much of another one's logits, where that one shows anything."""
-        values = self.values.copy()
-        shared = overlap(self.corner, values.shape, other.corner, other.values.shape)
-        if shared is not None:
-            values[shared[0]] += np.float32(weight) * other.values[shared[1]]
-        return Field(self.corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
 
 
 def changed(

@@ -19,7 +19,6 @@ from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.engine import LesionTracker
 from sam_pet.train.refiner_examples import first_prompt, lesions_of
 
 Rng = np.random.Generator
@@ -90,19 +89,15 @@ class Lessons:
 
     def _rows(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[tuple[Floats, Floats]]:
         study = case.study()
-        record = segmenter.record
-        # Without the chooser that the model may have already.
-        tracker = LesionTracker(
-            study, segmenter.core, record.frames, record.clip, segmenter.refiner, segmenter.contour
-        )  # fmt: skip
+        proposers = segmenter.proposers(study)
         labels, large = lesions_of(case, study, self.smallest_ml)
         taken = rng.permutation(large)[: self.most]
         numbers = taken.repeat(max(self.prompts, -(-self.least // max(len(taken), 1)))).tolist()
         for first in range(0, len(numbers), _BATCH):
             here = numbers[first : first + _BATCH]
             prompts = [first_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
-            for number, lesion in zip(here, tracker.sketch(prompts, _NONE), strict=True):
-                outlines = tracker.outlines(lesion, _NONE)
+            for number, lesion in zip(here, proposers.sam2.propose(prompts, _NONE), strict=True):
+                outlines = proposers.outlines(lesion, _NONE)
                 dice = np.array([_dice(outline, labels, number) for outline in outlines.blocks], np.float32)
                 missing = _MOST - len(dice)
                 if len(dice) > 1:

@@ -14,12 +14,12 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from sam_pet.boxes import LOGIT_LIMIT
 from sam_pet.proposers.refiner import Refiner, new_network
 from sam_pet.proposers.refiner_input import View
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, answer
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
-from sam_pet.session.stroke_rules import LOGIT_LIMIT
 from sam_pet.study import AIR_HU
 from sam_pet.train.losses import entropy_and_dice
 from sam_pet.train.refiner_examples import Lesson

@@ -12,17 +12,18 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import Block, bounding_box
 from sam_pet.cases import Case
-from sam_pet.extent import bounding_box
 from sam_pet.files import key_of, replacing, write_json
 from sam_pet.progress import steps
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
+from sam_pet.proposers.lesion import Lesion, drawn_voxels
+from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.refiner_input import View, cells_of, view
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.engine import Lesion, LesionTracker, drawn_voxels
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.study import Study, Volume
 
 Rng = np.random.Generator
@@ -107,7 +108,7 @@ class LessonFolder:
     def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
         study = case.study()
         # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
-        tracker = LesionTracker(study, segmenter.core, segmenter.record.frames, segmenter.record.clip)
+        tracker = LesionSegmenter(Proposers(segmenter.proposers(study).sam2))
         labels, large = lesions_of(case, study, self.smallest_ml)
         numbers = rng.permutation(large)[: self.most].repeat(self.clicks).tolist()
         for first in range(0, len(numbers), _BATCH):
@@ -116,7 +117,9 @@ class LessonFolder:
             for lesion, mask in zip(lesions, masks, strict=True):
                 yield from self._course(study, tracker, lesion, mask, rng)
 
-    def _course(self, study: Study, tracker: LesionTracker, lesion: Lesion, mask: Bools, rng: Rng) -> Iterator[Lesson]:
+    def _course(
+        self, study: Study, tracker: LesionSegmenter, lesion: Lesion, mask: Bools, rng: Rng
+    ) -> Iterator[Lesson]:
         background = _NONE
         yield self._seen(study, lesion, mask, background)
         for number in (1, 2, 3, 4):

@@ -26,6 +26,7 @@ from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
 from sam_pet.sam2.frames import frame_recipe
+from sam_pet.threads import leave_room
 from sam_pet.train.crops import CropFolder
 from sam_pet.train.curve import write_curve
 from sam_pet.train.lora import add_lora, parameter_counts
@@ -57,6 +58,7 @@ def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
         mixed_precision=recipe.precision,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
+    leave_room(recipe.workers)
     run = RunFolder(recipe.out)
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)

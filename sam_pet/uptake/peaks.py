@@ -18,7 +18,7 @@ import numpy.typing as npt
 from scipy.ndimage import binary_dilation, find_objects
 from skimage.segmentation import watershed
 
-from sam_pet.extent import Slices, bounding_box
+from sam_pet.boxes import Slices, bounding_box
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study, Volume
 from sam_pet.uptake.blocks import Step, block_means, block_step

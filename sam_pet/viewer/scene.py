@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sam_pet.geometry import Voxel
 from sam_pet.prompts import Box, Label
-from sam_pet.session.session import Session
 from sam_pet.viewer.paint import RGB, fused, mark_cursor, mark_lesions, mark_strokes, projected, side_by_side
 from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, Pixel, Plane, View, canvas_size, window
+
+if TYPE_CHECKING:
+    from sam_pet.session.session import Session
 
 PLANES = (AXIAL, CORONAL, SAGITTAL)
 MIP = CORONAL

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sam_pet.session.session import Session
+from typing import TYPE_CHECKING
+
 from sam_pet.viewer.paint import png
 from sam_pet.viewer.scene import Scene
+
+if TYPE_CHECKING:
+    from sam_pet.session.session import Session
 
 
 class Still:

@@ -6,7 +6,7 @@ import base64
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets
@@ -15,10 +15,12 @@ import traitlets
 from sam_pet.errors import InputError
 from sam_pet.labels import lesion_colour
 from sam_pet.measures import measure_lesions
-from sam_pet.session.session import Session
 from sam_pet.viewer.paint import RGB, png
 from sam_pet.viewer.planes import Plane
 from sam_pet.viewer.scene import MIP, PLANES, Scene
+
+if TYPE_CHECKING:
+    from sam_pet.session.session import Session
 
 _HINT = "click: tumor; shift-click: background; drag: scribble; wheel: slices"
 _MIP_HINT = "click: go there"

@@ -16,8 +16,9 @@ from sam_pet.detection.features import MODEL_NAMES, NAMES
 from sam_pet.detection.prompt_score import opinions
 from sam_pet.errors import InputError
 from sam_pet.prompts import Click
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.engine import Lesion, LesionTracker
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.train.candidate_examples import FRACTIONS, Sample
 from sam_pet.train.classifier import fit, glances
@@ -141,13 +142,13 @@ def test_a_judge_that_does_not_listen_has_the_model_asked_about_what_it_accepts_
     segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers, asked = [], []
-    whole = LesionTracker.sketch
+    whole = LesionSegmenter.sketch
 
-    def counted(self: LesionTracker, prompts: Any, *rest: Any) -> Any:
+    def counted(self: LesionSegmenter, prompts: Any, *rest: Any) -> Any:
         asked.append(len(prompts))
         return whole(self, prompts, *rest)
 
-    monkeypatch.setattr(LesionTracker, "sketch", counted)
+    monkeypatch.setattr(LesionSegmenter, "sketch", counted)
     for probability, listens in ((0.9, True), (0.9, False), (0.1, True), (0.1, False)):
         session = opened(segmenter, probability, listens=listens)
         session.first_answer()

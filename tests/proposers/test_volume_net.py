@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import Block, Field
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
 from sam_pet.models.card import CARD
@@ -19,15 +19,16 @@ from sam_pet.models.half import write_half
 from sam_pet.models.record import CONTOUR, WEIGHTS, ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Click, Voxels
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outline_features import NAMES
+from sam_pet.proposers.outlines import Outlines
 from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
 from sam_pet.proposers.volume_net import Contour, new_network
 from sam_pet.sam2.clip_width import first_clip
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.memory import MemoryBank
-from sam_pet.session.engine import Lesion, LesionTracker, Outlines
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
-from sam_pet.session.stroke_rules import Field
 from sam_pet.study import Study
 from sam_pet.train.volume_examples import Cube, cubes_of, load_cubes, save_cubes
 from sam_pet.train.volume_net import Course, prompted, train_contour
@@ -138,13 +139,13 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     contour: Contour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[int] = []
-    whole = LesionTracker._settle
+    whole = LesionSegmenter._settle
 
-    def counted(self: LesionTracker, drafts: list[Any], *rest: Any) -> Any:
+    def counted(self: LesionSegmenter, drafts: list[Any], *rest: Any) -> Any:
         shown.extend(len(draft.prompts) - draft.shown for draft in drafts)
         return whole(self, drafts, *rest)
 
-    monkeypatch.setattr(LesionTracker, "_settle", counted)
+    monkeypatch.setattr(LesionSegmenter, "_settle", counted)
     segmenter = random_segmenter()
     segmenter.contour = contour
     segmenter.__dict__["chooser"] = Fixed(1)

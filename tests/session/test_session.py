@@ -11,7 +11,8 @@ from sam_pet.boxes import Block
 from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
 from sam_pet.segmenter import Segmenter
-from sam_pet.session.session import Session, State
+from sam_pet.session.session import Session
+from sam_pet.session.state import State
 from sam_pet.study import Study
 from tests.fakes import random_segmenter, two_lesion_study
 

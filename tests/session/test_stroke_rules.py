@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from sam_pet.boxes import LOGIT_LIMIT, Field
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Label
-from sam_pet.session.stroke_rules import LOGIT_LIMIT, Field, changed, hotter, resemblance, weighed, within_reach
+from sam_pet.session.stroke_rules import changed, hotter, resemblance, weighed, within_reach
 from sam_pet.study import Study
 
 

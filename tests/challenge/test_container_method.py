@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from sam_pet.challenge.method import make_sam_pet_container
 from sam_pet.errors import InputError
 from sam_pet.methods import make_method
+from sam_pet.methods.container import make_sam_pet_container
 from sam_pet.readers import Stroke
 from sam_pet.study import read_study
 from tests.challenge.conftest import Step

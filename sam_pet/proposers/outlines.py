@@ -1,0 +1,115 @@
+"""The outlines that a lesion may have: SAM 2's, the contour network's, and levels of uptake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sam_pet.boxes import Block, Field
+from sam_pet.prompts import Prompt, Voxels
+from sam_pet.proposers.lesion import Lesion, drawn_voxels, obey, shown_mask
+from sam_pet.proposers.outline_features import NAMES, Drawn, Floats, Prompted
+from sam_pet.proposers.sam2 import Sam2Proposer
+from sam_pet.proposers.uptake_levels import above_levels
+from sam_pet.proposers.volume_input import WIDTHS_MM
+from sam_pet.uptake.peaks import candidates_at
+from sam_pet.uptake.regions import look_at
+
+if TYPE_CHECKING:
+    from sam_pet.proposers.refiner import Refiner
+    from sam_pet.proposers.volume_net import Contour
+
+# In cubes wider than this cells are too coarse to correct a lesion in.
+FINE_MM = 128.0
+# A cube in which a lesion is corrected is so much wider than it.
+_ROOM = 1.3
+# What the contour network's widest cube weighs beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
+_SECOND_OPINION = 0.5
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """What a lesion of one prompt may be: the model's mask, the contour network's, then levels of uptake.
+
+    `blocks` with their `features` (n, `outline.features.NAMES`); `widths` are the cubes of the network's, in mm.
+    """
+
+    blocks: list[Block]
+    features: Floats
+    widths: tuple[float, ...] = ()
+
+    def chosen(self, lesion: Lesion, number: int, spacing: tuple[float, ...]) -> Lesion:
+        """The lesion with one of these as its mask, on voxels of this `spacing` (x, y, z)."""
+        block, width = self.blocks[number].trimmed(), None
+        if number > 0 and self.widths:
+            width = self.widths[number - 1] if number <= len(self.widths) else cube_round(block, spacing)
+            width = width if width <= FINE_MM else None
+        return replace(lesion, block=block, of_uptake=number > 0, contour_mm=width)
+
+
+def cube_round(block: Block, spacing: tuple[float, ...]) -> float:
+    """How wide, in mm, the contour network's cubes for a mask are, on voxels of this `spacing` (x, y, z)."""
+    extent = float((np.array(block.values.shape) * spacing[::-1]).max())
+    return next((width for width in WIDTHS_MM if width >= _ROOM * extent), WIDTHS_MM[-1])
+
+
+@dataclass(frozen=True)
+class Proposers:
+    """All that proposes outlines in one study.
+
+    Attributes:
+        sam2: tracks lesions.
+        refiner: takes a last look at what it shows, where there is one.
+        contour: draws lesions by itself, where there is one.
+    """
+
+    sam2: Sam2Proposer
+    refiner: Refiner | None = None
+    contour: Contour | None = None
+
+    def logits(self, lesion: Lesion, background: Voxels) -> Field:
+        """The logits that make the mask."""
+        drawn = drawn_voxels(lesion.prompts)
+        if lesion.contour_mm is not None and self.contour is not None:
+            return self.contour.draw(self.sam2.study, drawn, background, lesion.contour_mm)
+        if self.refiner is None:
+            field = self.sam2.logits(lesion.clip, lesion.bank)
+        else:
+            field = self.refiner.refine(self.sam2.study, lesion.clip, lesion.bank.all(), drawn, background)
+        if self.contour is None or not len(drawn):
+            return field
+        second = self.contour.draw(self.sam2.study, drawn, background, WIDTHS_MM[-1])
+        return field.plus(second, _SECOND_OPINION)
+
+    def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
+        """The outlines that a lesion of one click or stroke may have, the model's first."""
+        field, drawn = self.logits(replace(lesion, contour_mm=None), background), lesion.prompts[0].voxels
+        model = shown_mask(field, lesion.prompts, background)
+        spots = [look_at(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
+        if not spots:
+            return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
+        widths = WIDTHS_MM if self.contour is not None else ()
+        contours = [self._drawn_by_itself(lesion.prompts, background, width) for width in widths]
+        hottest = spots[0].candidate.suv
+        known = [
+            Prompted(self.sam2.study, drawn, lesion.score, lesion.clip.width_mm, field, model, contours, spot, hottest)
+            for spot in spots
+        ]  # fmt: skip
+        blocks, features = [model, *(contour.block for contour in contours)], [known[0].describe_networks()]
+        for prompted in known:
+            levels = above_levels(prompted.spot, drawn)
+            for block in levels:
+                obey(block, lesion.prompts, background)
+            features.append(prompted.describe(levels))
+            blocks += levels
+        return Outlines(blocks, np.concatenate(features), widths)
+
+    def _drawn_by_itself(self, prompts: Sequence[Prompt], background: Voxels, width_mm: float) -> Drawn:
+        """What the contour network makes of strokes in a cube."""
+        assert self.contour is not None
+        tumor = drawn_voxels(prompts)
+        field = self.contour.draw(self.sam2.study, tumor, background, width_mm).widened(tumor)
+        return Drawn(field, shown_mask(field, prompts, background))

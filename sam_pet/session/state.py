@@ -1,0 +1,37 @@
+"""What a session has been told, and the lesions that came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sam_pet.prompts import Prompt
+from sam_pet.proposers.lesion import Lesion
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A prompt as it was drawn, on the PET grid, and the numbers of the lesions it acts on."""
+
+    prompt: Prompt
+    lesions: tuple[int, ...]
+
+
+Lesions = Mapping[int, Lesion]
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything a session has been told, and the lesions after each entry; it never changes.
+
+    `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    trail: tuple[Lesions, ...] = field(default=())
+    found: Lesions = field(default_factory=dict)
+    asked: str | None = None
+
+    @property
+    def lesions(self) -> Lesions:
+        return self.trail[-1] if self.trail else self.found
