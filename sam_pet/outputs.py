@@ -32,6 +32,13 @@ def write_mask(labels: Labels, grid: Grid, path: str | os.PathLike[str]) -> None
         write_image(grid.image((labels > 0).astype(np.uint8)), path)
 
 
+def sources(image: Path | None) -> list[Path]:
+    """The files and folders that an image is read from: with one file of a DICOM series its folder."""
+    if image is None:
+        return []
+    return [image.parent] if image.is_file() and is_dicom(image) else [image]
+
+
 def require_dicom_names(paths: Mapping[str, Path]) -> None:
     """Raise an InputError if no DICOM object can be written under one of these names, by kind: "SEG", "RTSTRUCT"."""
     for kind, path in paths.items():

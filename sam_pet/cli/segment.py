@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sam_pet.prompts import Box, Prompt
-
 if TYPE_CHECKING:
+    from sam_pet.prompts import Prompt
     from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)
@@ -46,7 +45,7 @@ def segment(
     session: Annotated[Path | None, typer.Option(help="Also save the session here: all it takes to replay it.")] = None,
     dicom_seg: Annotated[Path | None, typer.Option(help="Also write a DICOM SEG; the PET must be DICOM.")] = None,
     rtstruct: Annotated[Path | None, typer.Option(help="Also write a DICOM RTSTRUCT; the PET must be DICOM.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Segment the lesions that prompts point at, or without prompts those that the study shows."""
     import time
@@ -64,7 +63,7 @@ def segment(
     if session is not None:
         require_folder(session)
     saved = [] if session is None else [session / name for name in FILES]
-    require_apart([out, *dicom.values(), *saved], [pet, ct, prompts, model])
+    require_apart([out, *dicom.values(), *saved], [*outputs.sources(pet), *outputs.sources(ct), prompts, model])
     study = read_study(ct, pet)
     source = outputs.source_series(pet, dicom)
     # No points are no prompts, as in the challenge.
@@ -116,6 +115,8 @@ def segment(
 
 def _warn_of_cold(drawn: Sequence[Prompt], study: Study) -> None:
     """Say where a reader points at a place without uptake: the voxels may be of another image."""
+    from sam_pet.prompts import Box
+
     for prompt in drawn:
         if prompt.label != "tumor" or isinstance(prompt, Box):
             continue

@@ -17,7 +17,7 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option(help="Write the stroke as a points JSON, for `segment --prompts`.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw the next corrective scribble on a prediction's largest error."""
     from sam_pet.files import require_apart, require_file_name, write_json
