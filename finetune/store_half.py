@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sam_pet.errors import reported
+from sam_pet.errors import InputError, reported
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import WEIGHTS, require_record, write_record
+from sam_pet.models.record import ADAPTER_CONFIG, WEIGHTS, require_record, write_record
 
 
 def main() -> None:
@@ -25,6 +25,8 @@ def main() -> None:
 
 def store(checkpoint: Path) -> None:
     record = require_record(checkpoint)
+    if (checkpoint / ADAPTER_CONFIG).is_file():
+        raise InputError(f"{checkpoint} is an adapter; add it into its base first: sam-pet models merge")
     write_half(load_model(checkpoint).model, checkpoint / WEIGHTS)
     record = write_record(record, checkpoint, WEIGHTS)
     (checkpoint / CARD).write_text(model_card(record), encoding="utf-8")

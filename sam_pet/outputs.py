@@ -65,9 +65,7 @@ def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:
     return read_series(pet, "PET")
 
 
-def write_dicom(
-    labels: Labels, series: Series, paths: Mapping[str, Path], model: str, automatic: bool = False
-) -> None:
+def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model: str, automatic: bool = False) -> None:
     """Write lesions as a DICOM SEG or an RTSTRUCT, or both.
 
     Raises:

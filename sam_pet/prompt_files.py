@@ -18,7 +18,6 @@ from sam_pet.prompts import (
     LABELS,
     Box,
     Click,
-    Label,
     Prompt,
     Rejection,
     Scribble,

@@ -18,8 +18,8 @@ from sam_pet.detection.coarse_batch import Stack
 from sam_pet.detection.coarse_study import Scene
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
-from sam_pet.models.state import require_numbers
 from sam_pet.models.hashes import file_sha256
+from sam_pet.models.state import require_numbers
 
 Floats = npt.NDArray[np.floating[Any]]
 _BATCH = 64

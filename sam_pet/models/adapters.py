@@ -88,9 +88,7 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
     except InputError:
         raise
     except Exception as error:  # peft raises what its parts raise
-        raise InputError(
-            f"{folder} cannot be put on {base.source} as an adapter: {one_line(error)[:200]}"
-        ) from error
+        raise InputError(f"{folder} cannot be put on {base.source} as an adapter: {one_line(error)[:200]}") from error
     return model.train(trainable)
 
 

@@ -187,7 +187,9 @@ def require_working(config: Sam2VideoConfig, path: Path) -> None:
             coarse = model.vision_encoder(image).fpn_hidden_states[-1]
             model.memory_encoder(coarse, torch.empty(1, 1, size, size))
     except Exception as error:  # as in `build`
-        raise InputError(f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})") from error
+        raise InputError(
+            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})"
+        ) from error
 
 
 def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | Path) -> Sam2VideoModel:
@@ -201,7 +203,9 @@ def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | 
         with torch.device("meta"), no_init_weights():
             expected = Sam2VideoModel(config).state_dict()
     except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
-        raise InputError(f"{where}: no SAM 2 model can be made as its {CONFIG} says ({one_line(error)[:120]})") from error
+        raise InputError(
+            f"{where}: no SAM 2 model can be made as its {CONFIG} says ({one_line(error)[:120]})"
+        ) from error
     for key, value in expected.items():
         if key not in state:
             raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is missing")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from sam_pet.cases import Case, find_cases
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.models.adapters import save_adapter
 from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
+from sam_pet.processes import end_with_parent
 from sam_pet.sam2.frames import frame_recipe
 from sam_pet.threads import leave_room
 from sam_pet.train.crops import CropFolder
@@ -35,6 +37,8 @@ from sam_pet.train.run_folder import RunFolder
 from sam_pet.train.samples import ClipDataset, Sample, SampleSettings, WeightedCrops
 from sam_pet.train.schedule import averaging, warm_cosine
 from sam_pet.train.step import ClipStep
+
+logger = logging.getLogger(__name__)
 
 Validate = Callable[[LoadedModel], dict[str, float]]
 
@@ -60,6 +64,10 @@ def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
     )
     leave_room(recipe.workers)
     run = RunFolder(recipe.out)
+    if run.is_finished(recipe):
+        # Parts may have been trained into its checkpoint since.
+        logger.warning("the run in %s is finished; it is left as it is", recipe.out)
+        return run.checkpoint
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)
     crops = _crops(recipe, accelerator)
@@ -105,7 +113,10 @@ class _Run:
         self.done = 0
         state = folder.load_state()
         if state is not None:
-            self._restore(state)
+            try:
+                self._restore(state)
+            except Exception as error:  # torch raises what its parts raise
+                raise folder.damaged(error) from error
         self.wrapped, self.optimizer = accelerator.prepare(self.step_module, self.optimizer)
 
     def finish(self) -> None:
@@ -172,13 +183,14 @@ class _Run:
             list(range(step * stage.batch + start, step * stage.batch + start + share))
             for step in range(first, stage.steps)
         ]
-        return iter(
+        return _told_in_one_line(
             DataLoader(
                 dataset,
                 batch_sampler=batches,
                 collate_fn=list,
                 num_workers=self.recipe.workers,
                 prefetch_factor=4 if self.recipe.workers else None,
+                worker_init_fn=end_with_parent,
             )
         )
 
@@ -220,14 +232,14 @@ class _Run:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.done = state["done"]
+        self.done = int(state["done"])
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 
     def _save_checkpoint(self) -> None:
-        metrics = [json.loads(line) for line in (self.folder.path / "metrics.jsonl").read_text().splitlines()]
+        metrics = self.folder.metrics
         last = {k: v for m in metrics for k, v in m.items() if k not in ("step", "seconds", "lr")}
         training = {
             "recipe": _portable(self.recipe.model_dump(mode="json", exclude={"out"})),
@@ -244,13 +256,25 @@ class _Run:
         write_curve(metrics, self.folder.checkpoint)
 
 
+def _told_in_one_line(batches: Iterable[list[Sample]]) -> Iterator[list[Sample]]:
+    """The batches; a worker's error without the traceback that torch puts before it."""
+    try:
+        yield from batches
+    except InputError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise InputError(last.rpartition("InputError: ")[2]) from None
+
+
 def cases_of(data: Data, training: bool = True) -> list[Case]:
     """The cases of one entry of a recipe: for training or for validation, where nnU-Net's splits tell them apart."""
     if data.splits is None:
         return find_cases(data.folder, data.cases)
     if not data.splits.is_file():
         raise InputError(f"recipe: no such file: {data.splits}")
-    folds = json.loads(data.splits.read_text(encoding="utf-8"))
+    try:
+        folds = json.loads(data.splits.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"recipe: {data.splits} is not JSON ({one_line(error)[:100]})") from error
     try:
         fold = folds[data.fold]
         train, val = list(fold["train"]), list(fold["val"])
