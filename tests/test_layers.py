@@ -14,12 +14,13 @@ import sam_pet
 ROOT = Path(sam_pet.__file__).parent
 # From the lowest to the highest: each may import those before it. Lazy imports count, those for type checkers do not.
 LAYERS = (
-    ("errors", "threads", "labels", "progress"),
+    ("errors", "threads", "labels", "progress", "sanity", "ubjson"),
     ("",),
-    ("nifti",),
+    ("headers", "nifti", "processes"),
     ("geometry", "files"),
     ("masks", "measures", "slicer", "prompts", "trees"),
-    ("prompt_files", "boxes"),
+    ("markups", "boxes"),
+    ("prompt_files",),
     ("dicom",),
     ("study",),
     ("outputs",),

@@ -118,7 +118,7 @@ def _answer(segmenter: Segmenter, study: Study, store: Store, job: Job, channel:
         first = first_answer(segmenter, study, glance)
         store.write(FIRST, first)
     session = opened(segmenter, study, first)
-    prompts = drawn_strokes(job.points)
+    prompts = drawn_strokes(job.points, study.order)
     if alone:
         channel.send(Answer.of(session.array, "the first answer, without strokes"))
     sent = time.monotonic()

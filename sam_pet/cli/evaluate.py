@@ -29,7 +29,7 @@ def evaluate(
     names: Annotated[str | None, typer.Option(help="Only these cases, names separated by commas.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the reader; the challenge uses 42.")] = 42,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Run methods on cases, let a simulated reader correct them, and write a report."""
     from rich.console import Console

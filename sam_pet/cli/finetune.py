@@ -12,7 +12,7 @@ import typer
 def finetune(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe; those in finetune/ are a start.")],
     changes: Annotated[list[str] | None, typer.Argument(help="key=value, part.key=value: values changed.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a model as a recipe says; the same command goes on where a run was left."""
     from sam_pet.train.recipe import read_recipe

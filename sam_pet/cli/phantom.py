@@ -39,7 +39,7 @@ def phantom(
         Path | None,
         typer.Option(help="With --anatomy: points (lesion-clicks.json) at whose tumor voxels lesions grow."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Write simulated whole-body PET/CT studies with their lesions."""
     from rich.console import Console

@@ -19,6 +19,7 @@ from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
 from sam_pet.models.hashes import file_sha256
+from sam_pet.models.state import require_numbers
 
 Floats = npt.NDArray[np.floating[Any]]
 _BATCH = 64
@@ -40,12 +41,14 @@ class Appearance:
         """
         network = AppearanceNetwork(len(NAMES))
         try:
-            network.load_state_dict(safetensors.torch.load_file(path))
+            state = safetensors.torch.load_file(path)
+            network.load_state_dict(state)
         except (SafetensorError, RuntimeError, OSError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise InputError(
                 f"{path} does not hold an appearance network ({reason}); train or fetch it again"
             ) from error
+        require_numbers(state, path)
         return cls(network.eval(), file_sha256(path))
 
     @torch.no_grad()

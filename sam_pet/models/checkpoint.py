@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from transformers import Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
+from sam_pet.files import clear_left, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
@@ -34,10 +35,12 @@ from sam_pet.models.record import (
     write_record,
 )
 from sam_pet.models.start import start_weights
+from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
 from sam_pet.threads import one_thread
 
+_LARGEST, _MOST_BLOCKS, _LONGEST_LIST = 100_000, 256, 256
 _BASES = (
     "shared_image_embedding.positional_embedding",
     "prompt_encoder.shared_embedding.positional_embedding",
@@ -167,16 +170,21 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and not (folder / RECORD).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no checkpoint; give another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    clear_left(folder.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=partial_prefix(), dir=folder.parent))
+    temporary, old = scratch / "new", scratch / "old"
+    temporary.mkdir()
+    old.mkdir()
     try:
-        temporary = scratch / "new"
-        temporary.mkdir()
         yield temporary
         if folder.exists():
-            folder.rename(scratch / "old")
+            folder.rename(old / folder.name)
         temporary.rename(folder)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        # Whatever has happened, one of the two is in its place before anything is taken away.
+        restore(scratch)
+        if folder.exists() or not any(old.iterdir()):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
@@ -192,13 +200,46 @@ def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("model_type") != Sam2VideoConfig.model_type:
             raise ValueError(f"its model_type is not {Sam2VideoConfig.model_type!r}")
+        _require_sane(content)
         config = Sam2VideoConfig.from_dict(content)
         size = int(config.image_size)
+        set_image_size(config, image_size or size)
+    except InputError:
+        raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} does not describe a SAM 2 video model: {reason}") from error
-    set_image_size(config, image_size or size)
+        raise InputError(f"{path} does not describe a SAM 2 video model: {one_line(error)[:200]}") from error
     return config
+
+
+def _require_sane(value: Any, key: str = "") -> None:
+    """Raise a ValueError at the first number in a configuration that no SAM 2 model has."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _require_sane(inner, str(name))
+    elif isinstance(value, list):
+        if len(value) > _LONGEST_LIST:
+            raise ValueError(f"{key} has {len(value)} values")
+        for inner in value:
+            _require_sane(inner, key)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        most = _MOST_BLOCKS if "blocks" in key or "layers" in key else _LARGEST
+        if not abs(value) <= most:
+            raise ValueError(f"{key} is {value:.3g}" if isinstance(value, float) else f"{key} is larger than {most}")
+
+
+def require_working(config: Sam2VideoConfig, path: Path) -> None:
+    """Raise an InputError if the parts of a model of this configuration do not fit each other; it takes no memory."""
+    size = int(config.image_size)
+    try:
+        with torch.device("meta"), no_init_weights(), torch.no_grad():
+            model = Sam2VideoModel(config)
+            image = torch.empty(1, int(config.vision_config.backbone_config.num_channels), size, size)
+            coarse = model.vision_encoder(image).fpn_hidden_states[-1]
+            model.memory_encoder(coarse, torch.empty(1, 1, size, size))
+    except Exception as error:  # as in `build`
+        raise InputError(
+            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})"
+        ) from error
 
 
 def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | Path) -> Sam2VideoModel:
@@ -207,9 +248,14 @@ def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | 
     Raises:
         InputError: keys or shapes do not fit; `where` says whose they are.
     """
-    with no_init_weights():
-        model = Sam2VideoModel(config)
-    expected = model.state_dict()
+    try:
+        # Without memory, until it is known that the weights fit.
+        with torch.device("meta"), no_init_weights():
+            expected = Sam2VideoModel(config).state_dict()
+    except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
+        raise InputError(
+            f"{where}: no SAM 2 model can be made as its {CONFIG} says ({one_line(error)[:120]})"
+        ) from error
     for key, value in expected.items():
         if key not in state:
             raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is missing")
@@ -219,6 +265,8 @@ def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | 
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
         raise InputError(f"{where} does not hold the weights of this SAM 2 model: {extra} is not known")
+    with no_init_weights():
+        model = Sam2VideoModel(config)
     model.load_state_dict(state)
     return model.float().eval()
 
@@ -236,11 +284,15 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
         raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
     expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
-    state = read_weights(path)
+    state = unwrapped(read_weights(path), path)
     # Written by versions of `transformers` that tie the two, the file holds the Gaussian basis once.
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
             state.setdefault(other, state[one])
+    if record is None:
+        require_working(config, folder / CONFIG)
+    elif record.config_sha256 is not None:
+        check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
     return with_parts(LoadedModel(model, record, sha256, source), folder)
@@ -284,6 +336,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """
     try:
         state: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({one_line(error)}); fetch it again") from error
+    require_numbers(state, path)
     return state

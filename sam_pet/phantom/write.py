@@ -28,7 +28,7 @@ def write_nnunet(phantom: Phantom, name: str, folder: Path, *, instances: bool =
         "facts": folder / "phantoms" / f"{name}.json",
     }
     _write(phantom, name, files, instances=instances)
-    cases = len(list((folder / "labelsTr").glob("*.nii.gz")))
+    cases = len([path for path in (folder / "labelsTr").glob("*.nii.gz") if not path.name.startswith(".")])
     write_json(_dataset(cases), folder / "dataset.json")
 
 

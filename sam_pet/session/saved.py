@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sam_pet.session.session import Session
 
 PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
+# All that a saved session consists of.
+FILES = ("mask.nii.gz", LESIONS, "lesions.ctbl", PROMPTS, "lesions.csv", MANIFEST)
 # The parts of a model that make masks of strokes; the others make first answers.
 _OF_STROKES = {"refiner", "contour", "chooser"}
 

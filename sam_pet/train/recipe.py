@@ -10,13 +10,23 @@ from typing import Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.sam2.clips import ClipRecipe
+
+_MOST_BYTES = 1 << 20
+_MANY = 10**9
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_a_name(cls, value: Any) -> Any:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("must not hold the character 0")
+        return value
 
 
 class Data(_Part):
@@ -91,10 +101,10 @@ class Stage(_Part):
     `batch` is that of all processes together. Up to `corrections` strokes follow the first prompt.
     """
 
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    length: int = Field(gt=0)
-    corrections: int = Field(default=0, ge=0)
+    steps: int = Field(gt=0, le=_MANY)
+    batch: int = Field(gt=0, le=_MANY)
+    length: int = Field(gt=0, le=_MANY)
+    corrections: int = Field(default=0, ge=0, le=_MANY)
 
 
 class Optimization(_Part):
@@ -220,7 +230,7 @@ class Recipe(_Part):
     gradient_checkpointing: bool = False
     workers: int = Field(default=1, ge=0)
     save_every: int = Field(default=200, gt=0)
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**40), le=2**40)
     licence: str = "Apache-2.0"
     attribution: str = ""
     folds: int = Field(default=5, ge=2)
@@ -232,6 +242,12 @@ class Recipe(_Part):
     appearance: AppearanceStage | None = None
     classifier: ClassifierStage | None = None
 
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, value: Any) -> Any:
+        # YAML takes it for false.
+        return "no" if value is False else value
+
     @property
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
@@ -241,52 +257,77 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
     """A recipe file with changes of the form `key=value` or `part.key=value`, values in YAML.
 
     Raises:
-        InputError: no such file, not YAML, or a key or value that is not a recipe's.
+        InputError: no such file, not YAML in UTF-8, or a key or value that is not a recipe's.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"recipe: no such file: {path}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"recipe: {path} has more than {_MOST_BYTES >> 20} MB; give a recipe")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"recipe: {path} is not UTF-8 text ({error.reason}); save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe: {path} is not YAML ({' '.join(str(error).split())})") from error
+        raise InputError(f"recipe: {path} is not in UTF-8 ({error.reason}); save it in this encoding") from error
+    except OSError as error:
+        raise InputError(f"recipe: {path} cannot be read ({error.strerror})") from error
+    content = _yaml(text, f"recipe: {path}")
     if not isinstance(content, dict):
         raise InputError(f"recipe: {path} must be a mapping of keys to values")
     for change in changes:
         _apply(content, change)
+    return parsed_recipe(content, f"recipe: {path}")
+
+
+def parsed_recipe(content: Any, where: str) -> Recipe:
+    """A recipe from decoded YAML.
+
+    Raises:
+        InputError: a key or value that is not a recipe's; `where` says whose.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "recipe"
-        raise InputError(f"recipe: {path}: {where}: {first['msg']}") from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "recipe"
+        raise InputError(f"{where}: {place[:200]}: {first['msg']}") from error
+    except (RecursionError, ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{where} holds values that are not a recipe's ({one_line(error)[:100]})") from error
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    # Besides its own errors PyYAML raises those of what it makes dates and numbers with.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{where} is not YAML ({one_line(error)[:200]}); correct it") from error
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
     key, sign, value = change.partition("=")
     if not sign:
         raise InputError(f"recipe: {change!r} is not of the form key=value")
-    try:
-        new = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe: {key}: {value!r} is not YAML; put quotes round it") from error
     *parents, last = key.split(".")
     place: Any = content
     for parent in parents:
-        if isinstance(place, dict) and place.get(parent) is None:
-            place[parent] = {}
-        place = place[_place(place, parent, key)]
+        place = _below(place, parent, key)
         if not isinstance(place, dict | list):
             raise InputError(f"recipe: {key!r} has nothing below {parent!r}")
-    place[_place(place, last, key)] = new
+    decoded = _yaml(value, f"recipe: {change[:80]!r}")
+    if isinstance(place, list):
+        place[_index(place, last, key)] = decoded
+    else:
+        place[last] = decoded
 
 
-def _place(content: dict[str, Any] | list[Any], name: str, key: str) -> Any:
-    """Where a name leads in a mapping or a list."""
-    if isinstance(content, dict):
-        return name
-    if not name.isdecimal() or int(name) >= len(content):
-        raise InputError(f"recipe: {key!r} has no entry {name!r} there; entries are 0 to {len(content) - 1}")
+def _below(place: Any, name: str, key: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, name, key)]
+    if place.get(name) is None:
+        place[name] = {}
+    return place[name]
+
+
+def _index(items: list[Any], name: str, key: str) -> int:
+    if not (name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(items)):
+        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}, counted from 0")
     return int(name)

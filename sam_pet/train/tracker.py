@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sam_pet.models.adapters import save_adapter
 from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
+from sam_pet.processes import end_with_parent
 from sam_pet.sam2.frames import frame_recipe
 from sam_pet.threads import leave_room
 from sam_pet.train.crops import CropFolder
@@ -31,10 +32,12 @@ from sam_pet.train.curve import write_curve
 from sam_pet.train.data import Groups, cases_of, example_store
 from sam_pet.train.lora import add_lora, parameter_counts
 from sam_pet.train.recipe import Recipe, Stage
-from sam_pet.train.run_folder import RunFolder
+from sam_pet.train.run_folder import RunFolder, damaged_state
 from sam_pet.train.samples import ClipDataset, Sample, SampleSettings, WeightedCrops
 from sam_pet.train.schedule import averaging, warm_cosine
 from sam_pet.train.step import ClipStep
+
+logger = logging.getLogger(__name__)
 
 Validate = Callable[[LoadedModel], dict[str, float]]
 
@@ -65,6 +68,10 @@ def finetune(
     )
     leave_room(recipe.workers)
     run = RunFolder(recipe.out)
+    if run.is_finished(recipe):
+        # Parts may have been trained into its checkpoint since.
+        logger.warning("the run in %s is finished; it is left as it is", recipe.out)
+        return run.checkpoint
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)
     crops = _crops(recipe, accelerator, groups)
@@ -110,7 +117,10 @@ class _Run:
         self.done = 0
         state = folder.load_state()
         if state is not None:
-            self._restore(state)
+            try:
+                self._restore(state)
+            except Exception as error:  # torch raises what its parts raise
+                raise damaged_state(folder.state_file, error) from error
         self.wrapped, self.optimizer = accelerator.prepare(self.step_module, self.optimizer)
 
     def finish(self) -> None:
@@ -177,13 +187,14 @@ class _Run:
             list(range(step * stage.batch + start, step * stage.batch + start + share))
             for step in range(first, stage.steps)
         ]
-        return iter(
+        return _told_in_one_line(
             DataLoader(
                 dataset,
                 batch_sampler=batches,
                 collate_fn=list,
                 num_workers=self.recipe.workers,
                 prefetch_factor=4 if self.recipe.workers else None,
+                worker_init_fn=end_with_parent,
             )
         )
 
@@ -230,14 +241,14 @@ class _Run:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.done = state["done"]
+        self.done = int(state["done"])
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 
     def _save_checkpoint(self) -> None:
-        metrics = [json.loads(line) for line in (self.folder.path / "metrics.jsonl").read_text().splitlines()]
+        metrics = self.folder.metrics
         last = {k: v for m in metrics for k, v in m.items() if k not in ("step", "seconds", "lr")}
         training = {
             "recipe": _portable(self.recipe.model_dump(mode="json", exclude={"out"})),
@@ -252,6 +263,15 @@ class _Run:
         else:
             save_model(self.average.module, record, self.folder.checkpoint, self.base.parts)
         write_curve(metrics, self.folder.checkpoint)
+
+
+def _told_in_one_line(batches: Iterable[list[Sample]]) -> Iterator[list[Sample]]:
+    """The batches; a worker's error without the traceback that torch puts before it."""
+    try:
+        yield from batches
+    except InputError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise InputError(last.rpartition("InputError: ")[2]) from None
 
 
 def _crops(recipe: Recipe, accelerator: Accelerator, groups: Groups | None) -> list[WeightedCrops]:
