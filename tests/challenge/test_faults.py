@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_read_costs_the_ct_and_not_the_mask(
 
 def test_a_wrong_byte_in_the_compressed_pet_is_not_taken_for_uptake(step: Step) -> None:
     content = bytearray(step.pet.read_bytes())
-    content[-9] ^= 1
+    content[-1] ^= 1
     step.pet.write_bytes(content)
     assert step.run()["fallback"]
     assert "do not fit their checksum" in step.log
