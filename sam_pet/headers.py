@@ -67,6 +67,7 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     require_one_volume(size[:3] if dimensions == 4 and size[3] == 1 else size, channels)
     for key, numbers in (("ElementSpacing", dimensions), ("TransformMatrix", dimensions**2), ("Offset", dimensions)):
         _floats(fields, key, numbers)
+    _require_above_zero(fields, "ElementSpacing")
     wanted = _META_BYTES[kind] * _product(size)
 
     place = fields["ElementDataFile"]
@@ -161,6 +162,12 @@ def _nrrd_lines(head: bytes) -> tuple[str, bool, int]:
         return head.decode("latin-1"), False, len(head)
     at, length = min(found)
     return head[:at].decode("latin-1"), True, at + length
+
+
+def _require_above_zero(fields: Mapping[str, str], key: str) -> None:
+    # ITK would take the size of a negative spacing.
+    if any(float(word) <= 0 for word in fields.get(key, "").split()):
+        raise UnsoundError(f"has {fields[key][:60]} for {key} in its header, which must be above 0; correct the header")
 
 
 def _beside(path: Path, name: str, key: str) -> Path:

@@ -181,9 +181,9 @@ def _checked(result: Any) -> Result:
     if "facts" not in result and "rows" not in result:
         return dict(result)
     facts, rows = result["facts"], result["rows"]
-    if not isinstance(facts, dict) or not isinstance(rows, list) or not rows or not facts.keys() >= _FACTS:
+    if not isinstance(facts, dict) or not isinstance(rows, list) or not (facts.keys() >= _FACTS or not facts):
         raise ValueError("no facts or rows")
-    numbers = [facts["lesions"], facts["lesion_ml"], facts["suv_max"], *(row["step"] for row in rows)]
+    numbers = [facts.get(key) for key in ("lesions", "lesion_ml", "suv_max")] + [row["step"] for row in rows]
     numbers += [row[key] for row in rows for key in ("dice", "dmm")]
     if any(value is not None and (isinstance(value, bool) or not isinstance(value, int | float)) for value in numbers):
         raise ValueError("no numbers")
