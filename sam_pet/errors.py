@@ -72,5 +72,5 @@ def _say(program: str, line: str, code: int) -> None:
     sys.exit(code)
 
 
-def _end(number: int, *_: Any) -> None:
+def _end(number: int, _: Any) -> None:
     sys.exit(128 + number)

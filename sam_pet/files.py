@@ -21,7 +21,7 @@ import SimpleITK as sitk
 
 from sam_pet.errors import InputError
 from sam_pet.headers import require_sound_metaimage, require_sound_nrrd, unpacked_size
-from sam_pet.nifti import read_nifti
+from sam_pet.nifti import read_nifti, require_sound_nifti_header
 from sam_pet.sanity import UnsoundError, cut_short, require_one_volume, require_sound_geometry
 
 # By ITK's reader, which else would take the suffix in one case only.
@@ -93,6 +93,16 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
             f"{what}: {path} cannot be read as an image; check that it is complete ({_reason(error)})"
         ) from error
     return image
+
+
+def require_sound_header(path: Path) -> None:
+    """Raise a ValueError if an image file's header is one that ITK must not see; its data are not looked at."""
+    kind = _READERS[image_suffix(path) or ""]
+    if kind == "NiftiImageIO":
+        require_sound_nifti_header(path)
+    else:
+        check = require_sound_metaimage if kind == "MetaImageIO" else require_sound_nrrd
+        check(path, data=False)
 
 
 def _is_pointer(path: Path, what: str) -> bool:

@@ -44,8 +44,8 @@ _NRRD_BYTES = {
 }
 
 
-def require_sound_metaimage(path: Path) -> None:
-    """Check a `.mha` or `.mhd` and its data without taking memory for them.
+def require_sound_metaimage(path: Path, data: bool = True) -> None:
+    """Check a `.mha` or `.mhd` and, unless `data` says no, what it holds, without taking memory for that.
 
     Raises:
         UnsoundError: what ITK would crash on or pass over.
@@ -67,22 +67,25 @@ def require_sound_metaimage(path: Path) -> None:
     require_one_volume(size[:3] if dimensions == 4 and size[3] == 1 else size, channels)
     for key, numbers in (("ElementSpacing", dimensions), ("TransformMatrix", dimensions**2), ("Offset", dimensions)):
         _floats(fields, key, numbers)
+    _require_above_zero(fields, "ElementSpacing")
     wanted = _META_BYTES[kind] * _product(size)
 
     place = fields["ElementDataFile"]
     if place == "LOCAL":
-        data, start = path, max(start, _integer(fields, "HeaderSize", 0))
+        source, start = path, max(start, _integer(fields, "HeaderSize", 0))
     elif path.suffix.lower() == ".mha":
         raise UnsoundError("names another file for its data (ElementDataFile); export it as one file")
     else:
-        data, start = _beside(path, place, "ElementDataFile"), max(_integer(fields, "HeaderSize", 0), 0)
+        source, start = _beside(path, place, "ElementDataFile"), max(_integer(fields, "HeaderSize", 0), 0)
+    if not data:
+        return
     if _is_true(fields.get("CompressedData")):
-        _require_unpacked(data, start, wanted)
-    elif _is_true(fields.get("BinaryData", "True")) and data.stat().st_size - start < wanted:
+        _require_unpacked(source, start, wanted)
+    elif _is_true(fields.get("BinaryData", "True")) and source.stat().st_size - start < wanted:
         raise cut_short(wanted)
 
 
-def require_sound_nrrd(path: Path) -> None:
+def require_sound_nrrd(path: Path, data: bool = True) -> None:
     """Check a `.nrrd` or `.nhdr` and its data without taking memory for them; raises like the above."""
     with path.open("rb") as stream:
         head = stream.read(_MOST_HEADER)
@@ -106,18 +109,20 @@ def require_sound_nrrd(path: Path) -> None:
         raise UnsoundError(f"has voxels of type {kind[:40]!r} in its header; export it as integers or floats")
     wanted = _NRRD_BYTES[kind] * _product(size)
     place = fields.get("data file") or fields.get("datafile")
-    data = path if place is None else _beside(path, place, "data file")
+    source = path if place is None else _beside(path, place, "data file")
     if place is None and not end:
         raise UnsoundError("is no whole NRRD file: its header does not end; check that it is complete")
     skip = _integer(fields, "line skip", 0), _integer(fields, "byte skip", 0)
     encoding = fields.get("encoding", "").lower()
     if any(skip) or encoding not in ("raw", "gzip", "gz"):
         raise UnsoundError(f"has data in encoding {encoding[:40]!r} or with bytes to skip; save it as raw or gzip")
+    if not data:
+        return
     if encoding == "raw":
-        if data.stat().st_size - (start if place is None else 0) < wanted:
+        if source.stat().st_size - (start if place is None else 0) < wanted:
             raise cut_short(wanted)
     else:
-        _require_unpacked(data, start if place is None else 0, wanted)
+        _require_unpacked(source, start if place is None else 0, wanted)
 
 
 def _meta_fields(head: bytes) -> tuple[dict[str, str], int]:
@@ -157,6 +162,12 @@ def _nrrd_lines(head: bytes) -> tuple[str, bool, int]:
         return head.decode("latin-1"), False, len(head)
     at, length = min(found)
     return head[:at].decode("latin-1"), True, at + length
+
+
+def _require_above_zero(fields: Mapping[str, str], key: str) -> None:
+    # ITK would take the size of a negative spacing.
+    if any(float(word) <= 0 for word in fields.get(key, "").split()):
+        raise UnsoundError(f"has {fields[key][:60]} for {key} in its header, which must be above 0; correct the header")
 
 
 def _beside(path: Path, name: str, key: str) -> Path:

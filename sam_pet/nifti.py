@@ -1,5 +1,8 @@
-"""NIfTI files, read here and not by ITK: that looks at no checksum, turns NaN into 0, takes spacing from one part of
-the header and directions from another, and refuses axes that rounding has bent by a thousandth of a degree."""
+"""NIfTI files, read here and not by ITK.
+
+That looks at no checksum, turns NaN into 0, takes spacing from one part of the header and directions from another, and
+refuses axes that rounding has bent by a thousandth of a degree.
+"""
 
 from __future__ import annotations
 
@@ -120,6 +123,13 @@ def read_nifti(path: Path, what: str) -> sitk.Image:
     image.SetOrigin(place.origin)
     image.SetDirection(place.columns.ravel().tolist())
     return image
+
+
+def require_sound_nifti_header(path: Path) -> None:
+    """Raise an UnsoundError if a NIfTI header claims a size that is never read, or is none."""
+    with _unpacked(path) as (stream, _):
+        size, _ = _size(_header(stream))
+        require_size(size)
 
 
 @contextmanager

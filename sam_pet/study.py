@@ -150,8 +150,8 @@ def _on_grid(ct: sitk.Image, pet: sitk.Image, ct_path: Path | None, pet_path: Pa
     covered = float(np.prod(np.minimum(overlap / np.array(grid.size), 1.0)))
     if covered < LITTLE_COVERED:
         logger.warning(
-            "the CT covers %.0f %% of the PET; air is assumed elsewhere, and masks there are worse than without it: "
-            "give the whole CT, or none",
+            "the CT covers %.0f %% of the PET; air is assumed elsewhere, where masks are worse "
+            "than from the PET alone: give the whole CT, or none",
             100 * covered,
         )
     return sitk.Resample(ct, pet, sitk.Transform(), sitk.sitkLinear, AIR_HU, sitk.sitkFloat32), covered

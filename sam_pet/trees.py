@@ -62,7 +62,7 @@ def from_text(text: str) -> xgboost.Booster:
 
 
 def _require_sound(content: bytes) -> None:
-    """Raise a ValueError if a model is not one of plain regression trees that point to what is there."""
+    """Raise a ValueError if a model is not one of plain trees, each number of which points to what is there."""
     try:
         learner = decode(content)["learner"]
         features = int(learner["learner_model_param"]["num_feature"])

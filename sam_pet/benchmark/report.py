@@ -82,13 +82,19 @@ def write_report(
             sections.append(_lesion_free(free, methods))
     sections.append(_provenance(folder))
     with replacing(folder.path / REPORT) as temporary:
-        temporary.write_text(render("Interactive PET/CT segmentation: benchmark", lead, sections), encoding="utf-8")
+        page = render("Interactive PET/CT segmentation: benchmark", lead, sections)
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return summary
 
 
 def _write_csv(steps: pd.DataFrame, path: Path) -> None:
     with replacing(path) as temporary:
-        steps.to_csv(temporary, index=False)
+        steps.map(_defused).to_csv(temporary, index=False, errors="backslashreplace")
+
+
+def _defused(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _summary(table: pd.DataFrame, ranking: Ranking, bootstrap: Bootstrap) -> dict[str, Any]:

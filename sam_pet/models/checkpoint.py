@@ -212,7 +212,7 @@ def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
 
 
 def _require_sane(value: Any, key: str = "") -> None:
-    """Raise a ValueError at the first number in a configuration that no SAM 2 model has."""
+    """Raise a ValueError at the first number that no configuration of SAM 2 has: it would ask for any memory."""
     if isinstance(value, dict):
         for name, inner in value.items():
             _require_sane(inner, str(name))
