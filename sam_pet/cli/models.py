@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sam_pet.errors import InputError
+
 if TYPE_CHECKING:
     from sam_pet.models.record import ModelRecord
 
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
+_Out = Annotated[Path | None, typer.Option("--out", help="The checkpoint folder to write.")]
+_LastOut = Annotated[Path | None, typer.Argument(help="The same without --out.", metavar="OUT", hidden=True)]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -99,7 +103,8 @@ def verify(
 @models.command()
 def convert(
     source: Annotated[str, typer.Argument(help="A .pt of SAM 2 or MedSAM2, or any other model that loads.")],
-    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    last: _LastOut = None,
+    out: _Out = None,
     name: Annotated[str | None, typer.Option(help="The model's name; else that of the file.")] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Side of the input in pixels; else 1024, and 512 for MedSAM2.")
@@ -107,22 +112,32 @@ def convert(
     as_json: _Json = False,
 ) -> None:
     """Write a model as a checkpoint folder that describes itself."""
+    folder = _folder(out, last)
     from sam_pet.models.loading import convert_model
 
-    _report_record(convert_model(source, out, name, image_size), out, as_json)
+    _report_record(convert_model(source, folder, name, image_size), folder, as_json)
 
 
 @models.command()
 def merge(
     adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
-    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    last: _LastOut = None,
+    out: _Out = None,
     base: Annotated[str | None, typer.Option(help="The base model, when it is not where the adapter says.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Add an adapter into its base model and write the sum as a checkpoint folder."""
+    folder = _folder(out, last)
     from sam_pet.models.loading import merge_adapter
 
-    _report_record(merge_adapter(adapter, out, base), out, as_json)
+    _report_record(merge_adapter(adapter, folder, base), folder, as_json)
+
+
+def _folder(out: Path | None, last: Path | None) -> Path:
+    folder = out or last
+    if folder is None or (out is not None and last is not None):
+        raise InputError("give one folder to write, with --out DIR")
+    return folder
 
 
 def _report_record(record: ModelRecord, out: Path, as_json: bool) -> None:
