@@ -18,7 +18,8 @@ from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.coarse_batch import Stack
 from sam_pet.errors import InputError, reported
 from sam_pet.models.half import write_half
-from sam_pet.models.record import APPEARANCE, WEIGHTS, require_record, write_record
+from sam_pet.models.parts import APPEARANCE
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.appearance import Course, Lesson, train_appearance
 from sam_pet.train.classifier import glances

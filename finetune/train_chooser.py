@@ -16,7 +16,8 @@ from pathlib import Path
 from sam_pet.cases import find_cases
 from sam_pet.errors import InputError, reported
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import CHOOSER, WEIGHTS, require_record, write_record
+from sam_pet.models.parts import CHOOSER
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 from sam_pet.segmenter import Segmenter
 from sam_pet.train.ranker import fit
 from sam_pet.train.ranker_examples import Lessons

@@ -24,7 +24,8 @@ from sam_pet.errors import InputError, reported
 from sam_pet.files import key_of
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import CONTOUR, WEIGHTS, require_record, write_record
+from sam_pet.models.parts import CONTOUR
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.train.phantom_examples import seeds

@@ -21,7 +21,8 @@ import xgboost
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.classifier import Judge
 from sam_pet.errors import reported
-from sam_pet.models.record import APPEARANCE, JUDGE, WEIGHTS, require_record, write_record
+from sam_pet.models.parts import APPEARANCE, JUDGE
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 from sam_pet.segmenter import Segmenter
 from sam_pet.train.candidate_examples import Sample
 from sam_pet.train.classifier import fit, glancer

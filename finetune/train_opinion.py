@@ -20,7 +20,8 @@ from sam_pet.detection.classifier import Judge
 from sam_pet.detection.detect import gather
 from sam_pet.errors import InputError, reported
 from sam_pet.files import key_of, replacing
-from sam_pet.models.record import JUDGE, WEIGHTS, require_record, write_record
+from sam_pet.models.parts import JUDGE
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 from sam_pet.phantom import make_phantom
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.segmenter import Segmenter

@@ -17,7 +17,8 @@ from sam_pet.cases import find_cases
 from sam_pet.errors import InputError, reported
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import REFINER, WEIGHTS, require_record, write_record
+from sam_pet.models.parts import REFINER
+from sam_pet.models.record import WEIGHTS, require_record, write_record
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet
 from sam_pet.segmenter import Segmenter

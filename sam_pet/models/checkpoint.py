@@ -6,10 +6,12 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -21,13 +23,14 @@ from sam_pet.errors import InputError
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.record import (
     CONFIG,
-    PARTS,
     RECORD,
     WEIGHTS,
     ModelRecord,
     read_record,
+    require_record,
     write_record,
 )
 from sam_pet.models.start import start_weights
@@ -59,7 +62,12 @@ class LoadedModel:
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
-        return {"model": self.record.name, "sha256": self.sha256, **self.record.parts}
+        return {"model": self.record.name, "sha256": self.sha256, **self.record.part_hashes}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of its weights, an adapter's own where it is one, and of its parts, by name."""
+        return {TRACKER: self.record.sha256 or self.sha256, **self.record.part_hashes}
 
     @property
     def image_size(self) -> int:
@@ -92,8 +100,16 @@ def _serialised(model: torch.nn.Module) -> bytes:
     return safetensors.torch.save(state, metadata={"format": "pt"})
 
 
-def save_model(model: Sam2VideoModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
-    """Write a checkpoint folder, whole or not at all, and return its record with the weights' SHA-256.
+def save_model(
+    model: Sam2VideoModel, record: ModelRecord, folder: str | Path, parts: Mapping[str, Path] = MappingProxyType({})
+) -> ModelRecord:
+    """Write a checkpoint folder, whole or not at all, and return its record with the SHA-256 of its files.
+
+    Args:
+        model: SAM 2, with its weights.
+        record: what the checkpoint says of itself.
+        folder: the checkpoint's; one that is there is replaced.
+        parts: files of the parts that come with the weights, as in `LoadedModel.parts`.
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
@@ -101,9 +117,44 @@ def save_model(model: Sam2VideoModel, record: ModelRecord, folder: str | Path) -
     with replacing_folder(Path(folder)) as temporary:
         (temporary / WEIGHTS).write_bytes(_serialised(model))
         model.config.save_pretrained(temporary)
-        record = write_record(record, temporary, WEIGHTS)
-        (temporary / CARD).write_text(model_card(record), encoding="utf-8")
-        return record
+        return finish_folder(temporary, record, parts)
+
+
+def finish_folder(folder: Path, record: ModelRecord, parts: Mapping[str, Path]) -> ModelRecord:
+    """Give a folder that holds weights its parts, record and card."""
+    for name, path in parts.items():
+        shutil.copyfile(path, folder / PARTS[name])
+    record = write_record(record, folder)
+    (folder / CARD).write_text(model_card(record), encoding="utf-8")
+    return record
+
+
+def add_part(
+    folder: Path,
+    name: str,
+    write: Callable[[Path], None],
+    fitted_to: Mapping[str, str] = MappingProxyType({}),
+    **changes: Any,
+) -> ModelRecord:
+    """Give a checkpoint or adapter folder a part, in place of the one that it may have, and return its new record.
+
+    Args:
+        folder: the checkpoint's.
+        name: one of `PARTS`.
+        write: writes the part's file.
+        fitted_to: the SHA-256 of what it learnt from, by name, see `LoadedModel.hashes`.
+        changes: of the record.
+
+    Raises:
+        InputError: `folder` is no checkpoint of this project.
+    """
+    record = require_record(folder)
+    part = Part(file=PARTS[name], sha256="", about=ABOUT[name], fitted_to=dict(fitted_to))
+    record = record.model_copy(update={"parts": {**record.parts, name: part}, **changes})
+    with replacing_folder(folder) as temporary:
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        write(temporary / PARTS[name])
+        return finish_folder(temporary, record, {})
 
 
 @contextmanager
@@ -192,10 +243,21 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
             state.setdefault(other, state[one])
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
-    parts = {part: _checked(folder / PARTS[part], sha256) for part, sha256 in record.parts.items()}
-    refiner = _refiner(parts["refiner"], record) if "refiner" in parts else None
-    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else None
-    return LoadedModel(model, record, sha256, source, parts, refiner, contour)
+    return with_parts(LoadedModel(model, record, sha256, source), folder)
+
+
+def with_parts(loaded: LoadedModel, folder: Path) -> LoadedModel:
+    """The model with the parts that a checkpoint or adapter folder has, beside or in place of those that it brings."""
+    own = read_record(folder)
+    if own is None or not own.parts:
+        return loaded
+    parts = {name: _checked(folder / part.file, part.sha256) for name, part in own.parts.items()}
+    record = loaded.record.model_copy(
+        update={"parts": {**loaded.record.parts, **own.parts}, "refiner": own.refiner or loaded.record.refiner}
+    )
+    refiner = _refiner(parts["refiner"], record) if "refiner" in parts else loaded.refiner
+    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
+    return replace(loaded, record=record, parts={**loaded.parts, **parts}, refiner=refiner, contour=contour)
 
 
 def _refiner(path: Path, record: ModelRecord) -> Refiner:

@@ -18,6 +18,7 @@ from sam_pet.models.checkpoint import (
 )
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.parts import TRACKER
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord
 
 _MEDSAM2_IMAGE_SIZE = 512
@@ -106,7 +107,19 @@ def convert_model(
     """Write any model that can be loaded, a `.pt` of Meta's above all, as a checkpoint folder of its own."""
     loaded = load_model(source, image_size)
     record = loaded.record.model_copy(update={"name": name or loaded.record.name})
-    return save_model(loaded.model, record, folder)
+    return save_model(loaded.model, refitted(loaded, record), folder, loaded.parts)
+
+
+def refitted(loaded: LoadedModel, record: ModelRecord) -> ModelRecord:
+    """The record of the same model stored otherwise: what was fitted to its weights is fitted to those it then has."""
+    old, new = loaded.hashes[TRACKER], weights_sha256(loaded.model)
+    parts = {
+        name: part.model_copy(update={"fitted_to": {**part.fitted_to, TRACKER: new}})
+        if part.fitted_to is not None and part.fitted_to.get(TRACKER) == old
+        else part
+        for name, part in loaded.record.parts.items()
+    }
+    return record.model_copy(update={"parts": parts})
 
 
 def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None = None) -> ModelRecord:
@@ -119,4 +132,4 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
     if not (folder / ADAPTER_CONFIG).is_file():
         raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}")
     loaded = load_model(folder, base=base)
-    return save_model(loaded.model, loaded.record, out)
+    return save_model(loaded.model, refitted(loaded, loaded.record), out, loaded.parts)

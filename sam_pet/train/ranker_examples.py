@@ -70,7 +70,7 @@ class Lessons:
         """Make what is missing; the lessons of those cases that have a lesion, in their order."""
         self.folder.mkdir(parents=True, exist_ok=True)
         found = []
-        parts = {k: v for k, v in segmenter.record.parts.items() if k in ("refiner", "contour")}
+        parts = {k: v for k, v in segmenter.record.part_hashes.items() if k in ("refiner", "contour")}
         for case in steps(cases, "outlines"):
             settings = [self.prompts, self.least, self.most, self.smallest_ml, seed]
             facts = [case.name, segmenter.sha256, parts, NAMES, *settings]

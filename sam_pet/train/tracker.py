@@ -240,7 +240,7 @@ class _Run:
         if self.recipe.mode == "lora":
             save_adapter(self.average.module, self.base, record, self.folder.checkpoint)
         else:
-            save_model(self.average.module, record, self.folder.checkpoint)
+            save_model(self.average.module, record, self.folder.checkpoint, self.base.parts)
         write_curve(metrics, self.folder.checkpoint)
 
 
@@ -283,6 +283,8 @@ def _record(recipe: Recipe, base: LoadedModel) -> ModelRecord:
         name=recipe.name,
         frames=base.record.frames if recipe.frames is None else frame_recipe(recipe.frames),
         clip=recipe.clip or base.record.clip,
+        refiner=base.record.refiner,
+        parts=base.record.parts,
         trained=True,
         base=base.source,
         base_sha256=base.sha256,

@@ -15,7 +15,8 @@ from sam_pet.boxes import Block, overlap
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import untrained
-from sam_pet.models.record import CHOOSER, ModelRecord
+from sam_pet.models.parts import CHOOSER
+from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats

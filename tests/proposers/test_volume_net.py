@@ -16,7 +16,8 @@ from sam_pet.models import load_model, save_model
 from sam_pet.models.card import CARD
 from sam_pet.models.checkpoint import untrained
 from sam_pet.models.half import write_half
-from sam_pet.models.record import CONTOUR, WEIGHTS, ModelRecord
+from sam_pet.models.parts import CONTOUR
+from sam_pet.models.record import WEIGHTS, ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion

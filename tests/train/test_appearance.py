@@ -21,7 +21,8 @@ from sam_pet.geometry import Grid
 from sam_pet.models.checkpoint import save_model, untrained
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import APPEARANCE, JUDGE, ModelRecord
+from sam_pet.models.parts import APPEARANCE, JUDGE
+from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.segmenter import Segmenter

@@ -16,7 +16,8 @@ from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import save_model, untrained
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import JUDGE, WEIGHTS, ModelRecord, write_record
+from sam_pet.models.parts import JUDGE
+from sam_pet.models.record import WEIGHTS, ModelRecord, write_record
 from sam_pet.segmenter import Segmenter
 from sam_pet.train.prompt_examples import Pointed, fit, pointed
 from tests.detection.studies import SPOT, ball, body_study

@@ -12,7 +12,8 @@ from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import untrained
-from sam_pet.models.record import REFINER, ModelRecord
+from sam_pet.models.parts import REFINER
+from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.proposers.refiner import new_network
 from sam_pet.proposers.refiner_settings import RefinerSettings
