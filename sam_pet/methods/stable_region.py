@@ -1,4 +1,4 @@
-"""The one-click tool of today's viewers: of all thresholds round the hottest voxel near a click, the most stable region.
+"""The one-click tool of viewers: of all thresholds round the hottest voxel near a click, the most stable region.
 
 A region that grows little while the threshold falls has an edge. One that reaches the end of the search window runs
 into something else, and one that fills little of the ellipsoid of its own moments is a tree or a net and no lesion:

@@ -10,6 +10,7 @@ import numpy as np
 from sam_pet.errors import InputError
 from sam_pet.files import write_image, write_json
 from sam_pet.phantom.make import Phantom
+from sam_pet.study import AIR_HU
 
 
 def write_nnunet(phantom: Phantom, name: str, folder: Path, *, instances: bool = True) -> None:
@@ -27,7 +28,7 @@ def write_nnunet(phantom: Phantom, name: str, folder: Path, *, instances: bool =
         "instances": folder / "phantoms" / f"{name}_lesions.nii.gz",
         "facts": folder / "phantoms" / f"{name}.json",
     }
-    _write(phantom, name, files, instances=instances)
+    _write(phantom, name, files, "nnunet", instances=instances)
     cases = len(list((folder / "labelsTr").glob("*.nii.gz")))
     write_json(_dataset(cases), folder / "dataset.json")
 
@@ -46,7 +47,7 @@ def write_folder(phantom: Phantom, name: str, folder: Path, *, instances: bool =
         "instances": case / "lesions.nii.gz",
         "facts": case / "phantom.json",
     }
-    _write(phantom, name, files, instances=instances)
+    _write(phantom, name, files, "folders", instances=instances)
 
 
 def check_free(name: str, folder: Path, layout: str) -> None:
@@ -56,13 +57,16 @@ def check_free(name: str, folder: Path, layout: str) -> None:
         raise InputError(f"case {name} exists: {path}; choose another folder or seed, or remove it")
 
 
-def _write(phantom: Phantom, name: str, files: dict[str, Path], *, instances: bool) -> None:
+def _write(phantom: Phantom, name: str, files: dict[str, Path], layout: str, *, instances: bool) -> None:
     for path in files.values():
         if path.exists():
             raise InputError(f"case {name} exists: {path}; choose another folder or seed, or remove it")
     grid = phantom.study.grid
-    assert phantom.study.ct is not None
-    write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    if phantom.study.ct is not None:
+        write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    elif layout == "nnunet":
+        # This layout has no cases without CT.
+        write_image(grid.image(np.full(grid.shape, AIR_HU, np.int16)), files["ct"])
     write_image(grid.image(phantom.study.pet), files["pet"])
     if instances:
         write_image(grid.image(phantom.lesions), files["instances"])
