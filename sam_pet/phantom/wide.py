@@ -65,7 +65,10 @@ def make_wide(seed: int, patient: RealPatient, *, without: Collection[Group] = (
         factor = np.exp(rng.uniform(0, np.log(2.2), 2))[[0, 0, 1]]
         spacing = np.clip(np.array(image.GetSpacing()) * factor, None, np.maximum(image.GetSpacing(), 6.0))
         image, patient = patient.resampled(image, tuple(float(s) for s in spacing))
-    lesions = _lesions(patient, Grid.of(image), np.random.default_rng([seed, 90]), world.rng("lesions"))
+    lesions, change = table_lesions(seed, patient, Grid.of(image)), world.rng("lesions")
+    if change is not None:
+        level = float(np.exp(change.normal(0, 0.45)))
+        lesions = [spread.varied(lesion, level, change) for lesion in lesions]
     made = make_phantom(
         seed, patient.tracer, anatomy=image, lesions=lesions, lesion_free=not lesions, world=world
     )  # fmt: skip
@@ -185,19 +188,15 @@ class WideWorld(World):
         hu += shift[canvas.tissue]
 
 
-def _lesions(
-    patient: RealPatient, grid: Grid, rng: np.random.Generator, wide: np.random.Generator | None
-) -> list[RealLesion]:
-    """Those of the table; the small ones that only strokes show; drawn ones at strokes where there is no table."""
+def table_lesions(seed: int, patient: RealPatient, grid: Grid) -> list[RealLesion]:
+    """The patient's lesions on the map's grid: those of the table, small ones where only strokes are, and lesions of
+    drawn size and uptake at the strokes of a patient without a table."""
+    rng = np.random.default_rng([seed, 90])
     lesions = list(patient.lesions)
     middle = spread.draw_middle(patient.tracer, rng)
     for voxels in patient.strokes_apart(grid):
-        largest = 1.0 if patient.lesions else None
-        lesions.append(spread.draw_lesion(voxels, middle, largest, rng))
-    if wide is None:
-        return lesions
-    level = float(np.exp(wide.normal(0, 0.45)))
-    return [spread.varied(lesion, level, wide) for lesion in lesions]
+        lesions.append(spread.draw_lesion(voxels, middle, 1.0 if patient.lesions else None, rng))
+    return lesions
 
 
 def _reconstructed(made: Phantom, rng: np.random.Generator | None) -> Phantom:
