@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,14 @@ class LesionScene:
     fwhm_mm: float
     contrast: bool
     tracer: Tracer
+
+
+@dataclass(frozen=True)
+class Look:
+    """How irregular an outline is, about 0.3 (a ball) to 3 (lobed), and how uneven uptake, as the spread of its log."""
+
+    wild: float
+    texture: float
 
 
 @dataclass(frozen=True)
@@ -110,6 +119,27 @@ def grow_at(
     return facts
 
 
+def grow_given(
+    scene: LesionScene,
+    given: Sequence[tuple[npt.NDArray[np.int64], float, float, Look]],
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Draw lesions of given places (array indices, shape (n, 3)), volumes (mL), mean SUVs and looks, largest first.
+
+    Those whose place is taken or holds no tissue are left out.
+    """
+    facts: list[dict[str, Any]] = []
+    for voxels, volume, suv, look in sorted(given, key=lambda one: -one[1]):
+        own = np.random.default_rng(rng.integers(2**63))
+        codes = scene.tissue[tuple(voxels.T)]
+        site = site_of(int(np.bincount(codes).argmax()))
+        allowed = (*ground(site, own), *(Tissue(int(c)) for c in np.unique(codes) if c))
+        grown = _grow(scene, site, voxels, min(volume, 500.0), suv, allowed, own, len(facts) + 1, look)
+        if grown is not None:
+            facts.append(grown)
+    return facts
+
+
 def _grow(
     scene: LesionScene,
     site: str,
@@ -119,6 +149,7 @@ def _grow(
     allowed: tuple[Tissue, ...],
     rng: np.random.Generator,
     number: int,
+    look: Look | None = None,
 ) -> dict[str, Any] | None:
     """One lesion of this volume around the seed voxels, in the allowed tissues; None where there is no room."""
     step = np.array(scene.spacing[::-1])
@@ -135,7 +166,8 @@ def _grow(
         return None
 
     fine = tuple(int(np.clip(np.ceil(3 * s / radius), 1, 4)) for s in step)
-    field = _field(scene, seeds, low, fine, radius, free.shape, rng)
+    wild = float(rng.choice((0.3, 1.0, 1.8), p=(0.35, 0.45, 0.2)))
+    field = _field(scene, seeds, low, fine, radius, free.shape, rng, wild if look is None else look.wild)
     open_fine = free
     for axis, factor in enumerate(fine):
         open_fine = np.repeat(open_fine, factor, axis=axis)
@@ -157,7 +189,7 @@ def _grow(
     depth = depth.reshape(
         free.shape[0], fine[0], free.shape[1], fine[1], free.shape[2], fine[2]
     ).mean(axis=(1, 3, 5))  # fmt: skip
-    facts = _fill(scene, box, site, label, share, depth, suv, radius, rng)
+    facts = _fill(scene, box, site, label, share, depth, suv, radius, rng, look)
     scene.labels[box][label] = number
     middle = np.argwhere(label).mean(axis=0) + low
     return {
@@ -177,13 +209,13 @@ def _field(
     radius: float,
     shape: tuple[int, ...],
     rng: np.random.Generator,
+    wild: float,
 ) -> Floats:
     """Irregular distance (in radii) from the seeds over a box sampled `fine` times as densely."""
     step = np.array(scene.spacing[::-1])
     axes = [(np.arange(n * f) + 0.5) / f - 0.5 for n, f in zip(shape, fine, strict=True)]
     z, y, x = np.meshgrid(*[(a * s).astype(np.float32) for a, s in zip(axes, step, strict=True)], indexing="ij")
     at = np.stack([z, y, x], axis=-1)
-    wild = float(rng.choice((0.3, 1.0, 1.8), p=(0.35, 0.45, 0.2)))
     turn = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
     stretch = np.exp(rng.normal(0, 0.2 * wild, 3))
     shear = (turn * stretch / np.prod(stretch) ** (1 / 3)).astype(np.float32)
@@ -220,6 +252,7 @@ def _fill(
     suv: float,
     radius: float,
     rng: np.random.Generator,
+    given: Look | None,
 ) -> dict[str, Any]:
     uptake, hu = scene.uptake[box], scene.hu[box]
     around = float(np.median(uptake[label]))
@@ -231,6 +264,8 @@ def _fill(
     spacing = scene.spacing[::-1]
     rough = smooth_noise(rng, shape, spacing, max(0.7 * radius, 5.0))
     texture = float(rng.uniform(0.05, 0.40))
+    if given is not None:
+        texture = given.texture
     value = hot * np.exp(texture * rough - texture**2 / 2)
     volume = radius**3 * 4 / 3 * np.pi / 1000
     necrotic = bool(volume > 3.0 and rng.random() < np.clip(0.15 + 0.13 * np.log(volume / 3.0), 0, 0.65))
