@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from peft import PeftModel
-from transformers import Sam2VideoModel
+from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError
 from sam_pet.models.card import CARD, model_card
@@ -78,7 +78,7 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     """The base with an adapter's weights added in: a plain model, as fast as the base."""
-    model: Sam2VideoModel = attach_adapter(base, folder).merge_and_unload()
+    model: PreTrainedModel = attach_adapter(base, folder).merge_and_unload()
     record = read_record(folder)
     if record is None:
         record = base.record.model_copy(

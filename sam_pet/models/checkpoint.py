@@ -6,15 +6,16 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from transformers import Sam2VideoConfig, Sam2VideoModel
+from safetensors import SafetensorError, safe_open
+from transformers import PreTrainedModel
 from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError
@@ -33,6 +34,7 @@ from sam_pet.models.record import (
 from sam_pet.models.start import start_weights
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
+from sam_pet.sam2.families import adapt, family_of
 from sam_pet.threads import one_thread
 
 _BASES = (
@@ -48,7 +50,7 @@ class LoadedModel:
     `parts` are the files of `PARTS` that are stored with it, `refiner` and `contour` the networks in theirs.
     """
 
-    model: Sam2VideoModel
+    model: PreTrainedModel
     record: ModelRecord
     sha256: str
     source: str
@@ -64,17 +66,18 @@ class LoadedModel:
     @property
     def image_size(self) -> int:
         """The side of the model's square input, in pixels."""
-        return int(self.model.config.image_size)
+        return adapt(self.model).image_size
 
 
-def untrained(name: str, image_size: int | None = None, seed: int = 0) -> Sam2VideoModel:
+def untrained(name: str, image_size: int | None = None, seed: int = 0) -> PreTrainedModel:
     """A model with random weights: the same seed gives the same weights.
 
     The positions of points and of the image share one Gaussian basis, as in SAM.
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Sam2VideoModel(architecture(name, image_size))
+        config = architecture(name, image_size)
+        model: PreTrainedModel = family_of(config.model_type).build(config)
         start_weights(model)
     basis = model.shared_image_embedding.positional_embedding
     with torch.no_grad():
@@ -92,7 +95,7 @@ def _serialised(model: torch.nn.Module) -> bytes:
     return safetensors.torch.save(state, metadata={"format": "pt"})
 
 
-def save_model(model: Sam2VideoModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
+def save_model(model: PreTrainedModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
     """Write a checkpoint folder, whole or not at all, and return its record with the weights' SHA-256.
 
     Raises:
@@ -128,46 +131,44 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
+def read_config(folder: Path, image_size: int | None = None) -> Any:
     """The configuration in a checkpoint folder, for another image size if one is given.
 
     Raises:
-        InputError: no `config.json`, or not that of a SAM 2 video model.
+        InputError: no `config.json`, or not that of a SAM video model that is supported.
     """
     path = folder / CONFIG
     if not path.is_file():
         raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("model_type") != Sam2VideoConfig.model_type:
-            raise ValueError(f"its model_type is not {Sam2VideoConfig.model_type!r}")
-        config = Sam2VideoConfig.from_dict(content)
+        config = family_of(content.get("model_type")).read_config(content)
         size = int(config.image_size)
     except Exception as error:
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} does not describe a SAM 2 video model: {reason}") from error
+        raise InputError(f"{path} does not describe a SAM video model: {reason}") from error
     set_image_size(config, image_size or size)
     return config
 
 
-def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | Path) -> Sam2VideoModel:
+def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> PreTrainedModel:
     """A model in eval mode with these weights; every key must be there, and no other.
 
     Raises:
         InputError: keys or shapes do not fit; `where` says whose they are.
     """
     with no_init_weights():
-        model = Sam2VideoModel(config)
+        model: PreTrainedModel = family_of(config.model_type).build(config)
     expected = model.state_dict()
     for key, value in expected.items():
         if key not in state:
-            raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is missing")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is missing")
         if state[key].shape != value.shape:
             shapes = f"{tuple(state[key].shape)} and not {tuple(value.shape)}"
-            raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is {shapes}")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is {shapes}")
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
-        raise InputError(f"{where} does not hold the weights of this SAM 2 model: {extra} is not known")
+        raise InputError(f"{where} does not hold the weights of this model: {extra} is not known")
     model.load_state_dict(state)
     return model.float().eval()
 
@@ -185,7 +186,7 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
         raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
     expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
-    state = read_weights(path)
+    state = read_weights(path, family_of(config.model_type).own_name)
     # Written by versions of `transformers` that tie the two, the file holds the Gaussian basis once.
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
@@ -214,14 +215,15 @@ def _checked(path: Path, sha256: str) -> Path:
     return path
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in a safetensors file.
+def read_weights(path: Path, named: Callable[[str], str | None] = str) -> dict[str, torch.Tensor]:
+    """The tensors in a safetensors file, as `named` renames them; those it has no name for are not read.
 
     Raises:
         InputError: the file is not whole.
     """
     try:
-        state: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+        with safe_open(path, framework="pt") as file:
+            names = {key: named(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+            return {name: file.get_tensor(key) for key, name in names.items() if name is not None}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
-    return state

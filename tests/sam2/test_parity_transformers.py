@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import Sam2VideoInferenceSession
 
-from sam_pet.sam2.features import EncodedFrames, encode
+from sam_pet.sam2.features import EncodedFrames
 from sam_pet.sam2.steps import Core
 from sam_pet.sam2.tracker import Job, Lane, MemoryBank, SlicePrompt, Tracker
 from tests.sam2.models import frames, random_model
@@ -49,7 +49,7 @@ def stock_masks(
 def our_masks(
     model: Any, video: torch.Tensor, prompts: list[tuple[torch.Tensor, torch.Tensor]]
 ) -> list[dict[int, torch.Tensor]]:
-    tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(encode(model, video)), COUNT, patience=None)
+    tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
     jobs = [Job(MemoryBank(), [], key=lambda z: z) for _ in prompts]
     banks = tracker.prompt(jobs, [SlicePrompt(ANCHOR, points, labels) for points, labels in prompts])
     for slices in (range(ANCHOR + 1, COUNT), range(ANCHOR - 1, -1, -1)):
