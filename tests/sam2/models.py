@@ -11,7 +11,7 @@ from sam_pet.models.architectures import architecture
 from sam_pet.sam2.families import family_of
 from sam_pet.sam2.families.repvit import RepVitConfig
 
-_WIDTH = 64
+_WIDTH = 128
 _SMALL_HEADS = {
     "prompt_encoder_config": {"hidden_size": _WIDTH},
     "mask_decoder_config": {
@@ -44,7 +44,6 @@ def tiny_sam3_tracker(image_size: int = 112) -> Any:
     config = Sam3TrackerVideoConfig(
         vision_config={"model_type": "sam3_vision_model", "fpn_hidden_size": _WIDTH, "backbone_config": backbone},
         memory_attention_feed_forward_hidden_size=128,
-        memory_encoder_output_channels=16,
         **_SMALL_HEADS,
     )
     config.prompt_encoder_config.patch_size = 14
