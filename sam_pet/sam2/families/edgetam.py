@@ -7,11 +7,19 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import EdgeTamVideoConfig, EdgeTamVideoModel
 
 from sam_pet.sam2.families.repvit import RepVitConfig
 from sam_pet.sam2.families.sam2 import Sam2, check_multiple, sine
+
+
+class _Model(EdgeTamVideoModel):  # type: ignore[misc]
+    """`peft` asks where pictures come in, which the stock model leaves open."""
+
+    def get_input_embeddings(self) -> nn.Module:
+        embeddings: nn.Module = self.vision_encoder.backbone.get_input_embeddings()
+        return embeddings
 
 
 class EdgeTam(Sam2):
@@ -48,7 +56,7 @@ class EdgeTam(Sam2):
 
     @classmethod
     def build(cls, config: Any) -> Any:
-        return EdgeTamVideoModel(config)
+        return _Model(config)
 
     def _frame_count(self, frames: int) -> dict[str, int]:
         return {"num_spatial_memory_tokens": frames}

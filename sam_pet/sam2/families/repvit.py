@@ -87,6 +87,9 @@ class RepVit(PreTrainedModel):  # type: ignore[misc]
     def _init_weights(self, module: nn.Module) -> None:
         """Layers draw their own."""
 
+    def get_input_embeddings(self) -> nn.Module:
+        return self.timm_model["stem"]
+
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         for module in self.modules():
