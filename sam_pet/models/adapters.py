@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from transformers import Sam2VideoModel
+from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.models.checkpoint import (
@@ -130,7 +130,7 @@ def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torc
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     """The base with an adapter's weights added in: a plain model, as fast as the base."""
-    model: Sam2VideoModel = attach_adapter(base, folder).merge_and_unload()
+    model: PreTrainedModel = attach_adapter(base, folder).merge_and_unload()
     record = read_record(folder)
     if record is None:
         record = base.record.model_copy(

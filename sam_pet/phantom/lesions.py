@@ -35,7 +35,7 @@ class LesionScene:
 
 
 @dataclass(frozen=True)
-class Look:
+class LesionLook:
     """How irregular an outline is, about 0.3 (a ball) to 3 (lobed), and how uneven uptake, as the spread of its log."""
 
     wild: float
@@ -121,7 +121,7 @@ def grow_at(
 
 def grow_given(
     scene: LesionScene,
-    given: Sequence[tuple[npt.NDArray[np.int64], float, float, Look]],
+    given: Sequence[tuple[npt.NDArray[np.int64], float, float, LesionLook]],
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     """Draw lesions of given places (array indices, shape (n, 3)), volumes (mL), mean SUVs and looks, largest first.
@@ -149,7 +149,7 @@ def _grow(
     allowed: tuple[Tissue, ...],
     rng: np.random.Generator,
     number: int,
-    look: Look | None = None,
+    look: LesionLook | None = None,
 ) -> dict[str, Any] | None:
     """One lesion of this volume around the seed voxels, in the allowed tissues; None where there is no room."""
     step = np.array(scene.spacing[::-1])
@@ -252,7 +252,7 @@ def _fill(
     suv: float,
     radius: float,
     rng: np.random.Generator,
-    given: Look | None,
+    given: LesionLook | None,
 ) -> dict[str, Any]:
     uptake, hu = scene.uptake[box], scene.hu[box]
     around = float(np.median(uptake[label]))

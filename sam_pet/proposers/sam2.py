@@ -63,7 +63,7 @@ class Sam2Proposer:
         self.clips = clips
         self._frames = frames
         self._size = core.size
-        cache = FeatureCache(core.model, self._load, limit=cache_bytes)
+        cache = FeatureCache(core.encode, self._load, limit=cache_bytes)
         self._device = core.device
         self._tracker = Tracker(core, cache, depth=len(study.axial_pet))
 

@@ -81,6 +81,7 @@ def finetune(
     model: Any = base.model
     _set_dropout(model, recipe.dropout)
     if recipe.mode == "lora":
+        torch.manual_seed(recipe.seed)
         model = add_lora(model, recipe.lora)
     model.requires_grad_(True) if recipe.mode == "full" else None
     _Run(recipe, run, accelerator, base, record, model, crops, validate).finish()

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from transformers import Sam2VideoModel
 
 from sam_pet.models.convert import convert_meta
-from sam_pet.sam2.features import EncodedFrames, encode
+from sam_pet.sam2.features import EncodedFrames
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.sam2.steps import Core
 from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
@@ -131,7 +131,7 @@ def meta_masks(
 
 
 def our_masks(model: Any, video: torch.Tensor, prompts: dict[int, Prompt], correction: Prompt | None) -> list[Masks]:
-    tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(encode(model, video)), COUNT, patience=None)
+    tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
     masks: list[Masks] = [{} for _ in prompts]
 
     def show(banks: list[MemoryBank], slice_: int, drawn: list[SlicePrompt]) -> list[MemoryBank]:
