@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sam_pet.dicom.signature import is_dicom
 from sam_pet.errors import InputError
 from sam_pet.files import require_file_name, write_image
 from sam_pet.geometry import Grid
 from sam_pet.labels import Labels
 from sam_pet.slicer import SUFFIX, write_seg_nrrd
-from sam_pet.study import is_dicom
 
 if TYPE_CHECKING:
     from sam_pet.dicom.series import Series

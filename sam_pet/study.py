@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from sam_pet.dicom.signature import is_dicom
 from sam_pet.errors import InputError
-from sam_pet.files import image_suffix, read_image
+from sam_pet.files import read_image
 from sam_pet.geometry import AxialOrder, Grid
 from sam_pet.sanity import FINEST_PET_MM, UnsoundError, require_spacing
 
@@ -25,7 +26,6 @@ AIR_HU = -1000.0
 _SUV_LIMIT = 2000.0
 # Reconstruction leaves PET values a little below 0, never this far; the air of a CT is.
 _PET_LOW = -100.0
-_DICOM_START = 140
 # Of the PET's volume: a first answer with a CT of 2 % was worse than without.
 LITTLE_COVERED = 0.5
 # The key under which ITK keeps this DICOM attribute.
@@ -119,35 +119,6 @@ def _read(path: str | os.PathLike[str], what: str) -> sitk.Image:
             "or convert it to NIfTI or MHA"
         ) from error
     return read_ct(path) if what == "CT" else read_pet(path)
-
-
-def is_dicom(path: Path) -> bool:
-    """Whether a path is a folder, as of a DICOM series, or a DICOM file."""
-    if not path.is_file():
-        return path.is_dir()
-    if image_suffix(path) is not None:
-        return False
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(_DICOM_START)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from error
-    return starts_dicom(start) is not None
-
-
-def starts_dicom(start: bytes) -> int | None:
-    """Where the first attribute stands in the beginning of a DICOM file, whose header may be missing; None in others.
-
-    128 bytes of anything and "DICM" come before; exports may lack the one or the other. What follows are the groups
-    2 (about the file) or 8 (about the object).
-    """
-    for offset in (132, 128, 0):
-        group, element = start[offset : offset + 2], start[offset + 2 : offset + 4]
-        if group in (b"\2\0", b"\10\0") and len(element) == 2 and element[1] == 0:
-            return offset
-        if offset == 132 and start[128:132] == b"DICM":
-            return offset
-    return None
 
 
 def _array(image: sitk.Image) -> Volume:

@@ -44,7 +44,7 @@ _FACTS = {"patient", "tracer", "centre", "lesions", "lesion_ml", "suv_max"}
 Result = dict[str, Any]
 
 
-class RunFolder:
+class ResultsFolder:
     """Where a benchmark keeps its manifest, its results, its last masks and the strokes drawn.
 
     A result is one case by one method: `{"case", "method", "facts", "rows"}`, or with `"error"` in place of the last

@@ -11,7 +11,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from sam_pet.benchmark import figures, pictures
-from sam_pet.benchmark.folder import MANIFEST, Result, RunFolder
+from sam_pet.benchmark.folder import MANIFEST, Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Interval, Ranking, by_group, compare, rank, worst_group
 from sam_pet.benchmark.tables import case_table, step_table
@@ -40,7 +40,7 @@ _SCORES = (
 
 
 def write_report(
-    folder: RunFolder,
+    folder: ResultsFolder,
     results: Sequence[Result],
     cases: Sequence[Case],
     protocol: Protocol,
@@ -325,7 +325,7 @@ def _failures(failed: Sequence[Result]) -> Section:
     return Section("Failures", [], [Table(["method", "case", "error"], rows)])
 
 
-def _worst_cases(folder: RunFolder, table: pd.DataFrame, method: str, cases: Sequence[Case]) -> Section:
+def _worst_cases(folder: ResultsFolder, table: pd.DataFrame, method: str, cases: Sequence[Case]) -> Section:
     section = Section(
         "Worst cases",
         [f"The cases with the lowest Dice of {method} after the last correction: PET, truth and prediction."],
@@ -342,7 +342,7 @@ def _worst_cases(folder: RunFolder, table: pd.DataFrame, method: str, cases: Seq
     return section
 
 
-def _provenance(folder: RunFolder) -> Section:
+def _provenance(folder: ResultsFolder) -> Section:
     manifest = json.loads((folder.path / MANIFEST).read_text(encoding="utf-8"))
     weights = [
         [Cell(name), Cell(", ".join(f"{key} {value}" for key, value in facts.items()) or "no weights")]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
-from sam_pet.benchmark.folder import Result, RunFolder
+from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
 from sam_pet.methods import Method, make_method
@@ -37,11 +37,11 @@ def evaluate(
         report: called with each new result.
 
     Raises:
-        InputError: see `RunFolder.open`, `make_method` and `make_reader`; nothing has been run then.
+        InputError: see `ResultsFolder.open`, `make_method` and `make_reader`; nothing has been run then.
     """
     for case in cases:
         make_reader(protocol.reader, case.name, protocol.seed)
-    folder = RunFolder(out)
+    folder = ResultsFolder(out)
     folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
     done = {(r["case"], r["method"]) for r in folder.results() if "error" not in r}
     for name in methods:
@@ -91,7 +91,7 @@ def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
     result: Result = {"case": case.name, "method": method}
     try:
         outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
-        RunFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
+        ResultsFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
     except Exception as error:  # whatever a method raises must not stop the others
         reason = (str(error).strip() or "no message").splitlines()[0]
         return {**result, "error": f"{type(error).__name__}: {reason}"}

@@ -32,7 +32,7 @@ def demo(
 
     study, lesions = demo_study(SEED)
     segmenter = Segmenter.from_pretrained(model, device)
-    segmenter.warn_if_untrained()
+    segmenter.warn_of_weights()
     truth = (lesions > 0).astype(np.uint8)
     session = segmenter.open(study)
     started = time.perf_counter()

@@ -35,7 +35,7 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from sam_pet.benchmark.folder import Result, RunFolder
+    from sam_pet.benchmark.folder import Result, ResultsFolder
     from sam_pet.benchmark.protocol import Protocol
     from sam_pet.benchmark.run import evaluate as run
     from sam_pet.cases import find_cases
@@ -56,7 +56,7 @@ def evaluate(
 
     from sam_pet.benchmark.report import write_report
 
-    summary = write_report(RunFolder(out), results, found, protocol, reference=chosen[0])
+    summary = write_report(ResultsFolder(out), results, found, protocol, reference=chosen[0])
     if as_json:
         print(json.dumps(summary))
     else:

@@ -19,14 +19,14 @@ def finetune(
 
     settings = read_recipe(recipe, changes or ())
 
+    from sam_pet.train.data import example_store, validation_cases
     from sam_pet.train.tracker import finetune as run
-    from sam_pet.train.tracker import validation_cases
     from sam_pet.train.validate import Validator
 
     validation = settings.validation
     validator = None
     if validation is not None:
-        validator = Validator(validation_cases(validation), validation.scribbles)
+        validator = Validator(validation_cases(validation, example_store(settings)), validation.scribbles)
     checkpoint = run(settings, validator)
     if as_json:
         print(json.dumps({"checkpoint": str(checkpoint), "steps": settings.steps}))

@@ -87,15 +87,20 @@ def verify(
     as_json: _Json = False,
 ) -> None:
     """Check the files of models against their recorded SHA-256."""
+    from sam_pet.models.parts import NAMES
+    from sam_pet.models.verify import stale_parts, verify_all
     from sam_pet.models.verify import verify as verify_model
-    from sam_pet.models.verify import verify_all
 
     found = verify_all() if source is None else {source: verify_model(source)}
+    stale = {name: stale_parts(name) if files else {} for name, files in found.items()}
     if as_json:
-        print(json.dumps({"verified": found}))
+        print(json.dumps({"verified": found, "stale": stale}))
         return
     for name, files in found.items():
         typer.echo(f"{name}: {', '.join(files) + ' as recorded' if files else 'built from a seed, no files'}")
+        for part, others in stale[name].items():
+            fitted = " and ".join(f"another {NAMES[other]}" for other in others)
+            typer.echo(f"{name}: its {NAMES[part]} was fitted to {fitted}; it is used all the same")
 
 
 @models.command()

@@ -79,7 +79,7 @@ def segment(
     from sam_pet.segmenter import Segmenter
 
     segmenter = Segmenter.from_pretrained(model, device)
-    segmenter.warn_if_untrained()
+    segmenter.warn_of_weights()
     started = time.perf_counter()
     opened = segmenter.open(study)
     if not drawn:

@@ -9,7 +9,7 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from sam_pet.study import starts_dicom
+from sam_pet.dicom.signature import starts_dicom
 
 _START = 140
 _PREAMBLE = 132

@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from transformers import Sam2VideoModel
+from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError, one_line
-from sam_pet.models.card import CARD, model_card
-from sam_pet.models.checkpoint import LoadedModel, read_weights, replacing_folder, weights_sha256
-from sam_pet.models.hashes import check_sha256
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record, write_record
+from sam_pet.models.checkpoint import (
+    LoadedModel,
+    finish_folder,
+    read_weights,
+    replacing_folder,
+    weights_sha256,
+    with_parts,
+)
+from sam_pet.models.hashes import check_sha256, file_sha256
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
 from sam_pet.models.state import unwrapped
 
 _PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
 _HIGHEST_RANK = 4096
 
 
-def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
+def save_adapter(
+    model: PeftModel,
+    base: LoadedModel,
+    record: ModelRecord,
+    folder: str | Path,
+    parts: Mapping[str, Path] = MappingProxyType({}),
+) -> ModelRecord:
     """Write the adapter of `model`, which was put on `base`, whole or not at all, and return its record.
+
+    The base brings its own parts; `parts` are those that the adapter brings in their place.
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
@@ -34,9 +50,7 @@ def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folde
         model.save_pretrained(temporary, save_embedding_layers=False)
         # It tells the image size that the adapter was trained at, which need not be the base's own.
         model.get_base_model().config.save_pretrained(temporary)
-        record = write_record(record, temporary, ADAPTER_WEIGHTS)
-        (temporary / CARD).write_text(model_card(record), encoding="utf-8")
-        return record
+        return finish_folder(temporary, record, parts)
 
 
 def base_of(folder: Path) -> str:
@@ -116,10 +130,20 @@ def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torc
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     """The base with an adapter's weights added in: a plain model, as fast as the base."""
-    model: Sam2VideoModel = attach_adapter(base, folder).merge_and_unload()
+    model: PreTrainedModel = attach_adapter(base, folder).merge_and_unload()
     record = read_record(folder)
     if record is None:
         record = base.record.model_copy(
-            update={"name": folder.name, "base": base.source, "base_sha256": base.sha256, "trained": True}
+            update={
+                "name": folder.name,
+                "base": base.source,
+                "base_sha256": base.sha256,
+                "trained": True,
+                "sha256": file_sha256(folder / ADAPTER_WEIGHTS),
+            }
         )
-    return LoadedModel(model.eval(), record, weights_sha256(model), source)
+    record = record.model_copy(
+        update={"parts": base.record.parts, "refiner": record.refiner or base.record.refiner}
+    )  # fmt: skip
+    loaded = replace(base, model=model.eval(), record=record, sha256=weights_sha256(model), source=source)
+    return with_parts(loaded, folder)

@@ -18,6 +18,7 @@ from sam_pet.models.checkpoint import (
 )
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.parts import TRACKER
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord, read_record
 
 _MEDSAM2_IMAGE_SIZE = 512
@@ -50,7 +51,7 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
     raise registry.unknown(source)
 
 
-def _load_entry(entry: registry.Entry, source: str, image_size: int | None) -> LoadedModel:
+def _load_entry(entry: registry.ModelEntry, source: str, image_size: int | None) -> LoadedModel:
     if entry.repository is not None:
         folder = hub.fetch(entry.repository, entry.files)
         image_size = image_size or entry.image_size
@@ -119,7 +120,19 @@ def convert_model(
     _require_other_folder(folder, source)
     loaded = load_model(source, image_size)
     record = loaded.record.model_copy(update={"name": name or loaded.record.name})
-    return _kept(loaded, record, folder) or save_model(loaded.model, record, folder)
+    return _kept(loaded, record, folder) or save_model(loaded.model, refitted(loaded, record), folder, loaded.parts)
+
+
+def refitted(loaded: LoadedModel, record: ModelRecord) -> ModelRecord:
+    """The record of the same model stored otherwise: what was fitted to its weights is fitted to those it then has."""
+    old, new = loaded.hashes[TRACKER], weights_sha256(loaded.model)
+    parts = {
+        name: part.model_copy(update={"fitted_to": {**part.fitted_to, TRACKER: new}})
+        if part.fitted_to is not None and part.fitted_to.get(TRACKER) == old
+        else part
+        for name, part in loaded.record.parts.items()
+    }
+    return record.model_copy(update={"parts": parts})
 
 
 def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None = None) -> ModelRecord:
@@ -133,7 +146,8 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
         raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}")
     _require_other_folder(out, folder)
     loaded = load_model(folder, base=base)
-    return _kept(loaded, loaded.record, out) or save_model(loaded.model, loaded.record, out)
+    record = refitted(loaded, loaded.record)
+    return _kept(loaded, record, out) or save_model(loaded.model, record, out, loaded.parts)
 
 
 def _require_other_folder(out: str | Path, source: str | Path) -> None:
@@ -153,6 +167,7 @@ def _kept(loaded: LoadedModel, record: ModelRecord, folder: str | Path) -> Model
     earlier = read_record(Path(folder))
     if earlier is None:
         return None
-    if earlier.sha256 == weights_sha256(loaded.model) and not earlier.parts and earlier.name == record.name:
+    same = earlier.part_hashes == record.part_hashes and earlier.name == record.name
+    if same and earlier.sha256 == weights_sha256(loaded.model):
         return earlier
     raise InputError(f"{folder} holds another checkpoint ({earlier.name}); give another folder, or remove it")

@@ -11,6 +11,7 @@ import numpy as np
 from sam_pet.errors import InputError
 from sam_pet.files import write_image, write_json
 from sam_pet.phantom.make import Phantom
+from sam_pet.study import AIR_HU
 
 
 def write_nnunet(
@@ -82,8 +83,11 @@ def _write(
     if files["label"].exists():
         raise InputError(f"case {name} exists: {files['label']}; choose another folder or seed, or remove it")
     grid = phantom.study.grid
-    assert phantom.study.ct is not None
-    write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    if phantom.study.ct is not None:
+        write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    elif files["ct"].name.endswith("_0000.nii.gz"):
+        # This layout has no cases without CT.
+        write_image(grid.image(np.full(grid.shape, AIR_HU, np.int16)), files["ct"])
     write_image(grid.image(phantom.study.pet), files["pet"])
     if instances:
         write_image(grid.image(phantom.lesions), files["instances"])

@@ -18,7 +18,7 @@ from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
-from sam_pet.models.record import PARTS
+from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
 from sam_pet.session.state import Entry
@@ -57,7 +57,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "source": session.segmenter.source,
                 "sha256": session.segmenter.sha256,
                 "trained": session.segmenter.record.trained,
-                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.parts.items()},
+                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.part_hashes.items()},
                 "frames": session.segmenter.record.frames.model_dump(mode="json"),
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
@@ -137,7 +137,7 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     saved = read_record(folder, session.study)
     record = session.segmenter.record
     of_model = {part: saved.model.get(f"{part}_sha256") for part in PARTS}
-    others = {part for part in PARTS if of_model[part] != record.parts.get(part)}
+    others = {part for part in PARTS if of_model[part] != record.part_hashes.get(part)}
     if saved.model["sha256"] != session.segmenter.sha256 or others & _OF_STROKES:
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
     session.look_alikes = saved.look_alikes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sam_pet.progress import steps
 from sam_pet.study import Study
 
 _FORMAT = 1
+_POLL_S = 0.2
 Bools = npt.NDArray[np.bool_]
 
 
@@ -80,6 +82,16 @@ class CropFolder:
             if names is None:
                 self._make(case, key, index)
                 names = self._kept(index) or []
+            files += [self.folder / name for name in names]
+        return files
+
+    def collect(self, cases: Sequence[Case]) -> list[Path]:
+        """The crop files of cases that this process or another one prepares, once they are all there."""
+        files: list[Path] = []
+        for case in cases:
+            index = self.folder / f"{self._fingerprint(case)}.json"
+            while (names := self._kept(index)) is None:
+                time.sleep(_POLL_S)
             files += [self.folder / name for name in names]
         return files
 

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from sam_pet.errors import InputError, one_line
+from sam_pet.phantom.frame import parse_grid
 from sam_pet.sam2.clips import ClipRecipe
 
 _MOST_BYTES = 1 << 20
@@ -29,13 +30,69 @@ class _Part(BaseModel):
 
 
 class Data(_Part):
-    """Cases of one folder; all of them, or those named, or one side of a fold of nnU-Net's `splits_final.json`."""
+    """Cases of one folder, or phantoms.
 
-    folder: Path
+    Attributes:
+        folder: of the cases; all of them, or those named in `cases`, or one side of a `fold` of nnU-Net's `splits`
+            (`splits_final.json`).
+        phantoms: seeds, as `FIRST:COUNT`, `FIRST:COUNT:STEP`, and several of these with commas between; even ones are
+            FDG, odd ones PSMA.
+        grid: of the phantoms, as 200x200x326@4.07x4.07x3; by default one of the challenge's.
+        variant: of the phantoms: `warped` ones lie on another phantom's bent organs, `atypical` ones have a hot
+            bladder or are cut short.
+        ct: whether they come with their CT.
+        weight: how often networks draw from them.
+    """
+
+    folder: Path | None = None
     cases: list[str] | None = None
     splits: Path | None = None
     fold: int = 0
+    phantoms: str | None = None
+    grid: str | None = None
+    variant: Literal["plain", "warped", "atypical"] = "plain"
+    ct: bool = True
     weight: float = Field(default=1.0, gt=0)
+
+    @field_validator("phantoms")
+    @classmethod
+    def _are_seeds(cls, text: str | None) -> str | None:
+        if text is not None:
+            seeds(text)
+        return text
+
+    @field_validator("grid")
+    @classmethod
+    def _is_grid(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_grid(text)
+        return text
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.folder is None) == (self.phantoms is None):
+            raise ValueError("give either a folder of cases or seeds of phantoms")
+        if self.variant == "warped" and self.grid is None:
+            raise ValueError("warped phantoms need a grid; give one, as 200x200x326@4.07x4.07x3")
+        if self.splits is not None and self.cases is not None:
+            raise ValueError(f"data {self.folder}: give either cases or splits, not both")
+        return self
+
+
+def seeds(text: str) -> list[int]:
+    """The seeds of FIRST, FIRST:COUNT or FIRST:COUNT:STEP, and of several of these with commas between.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        numbers = part.split(":")
+        if not 1 <= len(numbers) <= 3 or not all(number.strip().isdecimal() for number in numbers):
+            raise ValueError(f"seeds {part!r} are not FIRST, FIRST:COUNT or FIRST:COUNT:STEP")
+        first, count, step = map(int, [*numbers, "1", "1"][:3])
+        found += range(first, first + count * max(step, 1), max(step, 1))
+    return found
 
 
 class Stage(_Part):
@@ -93,8 +150,67 @@ class Validation(_Part):
     limit: int | None = None
 
 
+class NetworkStage(_Part):
+    """How a network beside SAM 2 is trained: AdamW with linear warm-up and cosine decay, a moving average."""
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    decay: float = Field(ge=0)
+    warmup: int = Field(default=50, ge=0)
+    average: float = Field(default=0.995, ge=0, lt=1)
+
+
+class RefinerStage(NetworkStage):
+    """The refiner; each lesion is clicked `clicks` times, at most `most` lesions of a case."""
+
+    steps: int = Field(default=1000, gt=0)
+    batch: int = Field(default=4, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=1e-3, ge=0)
+    average: float = Field(default=0.99, ge=0, lt=1)
+    clicks: int = Field(default=4, gt=0)
+    most: int = Field(default=12, gt=0)
+
+
+class ContourStage(NetworkStage):
+    """The contour network; in bfloat16 a step takes half the time on a device that knows it."""
+
+    steps: int = Field(default=2500, gt=0)
+    batch: int = Field(default=8, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=0.02, ge=0)
+    bfloat16: bool = False
+
+
+class RankerStage(_Part):
+    """The outline ranker; each lesion is prompted `prompts` times, those of a case at least `least` times in all."""
+
+    prompts: int = Field(default=2, gt=0)
+    least: int = Field(default=8, gt=0)
+    most: int = Field(default=16, gt=0)
+
+
+class AppearanceStage(NetworkStage):
+    """The appearance network."""
+
+    steps: int = Field(default=4000, gt=0)
+    batch: int = Field(default=48, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=0.03, ge=0)
+
+
+class ClassifierStage(_Part):
+    """The lesion classifier: trees, calibration and operating points; it has no settings."""
+
+
 class Recipe(_Part):
-    """One training run. Relative folders are relative to where the command runs."""
+    """One training run. Relative folders are relative to where the command runs.
+
+    `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
+    named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
+    `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
+    """
 
     name: str
     out: Path
@@ -117,19 +233,20 @@ class Recipe(_Part):
     seed: int = Field(default=0, ge=-(2**40), le=2**40)
     licence: str = "Apache-2.0"
     attribution: str = ""
+    folds: int = Field(default=5, ge=2)
+    store: Path | None = None
+    half: bool = False
+    refiner: RefinerStage | None = None
+    contour: ContourStage | None = None
+    ranker: RankerStage | None = None
+    appearance: AppearanceStage | None = None
+    classifier: ClassifierStage | None = None
 
     @field_validator("precision", mode="before")
     @classmethod
     def _no_is_a_word(cls, value: Any) -> Any:
         # YAML takes it for false.
         return "no" if value is False else value
-
-    @model_validator(mode="after")
-    def _splits_have_no_names(self) -> Self:
-        for data in (*self.train, *(self.validation.data if self.validation else ())):
-            if data.splits is not None and data.cases is not None:
-                raise ValueError(f"data {data.folder}: give either cases or splits, not both")
-        return self
 
     @property
     def steps(self) -> int:
@@ -203,7 +320,11 @@ def _apply(content: dict[str, Any], change: str) -> None:
 
 
 def _below(place: Any, name: str, key: str) -> Any:
-    return place[_index(place, name, key)] if isinstance(place, list) else place.setdefault(name, {})
+    if isinstance(place, list):
+        return place[_index(place, name, key)]
+    if place.get(name) is None:
+        place[name] = {}
+    return place[name]
 
 
 def _index(items: list[Any], name: str, key: str) -> int:

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 import zipfile
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,8 +25,12 @@ from sam_pet.models.record import read_record
 from sam_pet.train.recipe import Recipe, read_recipe
 
 _PACKAGES = ("sam-pet", "torch", "transformers", "peft", "accelerate", "numpy", "SimpleITK", "monai")
+_POLL_S = 0.2
 # What may differ between a run and its continuation.
-_FREE = ("out", "workers", "save_every", "validation")
+_FREE = (
+    *("out", "workers", "save_every", "validation", "store", "folds", "half"),
+    *("refiner", "contour", "ranker", "appearance", "classifier"),
+)
 
 
 class RunFolder:
@@ -117,6 +122,19 @@ class RunFolder:
             self._board.add_scalar(name, value, step)
         self._board.flush()
 
+    def mark(self, step: int) -> None:
+        """Tell the other processes that the main one has validated at a step."""
+        self._mark.write_text(str(step), encoding="utf-8")
+
+    def wait_for(self, step: int) -> None:
+        """Wait until the main process has validated at a step; where that one dies, the launcher ends this one, too."""
+        while not self._mark.is_file() or int(self._mark.read_text(encoding="utf-8") or 0) < step:
+            time.sleep(_POLL_S)
+
+    @property
+    def _mark(self) -> Path:
+        return self.path / "validated"
+
     @cached_property
     def _board(self) -> Any:
         from torch.utils.tensorboard.writer import SummaryWriter
@@ -132,32 +150,36 @@ class RunFolder:
         return self.path / "state.pt"
 
     def load_state(self) -> dict[str, Any] | None:
-        """What `save_state` has kept, None where there is nothing.
+        """What `save_state` has kept, see `read_state`."""
+        return read_state(self.state_file)
 
-        Raises:
-            InputError: it is damaged.
-        """
-        path = self.state_file
-        if not path.is_file():
-            return None
-        try:
-            # Its checksums are not looked at by torch.
-            with zipfile.ZipFile(path) as parts:
-                if (damaged := parts.testzip()) is not None:
-                    raise ValueError(f"{damaged} does not fit its checksum")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            if not isinstance(state, dict) or not isinstance(state.get("done"), int):
-                raise ValueError("it does not say how far the run was")
-        except Exception as error:  # zipfile and torch raise what their parts raise
-            raise self.damaged(error) from error
-        return state
 
-    def damaged(self, error: Exception) -> InputError:
-        """The error for a state that cannot be gone on from."""
-        return InputError(
-            f"finetune: {self.state_file} is damaged ({one_line(error)[:100]}); restore it from a copy, or remove it "
-            "to start the run anew"
-        )
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What a training has kept to go on from; None where it has not yet.
+
+    Raises:
+        InputError: the file is not whole.
+    """
+    if not path.is_file():
+        return None
+    try:
+        # Its checksums are not looked at by torch.
+        with zipfile.ZipFile(path) as parts:
+            if (damaged := parts.testzip()) is not None:
+                raise ValueError(f"{damaged} does not fit its checksum")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not isinstance(state.get("done"), int):
+            raise ValueError("it does not say how far the run was")
+    except Exception as error:  # zipfile and torch raise what their parts raise
+        raise damaged_state(path, error) from error
+    return state
+
+
+def damaged_state(path: Path, error: Exception) -> InputError:
+    """The error for a state that cannot be gone on from."""
+    return InputError(
+        f"{path} is damaged ({one_line(error)[:100]}); restore it from a copy, or remove it to train from the start"
+    )
 
 
 def environment() -> dict[str, Any]:

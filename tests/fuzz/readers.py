@@ -59,13 +59,13 @@ def targets(scratch: Path) -> dict[str, Target]:
 
 def _images(scratch: Path) -> dict[str, Target]:
     found = {}
-    for name, packed in (("a.mha", True), ("b.mha", False), ("a.nii", False), ("a.nii.gz", True), ("a.nrrd", True)):
-        sitk.WriteImage(GRID.image(pet_array()), scratch / name, useCompression=packed)
-        content = (scratch / name).read_bytes()
-        found[f"image {name}"] = Target(name, content, lambda folder, n=name: read_image(folder / n, "PET"))
-        sitk.WriteImage(GRID.image((pet_array() > 1).astype(np.float32)), scratch / name, useCompression=packed)
-        content = (scratch / name).read_bytes()
-        found[f"labels {name}"] = Target(name, content, lambda folder, n=name: read_labels(folder / n, "mask"))
+    images = {"image": GRID.image(pet_array()), "labels": GRID.image((pet_array() > 1).astype(np.uint8))}
+    for kind, image in images.items():
+        read = read_image if kind == "image" else read_labels
+        for name, packed in (("a.mha", True), ("b.mha", False), ("a.nii", False), ("a.nii.gz", True), ("a.nrrd", True)):
+            sitk.WriteImage(image, scratch / name, useCompression=packed)
+            content = (scratch / name).read_bytes()
+            found[f"{kind} {name}"] = Target(name, content, lambda folder, n=name, read=read: read(folder / n, "PET"))
     return found
 
 
