@@ -16,7 +16,7 @@ import torch
 import xgboost
 import yaml
 
-from sam_pet.benchmark.folder import RunFolder as Benchmark
+from sam_pet.benchmark.folder import ResultsFolder as Benchmark
 from sam_pet.challenge.points import read_points
 from sam_pet.dicom.read import read_pet
 from sam_pet.dicom.rtstruct import read_rtstruct
