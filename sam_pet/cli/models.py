@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Folder = Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The checkpoint folder to write, as --out.")]
+_Out = Annotated[Path | None, typer.Option("--out", help="The checkpoint folder to write.")]
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 
 @models.command("list")
@@ -104,7 +106,8 @@ def verify(
 @models.command()
 def convert(
     source: Annotated[str, typer.Argument(help="A .pt of SAM 2 or MedSAM2, or any other model that loads.")],
-    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    folder: _Folder = None,
+    out: _Out = None,
     name: Annotated[str | None, typer.Option(help="The model's name; else that of the file.")] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Side of the input in pixels; else 1024, and 512 for MedSAM2.")
@@ -114,20 +117,31 @@ def convert(
     """Write a model as a checkpoint folder that describes itself."""
     from sam_pet.models.loading import convert_model
 
-    _report_record(convert_model(source, out, name, image_size), out, as_json)
+    place = _place(folder, out)
+    _report_record(convert_model(source, place, name, image_size), place, as_json)
 
 
 @models.command()
 def merge(
     adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
-    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    folder: _Folder = None,
+    out: _Out = None,
     base: Annotated[str | None, typer.Option(help="The base model, when it is not where the adapter says.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Add an adapter into its base model and write the sum as a checkpoint folder."""
     from sam_pet.models.loading import merge_adapter
 
-    _report_record(merge_adapter(adapter, out, base), out, as_json)
+    place = _place(folder, out)
+    _report_record(merge_adapter(adapter, place, base), place, as_json)
+
+
+def _place(folder: Path | None, out: Path | None) -> Path:
+    from sam_pet.errors import InputError
+
+    if (folder is None) == (out is None):
+        raise InputError("give the checkpoint folder to write once, as --out FOLDER or after the model")
+    return folder or out or Path()
 
 
 def _report_record(record: ModelRecord, out: Path, as_json: bool) -> None:

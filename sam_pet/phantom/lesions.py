@@ -21,7 +21,7 @@ _SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
 @dataclass
-class Scene:
+class LesionScene:
     """What lesions are drawn into: arrays [z, y, x] over one box, changed in place; `spacing` is (x, y, z) in mm."""
 
     tissue: npt.NDArray[np.uint8]
@@ -35,7 +35,7 @@ class Scene:
 
 
 @dataclass(frozen=True)
-class Look:
+class LesionLook:
     """How irregular an outline is, about 0.3 (a ball) to 3 (lobed), and how uneven uptake, as the spread of its log."""
 
     wild: float
@@ -73,7 +73,7 @@ class Burden:
         return float(np.clip(volume, 0.1, 500.0)), float(np.clip(suv, 1.2, 90.0))
 
 
-def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
+def grow_lesions(scene: LesionScene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Draw a patient's lesions into the scene; the facts of those that found a place (nearly all)."""
     facts: list[dict[str, Any]] = []
     for i in range(burden.count):
@@ -97,7 +97,7 @@ def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Gene
 
 
 def grow_at(
-    scene: Scene, seeds: npt.NDArray[np.int64], burden: Burden, rng: np.random.Generator
+    scene: LesionScene, seeds: npt.NDArray[np.int64], burden: Burden, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Draw one lesion around every connected group of seed voxels (array index, shape (n, 3))."""
     mask = np.zeros(scene.labels.shape, np.uint8)
@@ -120,8 +120,8 @@ def grow_at(
 
 
 def grow_given(
-    scene: Scene,
-    given: Sequence[tuple[npt.NDArray[np.int64], float, float, Look]],
+    scene: LesionScene,
+    given: Sequence[tuple[npt.NDArray[np.int64], float, float, LesionLook]],
     rng: np.random.Generator,
 ) -> list[dict[str, Any]]:
     """Draw lesions of given places (array indices, shape (n, 3)), volumes (mL), mean SUVs and looks, largest first.
@@ -141,7 +141,7 @@ def grow_given(
 
 
 def _grow(
-    scene: Scene,
+    scene: LesionScene,
     site: str,
     seeds: npt.NDArray[np.int64],
     volume_ml: float,
@@ -149,7 +149,7 @@ def _grow(
     allowed: tuple[Tissue, ...],
     rng: np.random.Generator,
     number: int,
-    look: Look | None = None,
+    look: LesionLook | None = None,
 ) -> dict[str, Any] | None:
     """One lesion of this volume around the seed voxels, in the allowed tissues; None where there is no room."""
     step = np.array(scene.spacing[::-1])
@@ -202,7 +202,7 @@ def _grow(
 
 
 def _field(
-    scene: Scene,
+    scene: LesionScene,
     seeds: npt.NDArray[np.int64],
     low: npt.NDArray[np.int64],
     fine: tuple[int, ...],
@@ -243,7 +243,7 @@ def _field(
 
 
 def _fill(
-    scene: Scene,
+    scene: LesionScene,
     box: tuple[slice, ...],
     site: str,
     label: npt.NDArray[np.bool_],
@@ -252,7 +252,7 @@ def _fill(
     suv: float,
     radius: float,
     rng: np.random.Generator,
-    given: Look | None,
+    given: LesionLook | None,
 ) -> dict[str, Any]:
     uptake, hu = scene.uptake[box], scene.hu[box]
     around = float(np.median(uptake[label]))
@@ -291,7 +291,7 @@ def _recovery(radius: float, fwhm: float) -> float:
 
 
 def _density(
-    scene: Scene, site: str, label: npt.NDArray[np.bool_], hu: Floats, rng: np.random.Generator
+    scene: LesionScene, site: str, label: npt.NDArray[np.bool_], hu: Floats, rng: np.random.Generator
 ) -> tuple[str, Floats | float | None]:
     """How CT shows a lesion, and its HU (None: not at all)."""
     base = 72.0 if scene.contrast else 40.0

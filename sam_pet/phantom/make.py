@@ -18,7 +18,7 @@ from sam_pet.phantom.benign import draw_benign
 from sam_pet.phantom.body import draw_body, wall
 from sam_pet.phantom.bones import draw_bones
 from sam_pet.phantom.frame import Frame, challenge_grid, place
-from sam_pet.phantom.lesions import Scene, grow_at, grow_given, grow_lesions
+from sam_pet.phantom.lesions import LesionScene, grow_at, grow_given, grow_lesions
 from sam_pet.phantom.organs import draw_organs
 from sam_pet.phantom.patients import RealLesion
 from sam_pet.phantom.scanner import (
@@ -139,7 +139,7 @@ def make_phantom(
     uptake = activity(canvas, table, world.textures(), fine)
     world.change_uptake(canvas, uptake)
     world.change_density(canvas, hu)
-    scene = Scene(
+    scene = LesionScene(
         tissue=canvas.tissue,
         uptake=uptake,
         hu=hu,

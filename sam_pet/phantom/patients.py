@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from sam_pet.errors import InputError
 from sam_pet.files import read_image
 from sam_pet.geometry import Grid, Voxel
-from sam_pet.phantom.lesions import Look
+from sam_pet.phantom.lesions import LesionLook
 from sam_pet.phantom.tissue import Tracer
 
 # A stroke so near to a lesion of the table is on it.
@@ -35,11 +35,11 @@ class RealLesion:
     texture: float | None = None
 
     @property
-    def look(self) -> Look:
+    def look(self) -> LesionLook:
         """An outline as irregular as the sphericity says, and uptake as uneven as the maximum over the mean does."""
         wild = float(np.interp(self.sphericity, (0.35, 0.55, 0.70), (3.0, 1.4, 0.3)))
         uneven = float(np.clip(0.22 * (self.suv_max / self.suv_mean - 1.4), 0.05, 0.7))
-        return Look(wild, uneven if self.texture is None else self.texture)
+        return LesionLook(wild, uneven if self.texture is None else self.texture)
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,10 @@ def test_without_the_first_answer_a_session_starts_from_nothing() -> None:
 def test_the_table_of_worlds_keeps_lesion_free_studies_apart() -> None:
     def case(lesions: int, dice: list[float], gone: list[int | None]) -> dict[str, Any]:
         labels = [None, *["tumor" if lesions else None] * (len(dice) - 1)]
-        rows = [{"dice": d, "dmm": 0.5, "label": at, "seconds": 1.0} for d, at in zip(dice, labels, strict=True)]
+        rows = [
+            {"dice": d, "dmm": 0.5, "label": at, "fpv_ml": 2.0, "seconds": 1.0}
+            for d, at in zip(dice, labels, strict=True)
+        ]
         return {
             "case": f"{lesions}", "lesions": lesions, "first": True, "first_false_ml": 3.0, "picture": "p.png",
             "rows": rows,
