@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import importlib
+import json
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from sam_pet.benchmark.watched import Watched
+from sam_pet.files import write_image
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import StrokesMethod
 from sam_pet.readers import Stroke
 from sam_pet.study import Study
+from tests.fakes import two_lesion_study
 
 GRID = Grid((12, 6, 6))
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "worlds.py"
@@ -105,3 +111,24 @@ def test_the_table_of_worlds_keeps_lesion_free_studies_apart() -> None:
     assert (found["gone_after_one"], found["gone_after_two"]) == (0.33, 0.67)
     assert found["strokes_that_lower_dice"] == 0.5
     assert found["worst"]["case"] == "2"
+
+
+def test_worlds_are_run_both_ways_drawn_and_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = two_lesion_study()
+    for folder in ("wholebody/STS_001", "lung/A-IA0002109"):
+        write_image(here.grid.image(here.pet), tmp_path / "data" / folder / "SUV.nii.gz")
+        write_image(here.grid.image((here.pet > 5).astype(np.uint8)), tmp_path / "data" / folder / "SEG.nii.gz")
+    command = f"worlds.py --data {tmp_path}/data --out {tmp_path}/out --world D --n 2 --steps 1 --method threshold41"
+    monkeypatch.setattr("sys.argv", command.split())
+    tables = []
+    for _ in range(2):
+        sys.modules.pop("worlds", None)
+        monkeypatch.syspath_prepend(str(SCRIPT.parent))
+        importlib.import_module("worlds").main()
+        tables.append(json.loads(capsys.readouterr().out))
+    assert tables[0] == tables[1]
+    assert set(tables[0]) == {"D, first answer", "D, strokes alone"}
+    assert len((tmp_path / "out" / "cases.jsonl").read_text().splitlines()) == 4
+    assert Path(tables[0]["D, strokes alone"]["worst"]["picture"]).is_file()
