@@ -18,7 +18,6 @@ HEAVY = (
     "matplotlib",
     "pydicom",
     "networkx",
-    "rich",
 )
 SHOW = f"import sys; print('loaded', *(m for m in {HEAVY!r} if m in sys.modules))"
 
