@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait as wait_for
+from multiprocessing import get_context
 from pathlib import Path
-from threading import Thread
 
-from sam_pet.benchmark.folder import Result, RunFolder
+from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
 from sam_pet.methods import Method, make_method
+from sam_pet.processes import end_with_parent
 from sam_pet.readers import make_reader
 from sam_pet.threads import shared_by
 
@@ -39,11 +37,11 @@ def evaluate(
         report: called with each new result.
 
     Raises:
-        InputError: see `RunFolder.open`, `make_method` and `make_reader`; nothing has been run then.
+        InputError: see `ResultsFolder.open`, `make_method` and `make_reader`; nothing has been run then.
     """
     for case in cases:
         make_reader(protocol.reader, case.name, protocol.seed)
-    folder = RunFolder(out)
+    folder = ResultsFolder(out)
     folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
     done = {(r["case"], r["method"]) for r in folder.results() if "error" not in r}
     for name in methods:
@@ -80,15 +78,7 @@ def _run_all(cases: Sequence[Case], method: str, protocol: Protocol, out: Path, 
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent)
-
-
-def _end_with_parent() -> None:
-    """Without this, processes of a run that was killed would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-        Thread(target=lambda: (wait_for([sentinel]), os._exit(1)), daemon=True).start()
+    return ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
 
 
 @lru_cache(maxsize=1)
@@ -101,7 +91,7 @@ def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
     result: Result = {"case": case.name, "method": method}
     try:
         outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
-        RunFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
+        ResultsFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
     except Exception as error:  # whatever a method raises must not stop the others
         reason = (str(error).strip() or "no message").splitlines()[0]
         return {**result, "error": f"{type(error).__name__}: {reason}"}

@@ -18,6 +18,7 @@ from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
+from sam_pet.cli.train import train
 from sam_pet.errors import reported
 
 app = typer.Typer(
@@ -51,6 +52,7 @@ app.command()(phantom)
 app.command()(report)
 app.command()(score)
 app.command()(simulate)
+app.command()(train)
 
 app.add_typer(models)
 

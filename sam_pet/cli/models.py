@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sam_pet.errors import InputError
-
 if TYPE_CHECKING:
     from sam_pet.models.record import ModelRecord
 
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
+_Folder = Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The checkpoint folder to write, as --out.")]
 _Out = Annotated[Path | None, typer.Option("--out", help="The checkpoint folder to write.")]
-_LastOut = Annotated[Path | None, typer.Argument(help="The same without --out.", metavar="OUT", hidden=True)]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 
 @models.command("list")
@@ -108,7 +106,7 @@ def verify(
 @models.command()
 def convert(
     source: Annotated[str, typer.Argument(help="A .pt of SAM 2 or MedSAM2, or any other model that loads.")],
-    last: _LastOut = None,
+    folder: _Folder = None,
     out: _Out = None,
     name: Annotated[str | None, typer.Option(help="The model's name; else that of the file.")] = None,
     image_size: Annotated[
@@ -117,32 +115,33 @@ def convert(
     as_json: _Json = False,
 ) -> None:
     """Write a model as a checkpoint folder that describes itself."""
-    folder = _folder(out, last)
     from sam_pet.models.loading import convert_model
 
-    _report_record(convert_model(source, folder, name, image_size), folder, as_json)
+    place = _place(folder, out)
+    _report_record(convert_model(source, place, name, image_size), place, as_json)
 
 
 @models.command()
 def merge(
     adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
-    last: _LastOut = None,
+    folder: _Folder = None,
     out: _Out = None,
     base: Annotated[str | None, typer.Option(help="The base model, when it is not where the adapter says.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Add an adapter into its base model and write the sum as a checkpoint folder."""
-    folder = _folder(out, last)
     from sam_pet.models.loading import merge_adapter
 
-    _report_record(merge_adapter(adapter, folder, base), folder, as_json)
+    place = _place(folder, out)
+    _report_record(merge_adapter(adapter, place, base), place, as_json)
 
 
-def _folder(out: Path | None, last: Path | None) -> Path:
-    folder = out or last
-    if folder is None or (out is not None and last is not None):
-        raise InputError("give one folder to write, with --out DIR")
-    return folder
+def _place(folder: Path | None, out: Path | None) -> Path:
+    from sam_pet.errors import InputError
+
+    if (folder is None) == (out is None):
+        raise InputError("give the checkpoint folder to write once, as --out FOLDER or after the model")
+    return folder or out or Path()
 
 
 def _report_record(record: ModelRecord, out: Path, as_json: bool) -> None:

@@ -45,7 +45,7 @@ class Sam2Slices:
             frames = slices.clip.frames(study, self.loaded.record.frames, [int(key) for key in keys])
             return torch.from_numpy(frames).to(core.device)
 
-        predictor = _Predictor(core, FeatureCache(core.model, load))
+        predictor = _Predictor(core, FeatureCache(core.encode, load))
         return ObjectsSession(study, lambda: _SliceBySlice(predictor, slices))
 
 

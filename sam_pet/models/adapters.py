@@ -8,13 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from peft import PeftModel
-from transformers import Sam2VideoModel
+import torch
+from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
+from transformers import PreTrainedModel
 
-from sam_pet.errors import InputError
-from sam_pet.models.checkpoint import LoadedModel, finish_folder, replacing_folder, weights_sha256, with_parts
+from sam_pet.errors import InputError, one_line
+from sam_pet.models.checkpoint import (
+    LoadedModel,
+    finish_folder,
+    read_weights,
+    replacing_folder,
+    weights_sha256,
+    with_parts,
+)
 from sam_pet.models.hashes import check_sha256, file_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
+from sam_pet.models.state import unwrapped
+
+_PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
+_HIGHEST_RANK = 4096
 
 
 def save_adapter(
@@ -52,7 +64,7 @@ def base_of(folder: Path) -> str:
     if base is None:
         try:
             base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{folder / ADAPTER_CONFIG} is not an adapter's configuration") from error
     if not base:
         raise InputError(f"{folder} is an adapter that does not name its base model; give the base")
@@ -76,17 +88,49 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
         raise InputError(f"{folder} is no adapter: it has no {ADAPTER_WEIGHTS}")
     if record is not None and record.sha256 is not None:
         check_sha256(weights, record.sha256)
+    state = {f"{_PREFIX}{_inner(key)}": value for key, value in unwrapped(read_weights(weights), weights).items()}
     try:
-        model = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+        config = PeftConfig.from_pretrained(str(folder))
+        config.inference_mode = not trainable
+        # The start of an adapter that is about to be filled; some ways of starting change the base.
+        config.init_lora_weights = True
+        if not 0 < int(getattr(config, "r", 1)) <= _HIGHEST_RANK:
+            raise ValueError(f"its rank is {config.r}")
+        model = PeftModel(base.model, config)
+        _require_keys(state, get_peft_model_state_dict(model, save_embedding_layers=False), weights)
+        set_peft_model_state_dict(model, state)
+    except InputError:
+        raise
     except Exception as error:  # peft raises what its parts raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{folder} cannot be put on {base.source} as an adapter: {reason}") from error
-    return model
+        raise InputError(f"{folder} cannot be put on {base.source} as an adapter: {one_line(error)[:200]}") from error
+    return model.train(trainable)
+
+
+def _inner(key: str) -> str:
+    """A key without what peft puts before the model's own."""
+    while key.startswith(_PREFIXES):
+        key = key.partition(".")[2]
+    return key
+
+
+def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], where: Path) -> None:
+    """Raise an InputError that names the first key of an adapter that is missing, not known, or of another shape."""
+    for key, value in expected.items():
+        if key not in state:
+            raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {key} is missing")
+        if state[key].shape != value.shape:
+            raise InputError(
+                f"{where} does not fit its {ADAPTER_CONFIG}: {key} is {tuple(state[key].shape)} and not "
+                f"{tuple(value.shape)}"
+            )
+    extra = next((key for key in state if key not in expected), None)
+    if extra is not None:
+        raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {extra} is not known")
 
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     """The base with an adapter's weights added in: a plain model, as fast as the base."""
-    model: Sam2VideoModel = attach_adapter(base, folder).merge_and_unload()
+    model: PreTrainedModel = attach_adapter(base, folder).merge_and_unload()
     record = read_record(folder)
     if record is None:
         record = base.record.model_copy(

@@ -1,15 +1,15 @@
-"""SAM 2 architectures by name, at any image size, as `transformers` configurations."""
+"""Architectures of SAM video models by name, at any image size, as `transformers` configurations."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from transformers import Sam2VideoConfig
+from transformers import EdgeTamVideoConfig, EdgeTamVisionConfig, Sam2VideoConfig, Sam3TrackerVideoConfig
 
 from sam_pet.errors import InputError
-
-IMAGE_SIZE_STEP = 32
-SMALLEST_IMAGE_SIZE = 64
+from sam_pet.sam2.families import family_of
+from sam_pet.sam2.families.repvit import RepVitConfig
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,34 @@ _NANO_HEADS = {
 }
 
 
-def architecture(name: str, image_size: int | None = None) -> Sam2VideoConfig:
-    """The configuration of a SAM 2 architecture with fresh weights.
+def architecture(name: str, image_size: int | None = None) -> Any:
+    """The configuration of an architecture with fresh weights.
 
     Args:
         name: nano, tiny, small, base-plus (or base_plus), large: SAM 2.1; or in full, as
-            `sam2.1-hiera-tiny` and `sam2-hiera-tiny` (SAM 2.0).
-        image_size: side of the square input in pixels, a multiple of 32 from 64 on;
-            128 for nano and 1024 for the others when not given.
+            `sam2.1-hiera-tiny` and `sam2-hiera-tiny` (SAM 2.0); sam3-tracker; edgetam.
+        image_size: side of the square input in pixels; 128 for nano, 1008 for sam3-tracker and 1024 for the others
+            when not given. What each can have, see `set_image_size`.
 
     Raises:
         InputError: no such architecture, or an image size it cannot have.
     """
     short = name.replace("_", "-")
+    if short in _OTHERS:
+        config, usual = _OTHERS[short]()
+    else:
+        config, usual = _sam2(short, name), 128 if short == "nano" else 1024
+    set_image_size(config, image_size or usual)
+    return config
+
+
+def _sam2(short: str, name: str) -> Sam2VideoConfig:
     version_2_0 = short.startswith("sam2-hiera-")
     short = short.removeprefix("sam2-hiera-").removeprefix("sam2.1-hiera-")
     if short not in TRUNKS:
-        raise InputError(f"no architecture is named {name!r}; known are {', '.join(TRUNKS)}")
+        raise InputError(f"no architecture is named {name!r}; known are {', '.join((*TRUNKS, *_OTHERS))}")
     trunk, nano = TRUNKS[short], short == "nano"
-    config = Sam2VideoConfig(
+    return Sam2VideoConfig(
         vision_config={
             "model_type": "sam2_vision_model",
             "backbone_config": {
@@ -95,25 +104,34 @@ def architecture(name: str, image_size: int | None = None) -> Sam2VideoConfig:
         enable_temporal_pos_encoding_for_object_pointers=not version_2_0,
         **(_NANO_HEADS if nano else {}),
     )
-    set_image_size(config, image_size or (128 if nano else 1024))
-    return config
 
 
-def set_image_size(config: Sam2VideoConfig, image_size: int) -> None:
+def _sam3_tracker() -> tuple[Any, int]:
+    return Sam3TrackerVideoConfig(), 1008
+
+
+def _edgetam() -> tuple[Any, int]:
+    config = EdgeTamVideoConfig(
+        vision_config=EdgeTamVisionConfig(backbone_config=RepVitConfig("repvit_m1")),
+        enable_occlusion_spatial_embedding=False,
+        enable_temporal_pos_encoding_for_object_pointers=False,
+    )
+    return config, 1024
+
+
+_OTHERS = {"sam3-tracker": _sam3_tracker, "edgetam": _edgetam}
+
+
+def set_image_size(config: Any, image_size: int) -> None:
     """Make a configuration take square images of another size; the weights stay valid.
 
-    The trunk's positional embedding is interpolated to any size, points are embedded relative to the image,
-    and the rotary embedding counts positions of the memory's grid, a sixteenth of the image.
+    | family | sides |
+    | --- | --- |
+    | SAM 2 | multiples of 32 from 64 on |
+    | SAM 3 tracker | multiples of its patch (14) from 8 patches on |
+    | EdgeTAM | multiples of 256, of which its 16 x 16 resampling windows need one each |
 
     Raises:
-        InputError: not a multiple of 32 from 64 on.
+        InputError: the family cannot have that side.
     """
-    if image_size < SMALLEST_IMAGE_SIZE or image_size % IMAGE_SIZE_STEP:
-        raise InputError(
-            f"the image size must be a multiple of {IMAGE_SIZE_STEP} from {SMALLEST_IMAGE_SIZE} on, not {image_size}"
-        )
-    config.image_size = image_size
-    config.prompt_encoder_config.image_size = image_size
-    config.vision_config.backbone_config.image_size = [image_size] * 2
-    config.vision_config.backbone_feature_sizes = [[image_size // stride] * 2 for stride in (4, 8, 16)]
-    config.memory_attention_rope_feat_sizes = [image_size // 16] * 2
+    family_of(config.model_type).set_image_size(config, image_size)

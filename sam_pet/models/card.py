@@ -11,6 +11,22 @@ CARD = "README.md"
 CURVE = "training.png"
 
 
+def _stages(rows: list[dict[str, Any]]) -> list[str]:
+    """The table of what was trained, on how much, and what came of it."""
+    lines = ["| stage | key | examples | steps | figures |", "| --- | --- | ---: | ---: | --- |"]
+    for row in rows:
+        shown = {k: v for k, v in row.items() if k not in ("stage", "key", "examples", "steps") and _is_figure(v)}
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        lines.append(
+            f"| {row['stage']} | `{row['key']}` | {row.get('examples', '')} | {row.get('steps', '')} | {figures} |"
+        )
+    return lines
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _parts(record: ModelRecord) -> list[str]:
     """The table of parts."""
     lines = ["| part | what it does | fitted to | SHA-256 |", "| --- | --- | --- | --- |"]
@@ -49,6 +65,10 @@ def model_card(record: ModelRecord) -> str:
         for data in recipe["train"]:
             cases = data.get("cases")
             lines.append(f"- {len(cases)} named cases" if cases else "- all cases of a folder")
+    if training.get("stages"):
+        lines += ["", "## Course", "", *_stages(training["stages"])]
+        patients = training.get("patients", {})
+        lines += ["", f"Networks saw {patients.get('seen')} patients; {patients.get('held')} were kept from them."]
     if training.get("notes"):
         lines += ["", "## Notes", "", str(training["notes"])]
     if training.get("curve"):

@@ -15,11 +15,12 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
-from transformers import Sam2VideoConfig, Sam2VideoModel
+from safetensors import SafetensorError, safe_open
+from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
+from sam_pet.files import clear_left, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
@@ -34,10 +35,13 @@ from sam_pet.models.record import (
     write_record,
 )
 from sam_pet.models.start import start_weights
+from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
+from sam_pet.sam2.families import adapt, family_of
 from sam_pet.threads import one_thread
 
+_LARGEST, _MOST_BLOCKS, _LONGEST_LIST = 100_000, 256, 256
 _BASES = (
     "shared_image_embedding.positional_embedding",
     "prompt_encoder.shared_embedding.positional_embedding",
@@ -51,7 +55,7 @@ class LoadedModel:
     `parts` are the files of `PARTS` that are stored with it, `refiner` and `contour` the networks in theirs.
     """
 
-    model: Sam2VideoModel
+    model: PreTrainedModel
     record: ModelRecord
     sha256: str
     source: str
@@ -72,17 +76,18 @@ class LoadedModel:
     @property
     def image_size(self) -> int:
         """The side of the model's square input, in pixels."""
-        return int(self.model.config.image_size)
+        return adapt(self.model).image_size
 
 
-def untrained(name: str, image_size: int | None = None, seed: int = 0) -> Sam2VideoModel:
+def untrained(name: str, image_size: int | None = None, seed: int = 0) -> PreTrainedModel:
     """A model with random weights: the same seed gives the same weights.
 
     The positions of points and of the image share one Gaussian basis, as in SAM.
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = Sam2VideoModel(architecture(name, image_size))
+        config = architecture(name, image_size)
+        model: PreTrainedModel = family_of(config.model_type).build(config)
         start_weights(model)
     basis = model.shared_image_embedding.positional_embedding
     with torch.no_grad():
@@ -101,12 +106,12 @@ def _serialised(model: torch.nn.Module) -> bytes:
 
 
 def save_model(
-    model: Sam2VideoModel, record: ModelRecord, folder: str | Path, parts: Mapping[str, Path] = MappingProxyType({})
+    model: PreTrainedModel, record: ModelRecord, folder: str | Path, parts: Mapping[str, Path] = MappingProxyType({})
 ) -> ModelRecord:
     """Write a checkpoint folder, whole or not at all, and return its record with the SHA-256 of its files.
 
     Args:
-        model: SAM 2, with its weights.
+        model: of one of the families, with its weights.
         record: what the checkpoint says of itself.
         folder: the checkpoint's; one that is there is replaced.
         parts: files of the parts that come with the weights, as in `LoadedModel.parts`.
@@ -132,7 +137,7 @@ def finish_folder(folder: Path, record: ModelRecord, parts: Mapping[str, Path]) 
 def add_part(
     folder: Path,
     name: str,
-    write: Callable[[Path], None],
+    write: Callable[[Path], object],
     fitted_to: Mapping[str, str] = MappingProxyType({}),
     **changes: Any,
 ) -> ModelRecord:
@@ -167,58 +172,103 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and not (folder / RECORD).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no checkpoint; give another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    clear_left(folder.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=partial_prefix(), dir=folder.parent))
+    temporary, old = scratch / "new", scratch / "old"
+    temporary.mkdir()
+    old.mkdir()
     try:
-        temporary = scratch / "new"
-        temporary.mkdir()
         yield temporary
         if folder.exists():
-            folder.rename(scratch / "old")
+            folder.rename(old / folder.name)
         temporary.rename(folder)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        # Whatever has happened, one of the two is in its place before anything is taken away.
+        restore(scratch)
+        if folder.exists() or not any(old.iterdir()):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
-def read_config(folder: Path, image_size: int | None = None) -> Sam2VideoConfig:
+def read_config(folder: Path, image_size: int | None = None) -> Any:
     """The configuration in a checkpoint folder, for another image size if one is given.
 
     Raises:
-        InputError: no `config.json`, or not that of a SAM 2 video model.
+        InputError: no `config.json`, or not that of a SAM video model that is supported.
     """
     path = folder / CONFIG
     if not path.is_file():
         raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict) or content.get("model_type") != Sam2VideoConfig.model_type:
-            raise ValueError(f"its model_type is not {Sam2VideoConfig.model_type!r}")
-        config = Sam2VideoConfig.from_dict(content)
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
+        _require_sane(content)
+        config = family_of(content.get("model_type")).read_config(content)
         size = int(config.image_size)
+        set_image_size(config, image_size or size)
+    except InputError:
+        raise
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} does not describe a SAM 2 video model: {reason}") from error
-    set_image_size(config, image_size or size)
+        raise InputError(f"{path} does not describe a SAM video model: {one_line(error)[:200]}") from error
     return config
 
 
-def build(config: Sam2VideoConfig, state: dict[str, torch.Tensor], where: str | Path) -> Sam2VideoModel:
+def _require_sane(value: Any, key: str = "") -> None:
+    """Raise a ValueError at the first number that no configuration of SAM 2 has: it would ask for any memory."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _require_sane(inner, str(name))
+    elif isinstance(value, list):
+        if len(value) > _LONGEST_LIST:
+            raise ValueError(f"{key} has {len(value)} values")
+        for inner in value:
+            _require_sane(inner, key)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        most = _MOST_BLOCKS if "blocks" in key or "layers" in key else _LARGEST
+        if not abs(value) <= most:
+            raise ValueError(f"{key} is {value:.3g}" if isinstance(value, float) else f"{key} is larger than {most}")
+
+
+def require_working(config: Any, path: Path) -> None:
+    """Raise an InputError if the parts of a model of this configuration do not fit each other; it takes no memory."""
+    if config.model_type != Sam2VideoConfig.model_type:
+        return
+    size = int(config.image_size)
+    try:
+        with torch.device("meta"), no_init_weights(), torch.no_grad():
+            model = Sam2VideoModel(config)
+            image = torch.empty(1, int(config.vision_config.backbone_config.num_channels), size, size)
+            coarse = model.vision_encoder(image).fpn_hidden_states[-1]
+            model.memory_encoder(coarse, torch.empty(1, 1, size, size))
+    except Exception as error:  # as in `build`
+        raise InputError(
+            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})"
+        ) from error
+
+
+def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> PreTrainedModel:
     """A model in eval mode with these weights; every key must be there, and no other.
 
     Raises:
         InputError: keys or shapes do not fit; `where` says whose they are.
     """
-    with no_init_weights():
-        model = Sam2VideoModel(config)
-    expected = model.state_dict()
+    try:
+        # Without memory, until it is known that the weights fit.
+        with torch.device("meta"), no_init_weights():
+            expected = family_of(config.model_type).build(config).state_dict()
+    except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
+        raise InputError(f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]})") from error
     for key, value in expected.items():
         if key not in state:
-            raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is missing")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is missing")
         if state[key].shape != value.shape:
             shapes = f"{tuple(state[key].shape)} and not {tuple(value.shape)}"
-            raise InputError(f"{where} does not hold the weights of this SAM 2 model: {key} is {shapes}")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is {shapes}")
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
-        raise InputError(f"{where} does not hold the weights of this SAM 2 model: {extra} is not known")
+        raise InputError(f"{where} does not hold the weights of this model: {extra} is not known")
+    with no_init_weights():
+        model: PreTrainedModel = family_of(config.model_type).build(config)
     model.load_state_dict(state)
     return model.float().eval()
 
@@ -236,11 +286,15 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
         raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
     expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
-    state = read_weights(path)
+    state = unwrapped(read_weights(path, family_of(config.model_type).own_name), path)
     # Written by versions of `transformers` that tie the two, the file holds the Gaussian basis once.
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
             state.setdefault(other, state[one])
+    if record is None:
+        require_working(config, folder / CONFIG)
+    elif record.config_sha256 is not None:
+        check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
     return with_parts(LoadedModel(model, record, sha256, source), folder)
@@ -276,14 +330,17 @@ def _checked(path: Path, sha256: str) -> Path:
     return path
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors in a safetensors file.
+def read_weights(path: Path, named: Callable[[str], str | None] = str) -> dict[str, torch.Tensor]:
+    """The tensors in a safetensors file, as `named` renames them; those it has no name for are not read.
 
     Raises:
         InputError: the file is not whole.
     """
     try:
-        state: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+        with safe_open(path, framework="pt") as file:
+            names = {key: named(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
+            state = {name: file.get_tensor(key) for key, name in names.items() if name is not None}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({one_line(error)}); fetch it again") from error
+    require_numbers(state, path)
     return state

@@ -44,7 +44,7 @@ def read_hashes(folder: Path) -> dict[str, str]:
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(name): str(sha256) for name, sha256 in files.items()}
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged; remove it to have the files' SHA-256 recorded anew") from error
 
 

@@ -99,7 +99,7 @@ def read_record(folder: Path) -> ModelRecord | None:
         return None
     try:
         return ModelRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+    except (ValidationError, UnicodeDecodeError, RecursionError) as error:
         reason = error.errors()[0] if isinstance(error, ValidationError) else None
         detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
         raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error

@@ -15,7 +15,7 @@ DEFAULT, UNTRAINED = "default", "nano-untrained"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """A named model: embedded in `folder`, on the hub in `repository`, or, with neither, built from a seed."""
 
     name: str
@@ -50,9 +50,9 @@ class Entry:
         return None if self.repository is None else read_hashes(self.location).get(self.files[-1])
 
 
-def _meta(version: str, size: str, millions: int) -> Entry:
+def _meta(version: str, size: str, millions: int) -> ModelEntry:
     name = f"{version}-hiera-{size}"
-    return Entry(
+    return ModelEntry(
         name,
         f"Meta's SAM {version.removeprefix('sam')} {size}, {millions} M parameters, natural images and video",
         "Apache-2.0",
@@ -62,9 +62,9 @@ def _meta(version: str, size: str, millions: int) -> Entry:
     )
 
 
-def _medsam2(name: str, file: str, about: str) -> Entry:
+def _medsam2(name: str, file: str, about: str) -> ModelEntry:
     # The licence is the one on https://huggingface.co/wanglab/MedSAM2.
-    return Entry(
+    return ModelEntry(
         name,
         about,
         "CC-BY-SA-4.0",
@@ -84,7 +84,7 @@ _HUB = (
     _medsam2("medsam2", "MedSAM2_latest.pt", "SAM 2.1 tiny tuned on CT, MRI and ultrasound, 512 pixels"),
     _medsam2("medsam2-ctlesion", "MedSAM2_CTLesion.pt", "SAM 2.1 tiny tuned on lesions in CT, 512 pixels"),
 )
-_SEEDED = Entry(UNTRAINED, "the small CPU model with random weights, for tests and as a start", "Apache-2.0")
+_SEEDED = ModelEntry(UNTRAINED, "the small CPU model with random weights, for tests and as a start", "Apache-2.0")
 
 
 def checkpoints_folder() -> Path:
@@ -94,18 +94,18 @@ def checkpoints_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "checkpoints"
 
 
-def entries() -> dict[str, Entry]:
+def entries() -> dict[str, ModelEntry]:
     """All known models by name; every checkpoint folder among the embedded weights is one."""
     embedded = {}
     for path in sorted(checkpoints_folder().glob(f"*/{RECORD}")):
         record = read_record(path.parent)
         if record is not None:
             about = str(record.training.get("about", "embedded"))
-            embedded[path.parent.name] = Entry(path.parent.name, about, record.licence, folder=path.parent)
+            embedded[path.parent.name] = ModelEntry(path.parent.name, about, record.licence, folder=path.parent)
     return {entry.name: entry for entry in (*embedded.values(), _SEEDED, *_HUB)}
 
 
-def find(name: str) -> Entry | None:
+def find(name: str) -> ModelEntry | None:
     """The model of a name; `default` is the untrained one until trained weights are embedded."""
     known = entries()
     return known.get(name) or (known[UNTRAINED] if name == DEFAULT else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -13,10 +13,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Features:
-    """What SAM 2's image encoder makes of n frames of size S: strides 4, 8 and 16.
+    """What an image encoder makes of n frames: three levels, each half as fine as the one before.
 
-    `fine` (n, C/8, S/4, S/4) and `middle` (n, C/4, S/8, S/8) are already projected for the mask decoder,
-    `coarse` is (n, C, S/16, S/16).
+    `fine` (n, C/8, 4h, 4h) and `middle` (n, C/4, 2h, 2h) are already projected for the mask decoder,
+    `coarse` is (n, C, h, h).
     """
 
     fine: Tensor
@@ -43,16 +43,6 @@ class Features:
         )
 
 
-def encode(model: Any, frames: Tensor) -> Features:
-    """The features of frames (n, 3, S, S), by the image encoder of a `Sam2VideoModel`; gradients flow."""
-    levels = model.get_image_features(frames, return_dict=True).fpn_hidden_states
-    maps = [
-        level.permute(1, 2, 0).unflatten(2, (side, side))
-        for level, (side, _) in zip(levels, model.backbone_feature_sizes, strict=True)
-    ]
-    return Features(*maps)
-
-
 Key = Hashable
 
 
@@ -69,12 +59,12 @@ class FeatureCache:
 
     def __init__(
         self,
-        model: Any,
+        encode: Callable[[Tensor], Features],
         load: Callable[[Sequence[Key]], Tensor],
         batch: int = 8,
         limit: int = 1 << 30,
     ) -> None:
-        self._model = model
+        self._encoded = encode
         self._load = load
         self._batch = batch
         self._limit = limit
@@ -96,7 +86,7 @@ class FeatureCache:
         return features
 
     def _encode(self, keys: Sequence[Key]) -> None:
-        features = encode(self._model, self._load(keys))
+        features = self._encoded(self._load(keys))
         for row, key in enumerate(keys):
             # Copies, so that dropping one frame gives its memory back.
             single = Features(

@@ -1,7 +1,7 @@
-"""One step of SAM 2 for a batch of lesions: attend to memories, decode the mask, encode the new memory.
+"""One step of a SAM video model for a batch of lesions: attend to memories, decode the mask, encode the new memory.
 
-The computation is that of SAM 2 (Ravi et al. 2024, arXiv 2408.00714) on the public sub-modules of a
-`transformers` `Sam2VideoModel`; unlike the stock loop it takes many lesions at once and lets gradients through.
+The computation is that of SAM 2 (Ravi et al. 2024, arXiv 2408.00714) and its relatives on a model's public
+sub-modules; unlike the stock loops it takes many lesions at once and lets gradients through.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sam_pet.sam2.families import adapt
 from sam_pet.sam2.features import Features
 from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
 
 ABSENT_LOGIT = -1024.0
 # SAM 2 feeds earlier logits back as a mask prompt within these bounds.
 _PROMPT_LOGIT_LIMIT = 32.0
-# Pixels along the side of what becomes one token.
-_PATCH = 16
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,17 @@ class Recollection:
 
 
 class Core:
-    """The sub-modules of a SAM 2 model as three batched steps.
+    """A SAM video model as three batched steps.
 
     Args:
-        model: a `Sam2VideoModel`, on the device and in the mode (train or eval) in which it is to run.
+        model: one of a family in `sam_pet.sam2.families`, on the device and in the mode (train or eval) in which it is
+            to run.
         memory_dtype: how memory tokens are kept; None keeps the model's. Meta's predictor keeps bfloat16.
     """
 
     def __init__(self, model: Any, memory_dtype: torch.dtype | None = None) -> None:
         self.model = model
+        self._family = adapt(model)
         self.memory_dtype = memory_dtype
 
     @property
@@ -58,21 +59,28 @@ class Core:
     @property
     def size(self) -> int:
         """Side of a frame in pixels."""
-        return int(self.model.config.image_size)
+        return self._family.image_size
 
     @property
     def multiply_adds(self) -> float:
         """About how many a frame costs: each of the encoder's weights once a patch."""
         weights = sum(parameter.numel() for parameter in self.model.vision_encoder.parameters())
-        return float(weights) * (self.size / _PATCH) ** 2
+        return float(weights) * (self.size / self._family.stride) ** 2
+
+    def encode(self, frames: Tensor) -> Features:
+        """The features of frames (n, 3, S, S); gradients flow."""
+        return self._family.encode(frames)
 
     def recollect(self, bank: MemoryBank, slice_: int, reverse: bool, depth: int) -> Recollection:
-        """The memories SAM 2 shows to a slice: all prompted ones, the latest tracked ones, the pointers behind it."""
+        """The memories a slice is shown: prompted ones, the latest tracked ones, the pointers behind it."""
         back = 1 if reverse else -1
+        prompted = nearest_prompted(bank, slice_, self._family.conditioning_frames)
+        # A prompted slice that is one too many is still remembered as a recent one.
+        others = {**{z: m for z, m in bank.conditioning.items() if z not in prompted}, **bank.tracked}
         recent = [
-            (distance, bank.tracked[slice_ + back * distance])
-            for distance in range(self.model.num_maskmem - 1, 0, -1)
-            if slice_ + back * distance in bank.tracked
+            (distance, others[slice_ + back * distance])
+            for distance in range(self._family.memory_frames, 0, -1)
+            if slice_ + back * distance in others
         ]
         pointers = [
             (-back * (slice_ - z), memory) for z, memory in bank.conditioning.items() if -back * (slice_ - z) >= 0
@@ -82,10 +90,10 @@ class Core:
             for distance in range(1, self._pointer_limit(depth))
             if slice_ + back * distance in bank.tracked
         ]
-        return Recollection(tuple(bank.conditioning.values()), tuple(recent), tuple(pointers))
+        return Recollection(tuple(prompted.values()), tuple(recent), tuple(pointers))
 
     def _pointer_limit(self, depth: int) -> int:
-        return min(depth, int(self.model.config.max_object_pointers_in_encoder))
+        return min(depth, self._family.pointers)
 
     def without_memory(self, features: Features) -> Tensor:
         """Coarse features (n, C, h, w) of frames that are the first ones prompted."""
@@ -112,8 +120,7 @@ class Core:
         return torch.cat([parts[row] for row in range(len(recollections))])
 
     def _attend_equal(self, coarse: Tensor, recollections: Sequence[Recollection], depth: int) -> Tensor:
-        model = self.model
-        n, channels, height, width = coarse.shape
+        _, channels, height, width = coarse.shape
         spatial, spatial_position = self._spatial_tokens(recollections, height, width)
         tokens, position = [spatial], [spatial_position]
         pointers = 0
@@ -122,30 +129,20 @@ class Core:
             pointers = pointer_tokens.shape[1]
             tokens.append(pointer_tokens)
             position.append(pointer_position)
-        query_position = self._sine(model.vision_encoder.neck.position_encoding, coarse).flatten(2).permute(2, 0, 1)
-        # The module squeezes and unsqueezes around sequence-first inputs; its output is (1, n, h * w, C).
-        attended = model.memory_attention(
-            current_vision_features=coarse.flatten(2).permute(2, 0, 1),
-            current_vision_position_embeddings=query_position.expand(-1, n, -1),
-            memory=torch.cat(tokens, dim=1).transpose(0, 1),
-            memory_posision_embeddings=torch.cat(position, dim=1).transpose(0, 1),
-            num_object_pointer_tokens=pointers,
-        )
-        conditioned: Tensor = attended.reshape(n, height * width, channels).transpose(1, 2)
-        return conditioned.reshape(n, channels, height, width)
+        frames = recollections[0].shape[0]
+        return self._family.attend(coarse, torch.cat(tokens, dim=1), torch.cat(position, dim=1), frames, pointers)
 
     def _spatial_tokens(self, recollections: Sequence[Recollection], height: int, width: int) -> tuple[Tensor, Tensor]:
         model = self.model
         tokens = torch.stack(
             [torch.cat([m.tokens for m in r.prompted] + [m.tokens for _, m in r.recent]) for r in recollections]
         ).to(model.no_memory_embedding.dtype)
-        grid = tokens.new_empty(1, model.mem_dim, height, width)
-        spatial = self._sine(model.memory_encoder.position_encoding, grid).flatten(2).transpose(1, 2)
+        spatial = self._family.token_positions(height, width)
         # A prompted slice has the last temporal encoding, whatever its distance.
         temporal = model.memory_temporal_positional_encoding[:, 0, 0]
         position = torch.stack(
             [
-                torch.cat([spatial[0] + temporal[d - 1] for d in [0] * len(r.prompted) + [d for d, _ in r.recent]])
+                torch.cat([spatial + temporal[d - 1] for d in [0] * len(r.prompted) + [d for d, _ in r.recent]])
                 for r in recollections
             ]
         )
@@ -168,11 +165,6 @@ class Core:
         position = model.temporal_positional_encoding_projection_layer(sine)
         return tokens, position.repeat_interleave(splits, dim=1)
 
-    @staticmethod
-    def _sine(encoding: Any, like: Tensor) -> Tensor:
-        position: Tensor = encoding(torch.Size((1, *like.shape[1:])), like.device, like.dtype)
-        return position
-
     def decode(
         self,
         conditioned: Tensor,
@@ -192,32 +184,18 @@ class Core:
             earlier: logits (n, 1, s, s) of the mask to correct.
             first: the frames are prompted and nothing is remembered yet.
         """
-        model = self.model
         n = conditioned.shape[0]
         count = 0 if points is None else points.shape[1]
         if points is None or labels is None:
             points = conditioned.new_zeros(n, 1, 2)
             labels = torch.full((n, 1), -1, dtype=torch.int32, device=conditioned.device)
         mask_prompt = None if earlier is None else earlier.clamp(-_PROMPT_LOGIT_LIMIT, _PROMPT_LOGIT_LIMIT)
-        sparse, dense = model.prompt_encoder(
-            input_points=points.unsqueeze(1),
-            input_labels=labels.unsqueeze(1),
-            input_boxes=None,
-            input_masks=mask_prompt,
-        )
-        multimask = self._several_masks(count, first)
-        masks, ious, tokens, score = model.mask_decoder(
-            image_embeddings=conditioned,
-            image_positional_embeddings=model.get_image_wide_positional_embeddings().expand(n, -1, -1, -1),
-            sparse_prompt_embeddings=sparse,
-            dense_prompt_embeddings=dense,
-            multimask_output=multimask,
-            high_resolution_features=[features.fine, features.middle],
-        )
-        masks, ious, tokens, score = masks[:, 0], ious[:, 0], tokens[:, 0], score[:, 0]
+        prompts = self._family.prompt(points, labels, mask_prompt)
+        several = self._several_masks(count, first)
+        masks, ious, tokens, score = self._family.decode(conditioned, features, prompts, several)
         best = ious.argmax(dim=1)
         token = tokens[torch.arange(n, device=best.device), best if tokens.shape[1] > 1 else torch.zeros_like(best)]
-        return Prediction(masks, ious, best, score, model.object_pointer_proj(token))
+        return Prediction(masks, ious, best, score, self.model.object_pointer_proj(token))
 
     def _several_masks(self, points: int, first: bool) -> bool:
         config = self.model.config
@@ -245,14 +223,14 @@ class Core:
             present = present | torch.tensor(believed, device=present.device)[:, None]
         shown = torch.where(present[:, :, None, None], prediction.logits, ABSENT_LOGIT)
         full = F.interpolate(shown.float(), size=(self.size, self.size), mode="bilinear", align_corners=False)
+        side = 4 * prediction.logits.shape[-1]
+        if side != self.size:
+            # Where patches are not 16 pixels wide, the memory encoder takes a mask of 16 pixels a patch all the same.
+            full = F.interpolate(full, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
         # A prompted mask is remembered as it was shown to the reader: yes or no.
         probability = (full > 0).to(full) if prompted and not model.training else full.sigmoid()
         scaled = probability * model.config.sigmoid_scale_for_mem_enc + model.config.sigmoid_bias_for_mem_enc
-        encoded, _ = model.memory_encoder(features.coarse, scaled.to(features.coarse.dtype))
-        if model.occlusion_spatial_embedding_parameter is not None:
-            absent = (~present).to(encoded.dtype)
-            encoded = encoded + absent[..., None, None] * model.occlusion_spatial_embedding_parameter[..., None, None]
-        tokens = encoded.flatten(2).transpose(1, 2)
+        tokens = self._family.write_memory(features.coarse, scaled, present)
         if self.memory_dtype is not None:
             tokens = tokens.to(self.memory_dtype)
         pointer = torch.where(present, prediction.pointer, model.no_object_pointer)
@@ -270,3 +248,15 @@ class Core:
             )
             for i in range(len(rows))
         ]
+
+
+def nearest_prompted(bank: MemoryBank, slice_: int, limit: int | None) -> dict[int, Memory]:
+    """The prompted slices that a slice is shown: its neighbours on both sides first, then the nearest of the rest."""
+    prompted = bank.conditioning
+    if limit is None or len(prompted) <= limit:
+        return dict(prompted)
+    before = max((z for z in prompted if z < slice_), default=None)
+    after = min((z for z in prompted if z >= slice_), default=None)
+    neighbours = [z for z in (before, after) if z is not None][:limit]
+    rest = sorted((z for z in prompted if z not in neighbours), key=lambda z: abs(z - slice_))
+    return {z: prompted[z] for z in [*neighbours, *rest[: limit - len(neighbours)]]}

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet import __version__
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sam_pet.session.session import Session
 
 PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
+# All that a saved session consists of.
+FILES = ("mask.nii.gz", LESIONS, "lesions.ctbl", PROMPTS, "lesions.csv", MANIFEST)
 # The parts of a model that make masks of strokes; the others make first answers.
 _OF_STROKES = {"refiner", "contour", "chooser"}
 
@@ -101,7 +103,7 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
     if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
         raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
     drawn = parse_prompts(prompts, study.grid)
-    numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
+    numbers = [_lesion_numbers(item, root / PROMPTS) for item in prompts["prompts"]]
     asked = manifest.get("first_answer")
     return Record(
         tuple(zip(drawn, numbers, strict=True)),
@@ -160,6 +162,13 @@ def fingerprint(study: Study) -> dict[str, Any]:
     }
 
 
+def _lesion_numbers(item: dict[str, Any], where: Path) -> tuple[int, ...]:
+    numbers = item.get("lesions", ())
+    if not isinstance(numbers, list | tuple) or not all(type(n) is int and 0 < n < 1 << 16 for n in numbers):
+        raise InputError(f"session: {where} names lesions that are no numbers; save the session again")
+    return tuple(numbers)
+
+
 def _sha256(mask: npt.NDArray[np.uint8]) -> str:
     return hashlib.sha256(mask.tobytes()).hexdigest()
 
@@ -169,5 +178,7 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"session: no such file: {path}; give a folder written by save") from error
-    except ValueError as error:
-        raise InputError(f"session: {path} is not JSON ({error})") from error
+    except OSError as error:
+        raise InputError(f"session: {path} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"session: {path} is not JSON ({one_line(error)[:100]})") from error

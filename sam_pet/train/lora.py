@@ -1,4 +1,4 @@
-"""LoRA on all of SAM 2: the image trunk, and what carries a lesion from slice to slice."""
+"""LoRA on all of a SAM video model: the image trunk, and what carries a lesion from slice to slice."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ from typing import Any
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
+from sam_pet.sam2.families import adapt
 from sam_pet.train.recipe import Lora
-
-# Which module of a `Sam2VideoModel` each target of a recipe is.
-_PARTS = {
-    "trunk": r"vision_encoder\.backbone\.",
-    "memory_attention": r"memory_attention\.",
-    "memory_encoder": r"memory_encoder\.",
-    "mask_decoder": r"mask_decoder\.(transformer|output_hypernetworks_mlps|pred_obj_score_head)\.",
-}
 
 
 def add_lora(model: Any, lora: Lora) -> PeftModel:
@@ -24,7 +17,7 @@ def add_lora(model: Any, lora: Lora) -> PeftModel:
 
     Before training the adapters are the identity.
     """
-    wanted = re.compile("|".join(_PARTS[target] for target in lora.targets))
+    wanted = re.compile("|".join(adapt(model).lora_targets[target] for target in lora.targets))
     names = [
         name
         for name, module in model.named_modules()

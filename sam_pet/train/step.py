@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
-from sam_pet.sam2.features import EncodedFrames, Features, encode
+from sam_pet.sam2.features import EncodedFrames, Features
 from sam_pet.sam2.lanes import lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank, Prediction
 from sam_pet.sam2.points import spread_points
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import SlicePrompt, Tracker, TrackRequest
 from sam_pet.train.losses import clip_loss
 from sam_pet.train.samples import Sample
 
@@ -27,7 +27,7 @@ class ClipStep(nn.Module):
     """The model as training sees it: samples in, losses out, so that it can be wrapped for many processes.
 
     Args:
-        model: a `Sam2VideoModel`.
+        model: of a family in `sam_pet.sam2.families`.
         corrections: strokes a simulated reader draws on the answer, each followed by another pass.
         max_points: of a stroke.
         checkpointing: encode frames a second time in the backward pass rather than keep what led to their features.
@@ -43,11 +43,12 @@ class ClipStep(nn.Module):
     def forward(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """The losses of `clip_loss`, averaged over the samples."""
         device = self.model.no_memory_embedding.device
-        source = EncodedFrames(self._encode([torch.from_numpy(s.frames).to(device) for s in samples]))
+        core = Core(self.model)
+        source = EncodedFrames(self._encode(core, [torch.from_numpy(s.frames).to(device) for s in samples]))
         starts = np.cumsum([0, *(len(s.frames) for s in samples)])
         truths = [torch.from_numpy(s.truth).to(device) for s in samples]
         depth = max(len(s.frames) for s in samples)
-        tracker = Tracker(Core(self.model), source, depth=max(depth, 16), patience=None)
+        tracker = Tracker(core, source, depth=max(depth, 16), patience=None)
 
         seen: list[list[tuple[int, Prediction]]] = [[] for _ in samples]
         jobs = [self._job(int(starts[i]), seen[i]) for i in range(len(samples))]
@@ -80,17 +81,19 @@ class ClipStep(nn.Module):
                 totals[name].append(value)
         return {name: torch.stack(values).mean() for name, values in totals.items()}
 
-    def _encode(self, clips: Sequence[Tensor]) -> Features:
+    def _encode(self, core: Core, clips: Sequence[Tensor]) -> Features:
         if not self.checkpointing:
-            return encode(self.model, torch.cat(list(clips)))
-        return Features.join([checkpoint(encode, self.model, clip, use_reentrant=False) for clip in clips])
+            return core.encode(torch.cat(list(clips)))
+        return Features.join([checkpoint(core.encode, clip, use_reentrant=False) for clip in clips])
 
     @staticmethod
-    def _job(start: int, seen: list[tuple[int, Prediction]]) -> Job:
-        return Job(MemoryBank(), [], key=lambda z: start + z, observe=lambda z, p: seen.append((z, p)))
+    def _job(start: int, seen: list[tuple[int, Prediction]]) -> TrackRequest:
+        return TrackRequest(MemoryBank(), [], key=lambda z: start + z, observe=lambda z, p: seen.append((z, p)))
 
     @staticmethod
-    def _pass(tracker: Tracker, jobs: Sequence[Job], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]) -> None:
+    def _pass(
+        tracker: Tracker, jobs: Sequence[TrackRequest], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]
+    ) -> None:
         banks = tracker.prompt(jobs, prompts)
         for job, bank, prompt, sample in zip(jobs, banks, prompts, samples, strict=True):
             last = len(sample.frames) - 1

@@ -116,7 +116,7 @@ def test_a_missing_file_is_named(folder: Path, file: str) -> None:
 )
 def test_a_configuration_of_something_else_is_refused(folder: Path, content: str) -> None:
     (folder / "config.json").write_text(content)
-    with pytest.raises(InputError, match="does not describe a SAM 2 video model") as error:
+    with pytest.raises(InputError, match="does not describe a SAM video model") as error:
         load_model(folder)
     assert "\n" not in str(error.value)
 
