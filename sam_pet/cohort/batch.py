@@ -44,7 +44,7 @@ def run_batch(
         report: called with each manifest as soon as it is there.
 
     Raises:
-        InputError: nothing can be written to `out`, or an output would replace an input; nothing has been run then.
+        InputError: nothing can be written to `out`, an output would replace an input, or the model cannot be loaded.
     """
     require_folder(out)
     inputs = [path for study in studies for path in (study.pet, study.ct, study.prompts)]
@@ -84,8 +84,15 @@ def _run_one(item: tuple[int, CohortStudy], out: Path, model: str, device: str) 
     study = item[1]
     try:
         key = _key(study, model)
-        done = _done(out / study.name, key)
-        return done if done is not None else _segment(study, out / study.name, key, _segmenter(model, device))
+    except OSError as error:
+        return _keep_error(study, out, f"{error.filename} cannot be read ({error.strerror})")
+    done = _done(out / study.name, key)
+    if done is not None:
+        return done
+    # Outside: a model that does not load is no study's fault, and must not cost the masks of an earlier run.
+    segmenter = _segmenter(model, device)
+    try:
+        return _segment(study, out / study.name, key, segmenter)
     except InputError as error:
         return _keep_error(study, out, str(error))
     except Exception as error:  # one study must not stop the others
@@ -97,7 +104,9 @@ def _run_one(item: tuple[int, CohortStudy], out: Path, model: str, device: str) 
 def _segmenter(model: str, device: str) -> Segmenter:
     from sam_pet.segmenter import Segmenter
 
-    return Segmenter.from_pretrained(model, device)
+    segmenter = Segmenter.from_pretrained(model, device)
+    segmenter.warn_of_weights()
+    return segmenter
 
 
 def _key(study: CohortStudy, model: str) -> str:
@@ -163,9 +172,10 @@ def _segment(study: CohortStudy, folder: Path, key: str, segmenter: Segmenter) -
 def _keep_error(study: CohortStudy, out: Path, error: str) -> Manifest:
     manifest: Manifest = {"name": study.name, "error": error}
     folder = out / study.name
-    # A mask of other inputs must not be taken for this study's.
-    for name in (MASK, LESIONS):
-        (folder / name).unlink(missing_ok=True)
+    # A mask of an earlier run's inputs must not be taken for that of these; what no run wrote is left alone.
+    if (folder / MANIFEST).is_file():
+        for name in (MASK, LESIONS):
+            (folder / name).unlink(missing_ok=True)
     write_json(manifest, folder / MANIFEST)
     return manifest
 

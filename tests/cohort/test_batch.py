@@ -69,6 +69,11 @@ def test_sound_studies_are_done_once_as_by_segment_and_bad_ones_are_listed(
     _, again = run(capsys, *command)
     assert [line["name"] for line in again if line.get("resumed")] == ["A"]
     assert mask.stat().st_mtime_ns == written
+    with pytest.raises(SystemExit) as ended:
+        main([str(part) for part in command] + ["--model", str(tmp_path / "none")])
+    assert ended.value.code == 2
+    assert mask.stat().st_mtime_ns == written
+    capsys.readouterr()
     # Other prompts are another study, whatever the name.
     prompts.write_text(prompts.read_text().replace("tumor", "background"))
     _, changed = run(capsys, *command)
