@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ models = typer.Typer(name="models", help="List, fetch, verify, convert and merge
 _Folder = Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The checkpoint folder to write, as --out.")]
 _Out = Annotated[Path | None, typer.Option("--out", help="The checkpoint folder to write.")]
 _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
+_COLUMNS = 100
 
 
 @models.command("list")
@@ -28,7 +30,9 @@ def list_models(as_json: _Json = False) -> None:
         {
             "name": entry.name,
             "about": entry.about,
+            "family": entry.family,
             "licence": entry.licence,
+            "megabytes": entry.megabytes,
             "source": entry.repository or ("embedded" if entry.folder else "built from a seed"),
             "here": entry.here,
             "sha256": entry.sha256,
@@ -44,13 +48,14 @@ def list_models(as_json: _Json = False) -> None:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "here", "licence", "source", "about")
-    for row in rows:
-        table.add_row(row["name"], "yes" if row["here"] else "no", row["licence"], row["source"], row["about"])
-    Console().print(table)
+    """One line a model, in 100 columns."""
+    heads = {"name": "name", "family": "family", "licence": "licence", "size": "MB", "here": "here", "about": "about"}
+    lines = [heads, *({**row, "size": row["megabytes"] or "", "here": "yes" if row["here"] else "no"} for row in rows)]
+    widths = {key: max(len(str(line[key])) for line in lines) for key in heads if key != "about"}
+    for line in lines:
+        cells = [f"{line[key]:>{width}}" if key == "size" else f"{line[key]:<{width}}" for key, width in widths.items()]
+        text = "  ".join([*cells, ""])
+        typer.echo(text + shorten(line["about"], _COLUMNS - len(text), placeholder=" ..."))
 
 
 @models.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 
 from sam_pet.errors import InputError
@@ -20,6 +21,8 @@ from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
 from sam_pet.models.parts import TRACKER
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord, read_record
+
+logger = logging.getLogger(__name__)
 
 _MEDSAM2_IMAGE_SIZE = 512
 # The adapters that are being loaded, one the base of the other.
@@ -53,6 +56,8 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
 
 def _load_entry(entry: registry.ModelEntry, source: str, image_size: int | None) -> LoadedModel:
     if entry.repository is not None:
+        if not entry.here:
+            logger.warning("%s: licence %s. %s", entry.name, entry.licence, entry.note or "")
         folder = hub.fetch(entry.repository, entry.files)
         image_size = image_size or entry.image_size
         if entry.files == (CONFIG, WEIGHTS):

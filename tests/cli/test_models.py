@@ -74,9 +74,9 @@ def test_fetch_says_where_it_is_and_under_which_licence(hub: Hub, capsys: pytest
 
 
 def test_fetch_of_an_unknown_name_exits_with_2(hub: Hub, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "fetch", "sam3", "--json")
+    code, out, err = run(capsys, "fetch", "sam9", "--json")
     assert (code, out) == (2, "")
-    assert err.startswith("sam-pet: no model is named 'sam3'")
+    assert err.startswith("sam-pet: no model is named 'sam9'")
     assert err.count("\n") == 1
     assert hub.asked == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,12 +41,27 @@ def meta_model() -> Callable[..., Any]:
 
 
 class Hub:
-    """A stand-in for the hub on loopback: repositories are folders; counts what is asked for."""
+    """A stand-in for the hub on loopback: repositories are folders; counts what is asked for.
+
+    Args:
+        root: holds the repositories.
+
+    Attributes:
+        commit: the commit that every branch is at.
+        lies_about: by file, a SHA-256 to tell of it that is not its own.
+        gates: by repository, the token that its files want.
+        breaks: by file, how many more answers end half way.
+        ranges: the ranges that were asked for.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.commit = "0" * 40
         self.asked: list[str] = []
+        self.ranges: list[str] = []
         self.lies_about: dict[str, str] = {}
+        self.gates: dict[str, str] = {}
+        self.breaks: dict[str, int] = {}
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,21 +75,42 @@ class Hub:
 
             def _answer(self, with_body: bool) -> None:
                 hub.asked.append(f"{self.command} {self.path}")
-                repository, _, file = self.path.partition("/resolve/main/")
-                path = hub.root / repository.lstrip("/") / file
+                repository, _, rest = self.path.lstrip("/").partition("/resolve/")
+                file = rest.partition("/")[2]
+                path = hub.root / repository / file
+                if repository in hub.gates:
+                    given = self.headers.get("Authorization")
+                    if given != f"Bearer {hub.gates[repository]}":
+                        self.send_response(401 if given is None else 403)
+                        self.send_header("X-Error-Code", "GatedRepo")
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                        return
                 content = path.read_bytes() if file and path.is_file() else b""
-                self.send_response(200 if content else 404)
+                asked = self.headers.get("Range") if content else None
+                start = int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+                self.send_response(206 if asked else 200 if content else 404)
+                if asked:
+                    hub.ranges.append(asked)
+                    self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
                 if content:
                     sha256 = hub.lies_about.get(file, hashlib.sha256(content).hexdigest())
                     self.send_header("ETag", f'"{sha256}"')
-                    self.send_header("X-Repo-Commit", "0" * 40)
+                    # A commit stays what it is, whatever branches move on to.
+                    asked = re.search(r"/resolve/([0-9a-f]{40})/", self.path)
+                    self.send_header("X-Repo-Commit", asked.group(1) if asked else hub.commit)
                 else:
-                    known = (hub.root / repository.lstrip("/")).is_dir()
+                    known = (hub.root / repository).is_dir()
                     self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
-                self.send_header("Content-Length", str(len(content)))
+                body = content[start:]
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                if with_body:
-                    self.wfile.write(content)
+                if with_body and hub.breaks.get(file, 0):
+                    hub.breaks[file] -= 1
+                    self.wfile.write(body[: len(body) // 2])
+                    self.close_connection = True
+                elif with_body:
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -91,6 +128,9 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     thread.start()
     monkeypatch.setenv("HF_ENDPOINT", stand_in.url)
     monkeypatch.setenv("SAM_PET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     yield stand_in
     stand_in.server.shutdown()
     stand_in.server.server_close()

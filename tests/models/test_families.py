@@ -67,7 +67,7 @@ def test_a_checkpoint_folder_brings_every_family_back(model_type: str, tmp_path:
     assert all(torch.equal(state[key], value) for key, value in model.state_dict().items())
 
 
-def published_sam3(folder: Path) -> Any:
+def published_sam3(folder: Path, parents: bool = False) -> Any:
     """A small SAM 3 as it is published: the tracker's weights under the whole model's names, a detector beside."""
     tracker = random_model(tiny_sam3_tracker())
     state = {"detector_model.text_encoder.weight": torch.zeros(3, 3)}
@@ -78,7 +78,7 @@ def published_sam3(folder: Path) -> Any:
             state["tracker_neck." + key.removeprefix(_NECK)] = value
         else:
             state["tracker_model." + key] = value
-    folder.mkdir()
+    folder.mkdir(parents=parents)
     safetensors.torch.save_file({k: v.clone() for k, v in state.items()}, folder / "model.safetensors")
     config = {"model_type": "sam3_video", "detector_config": {}, "tracker_config": tracker.config.to_dict()}
     (folder / "config.json").write_text(json.dumps(config))

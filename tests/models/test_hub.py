@@ -12,11 +12,12 @@ import pytest
 
 from sam_pet.errors import InputError
 from sam_pet.models import ModelRecord, load_model, registry, save_model, untrained
-from sam_pet.models.hashes import file_sha256
-from sam_pet.models.hub import download_folder, fetch
+from sam_pet.models.hashes import download_folder, file_sha256
+from sam_pet.models.hub import cache, fetch, location
 from sam_pet.models.verify import verify, verify_all
 from tests.models.conftest import Hub
 from tests.models.test_adapters import adapted
+from tests.models.test_families import published_sam3
 
 
 def publish(hub: Hub, repository: str, **record: object) -> Path:
@@ -62,7 +63,7 @@ def test_a_plain_model_of_the_registry_is_fetched_and_its_hash_recorded(hub: Hub
 def test_a_byte_flipped_after_the_fetch_is_found(hub: Hub) -> None:
     untrained("nano", seed=4).save_pretrained(hub.root / "facebook" / "sam2.1-hiera-tiny")
     load_model("sam2.1-hiera-tiny")
-    path = download_folder("facebook/sam2.1-hiera-tiny") / "model.safetensors"
+    path = registry.entries()["sam2.1-hiera-tiny"].location / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
@@ -76,7 +77,9 @@ def test_a_file_that_is_not_what_the_hub_says_is_not_kept(hub: Hub) -> None:
     hub.lies_about["model.safetensors"] = "a" * 64
     with pytest.raises(InputError, match="should be aaaaaaaaaaaa"):
         load_model("lab/petct")
-    assert not (download_folder("lab/petct") / "model.safetensors").exists()
+    assert location("lab/petct", ["model.safetensors"]) is None
+    del hub.lies_about["model.safetensors"]
+    assert load_model("lab/petct").record.name == "published"
 
 
 def test_files_put_there_by_hand_are_used_and_recorded(hub: Hub) -> None:
@@ -152,6 +155,117 @@ def test_fetching_again_asks_for_nothing(hub: Hub) -> None:
     hub.asked.clear()
     assert fetch("lab/petct", ("config.json",)) == first
     assert hub.asked == []
+
+
+def test_what_another_program_left_in_the_hubs_cache_is_used(hub: Hub) -> None:
+    from huggingface_hub import hf_hub_download
+
+    publish(hub, "lab/petct")
+    for file in ("config.json", "model.safetensors", "sam_pet.json"):
+        hf_hub_download("lab/petct", file, cache_dir=cache(), endpoint=hub.url)
+    hub.asked.clear()
+    assert load_model("lab/petct").record.name == "published"
+    assert hub.asked == []
+
+
+def test_the_parts_of_a_checkpoint_are_fetched_with_it(hub: Hub) -> None:
+    default = load_model("default")
+    folder = hub.root / "lab" / "parts"
+    save_model(default.model, default.record, folder, default.parts)
+    loaded = load_model("lab/parts")
+    assert set(loaded.parts) == set(default.parts)
+    assert loaded.refiner is not None
+
+
+def test_a_later_fetch_keeps_to_the_recorded_commit(hub: Hub) -> None:
+    publish(hub, "lab/petct")
+    fetch("lab/petct", ("config.json",))
+    hub.commit = "1" * 40
+    hub.asked.clear()
+    folder = fetch("lab/petct", ("config.json", "model.safetensors"))
+    files = [asked for asked in hub.asked if "/resolve/" in asked]
+    assert files
+    assert all(f"/resolve/{'0' * 40}/" in asked for asked in files)
+    manifest = json.loads((download_folder("lab/petct") / "fetched.json").read_text())
+    assert manifest["revision"] == "0" * 40
+    assert manifest["files"]["model.safetensors"] == file_sha256(folder / "model.safetensors")
+
+
+def test_a_revision_can_be_asked_for_beside_another(hub: Hub) -> None:
+    publish(hub, "lab/petct")
+    load_model("lab/petct")
+    hub.commit = "1" * 40
+    assert load_model("lab/petct@v2").record.name == "published"
+    assert "HEAD /lab/petct/resolve/v2/config.json" in hub.asked
+    assert (download_folder("lab/petct@v2") / "fetched.json").is_file()
+
+
+def test_with_the_network_forbidden_what_is_there_loads_and_the_rest_says_so(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, "lab/petct")
+    load_model("lab/petct")
+    hub.asked.clear()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert load_model("lab/petct").record.name == "published"
+    with pytest.raises(InputError, match=r"HF_HUB_OFFLINE is set\); by hand: download http"):
+        load_model("edgetam")
+    assert hub.asked == []
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_broke(hub: Hub) -> None:
+    source = hub.root / "lab" / "large"
+    source.mkdir(parents=True)
+    # The hub's client counts what has come in pieces of 10 MB.
+    (source / "weights.pt").write_bytes(bytes(range(256)) * 100_000)
+    hub.breaks["weights.pt"] = 1
+    folder = fetch("lab/large", ("weights.pt",))
+    assert hub.ranges == ["bytes=10485760-"]
+    assert file_sha256(folder / "weights.pt") == file_sha256(source / "weights.pt")
+
+
+def test_gated_weights_say_where_to_accept_the_terms_and_load_with_a_token(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published_sam3(hub.root / "facebook" / "sam3", parents=True)
+    hub.gates["facebook/sam3"] = "hf_right"
+    for token in (None, "hf_wrong"):
+        if token is not None:
+            monkeypatch.setenv("HF_TOKEN", token)
+        with pytest.raises(InputError) as error:
+            load_model("sam3")
+        message = str(error.value)
+        assert f"accept its terms on {hub.url}/facebook/sam3, then set HF_TOKEN" in message
+        assert "\n" not in message
+    monkeypatch.setenv("HF_TOKEN", "hf_right")
+    loaded = load_model("sam3")
+    assert (loaded.record.name, loaded.record.licence) == ("sam3", "SAM License")
+    assert loaded.model.config.model_type == "sam3_tracker_video"
+
+
+def test_the_licence_is_told_once(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    untrained("nano", seed=4).save_pretrained(hub.root / "facebook" / "sam2.1-hiera-tiny")
+    for _ in range(2):
+        load_model("sam2.1-hiera-tiny")
+    assert sum("licence Apache-2.0" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.filterwarnings("ignore:Not enough free disk space")
+def test_a_full_disk_says_how_to_go_on_and_leaves_no_half_file(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(hub, "lab/petct")
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=False).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    try:
+        monkeypatch.setenv("HF_HUB_CACHE", str(small))
+        with pytest.raises(InputError, match=r"no space left\): .* MB free; make room, or set HF_HOME"):
+            load_model("lab/petct")
+        assert not list(small.rglob("*.incomplete"))
+    finally:
+        subprocess.run(["umount", small], check=True)
 
 
 def test_the_built_package_finds_the_embedded_weights(tmp_path: Path) -> None:
