@@ -83,9 +83,7 @@ def command_line() -> str:
 
     from sam_pet.cli.app import app
 
-    parts = [
-        "# Command line\n\nMade from the commands themselves. `--json` prints exactly one JSON object on stdout;"
-    ]
+    parts = ["# Command line\n\nMade from the commands themselves. `--json` prints exactly one JSON object on stdout;"]
     parts.append(
         "logs and progress go to stderr. Exit code 0: done; 2: the input is at fault, and one line says why.\n"
     )
