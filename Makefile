@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test test-lowest test-newest coverage container-test quality format docs notebooks
+.PHONY: demo test test-lowest test-newest coverage container-test quality format docs fuzz notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -47,6 +47,11 @@ quality: $(VENV)/.developed
 # Runs every notebook and keeps its outputs.
 notebooks: $(VENV)/.developed
 	$(VENV)/bin/python notebooks/run.py
+
+# Damages every kind of file and reads it; what is not refused in one line is kept in fuzz-findings/.
+MINUTES ?= 5
+fuzz: $(VENV)/.developed
+	$(VENV)/bin/python -m tests.fuzz.run --minutes $(MINUTES)
 
 format: $(VENV)/.developed
 	$(VENV)/bin/ruff check --fix .

@@ -83,9 +83,9 @@ def command_line() -> str:
 
     from sam_pet.cli.app import app
 
-    parts = ["# Command line\n\nMade from the commands themselves. `--json` prints exactly one JSON object on stdout;"]
+    parts = ["# Command line\n\nMade from the commands themselves. `--json` prints one JSON object on standard output;"]
     parts.append(
-        "logs and progress go to stderr. Exit code 0: done; 2: the input is at fault, and one line says why.\n"
+        "logs and progress go to standard error. Exit code 0: done; 2: the input is at fault, and one line says why.\n"
     )
     for name, command in sorted(_commands(typer.main.get_command(app), "sam-pet")):
         if getattr(command, "commands", None):

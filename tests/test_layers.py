@@ -32,6 +32,7 @@ LAYERS = (
     ("session",),
     ("segmenter",),
     ("report", "demo"),
+    ("cohort",),
     ("challenge",),
     ("methods",),
     ("benchmark",),

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 import sam_pet
+from sam_pet.cli.batch import batch
 from sam_pet.cli.demo import demo
 from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
@@ -45,6 +46,7 @@ def _options(
 
 
 app.command()(segment)
+app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)

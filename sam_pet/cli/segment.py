@@ -54,7 +54,7 @@ def segment(
     from sam_pet.files import require_apart, require_folder, require_image_name
     from sam_pet.progress import steps
     from sam_pet.prompt_files import read_prompts
-    from sam_pet.session.saved import FILES
+    from sam_pet.session.files import FILES
     from sam_pet.study import LITTLE_COVERED, read_study
 
     require_image_name(out)

@@ -206,8 +206,6 @@ def read_config(folder: Path, image_size: int | None = None) -> Any:
         config = family_of(content.get("model_type")).read_config(content)
         size = int(config.image_size)
         set_image_size(config, image_size or size)
-    except InputError:
-        raise
     except Exception as error:
         raise InputError(f"{path} does not describe a SAM video model: {one_line(error)[:200]}") from error
     return config

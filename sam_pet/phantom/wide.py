@@ -55,9 +55,7 @@ def make_wide(seed: int, patient: RealPatient, *, without: Collection[Group] = (
     Raises:
         InputError: the organ map has no lungs.
     """
-    unknown = sorted(set(without) - set(GROUPS))
-    if unknown:
-        raise InputError(f"no group {unknown[0]!r} of settings; known are {', '.join(GROUPS)}")
+    checked_groups(without)
     world = WideWorld.of(seed, without)
     image, patient = patient.read(coarsest_mm)
     rng = world.rng("scanner")
@@ -76,6 +74,18 @@ def make_wide(seed: int, patient: RealPatient, *, without: Collection[Group] = (
     made = _seen(made, world.rng("body"), world.rng("ct"))
     facts = {"patient": patient.name, "wide": sorted(world.groups)}
     return replace(made, facts={**made.facts, **facts})
+
+
+def checked_groups(names: Collection[str]) -> list[Group]:
+    """The groups of these names.
+
+    Raises:
+        InputError: there is no such group.
+    """
+    unknown = sorted(set(names) - set(GROUPS))
+    if unknown:
+        raise InputError(f"no group {unknown[0]!r} of settings; known are {', '.join(GROUPS)}")
+    return [group for group in GROUPS if group in names]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sam_pet.masks import require_same_grid
 from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
+from sam_pet.session.files import LESIONS, MANIFEST, PROMPTS
 from sam_pet.session.state import Entry
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
@@ -28,9 +29,6 @@ from sam_pet.study import Study
 if TYPE_CHECKING:
     from sam_pet.session.session import Session
 
-PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
-# All that a saved session consists of.
-FILES = ("mask.nii.gz", LESIONS, "lesions.ctbl", PROMPTS, "lesions.csv", MANIFEST)
 # The parts of a model that make masks of strokes; the others make first answers.
 _OF_STROKES = {"refiner", "contour", "chooser"}
 

@@ -70,7 +70,7 @@ def test_a_case_that_fails_is_recorded_and_the_others_go_on(tmp_path):
     assert [r["case"] for r in ran] == ["AA"]
 
 
-def _dies_on_b(case, method, *_):
+def _dies_on_b(case, method, **_):
     if case.name == "B":
         os._exit(9)
     return {"case": case.name, "method": method, "facts": {}, "rows": []}

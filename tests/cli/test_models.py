@@ -148,4 +148,4 @@ def test_merge_writes_a_checkpoint_that_needs_no_base(tmp_path: Path, capsys: py
 def test_without_one_folder_to_write_nothing_is_read(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, "merge", "no-adapter", *folders)
     assert (code, out) == (2, "")
-    assert err == "sam-pet: give one folder to write, with --out DIR\n"
+    assert err == "sam-pet: give the checkpoint folder to write once, as --out FOLDER or after the model\n"

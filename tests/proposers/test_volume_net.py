@@ -15,12 +15,12 @@ from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outline_features import NAMES
 from sam_pet.proposers.outlines import Outlines
+from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
 from sam_pet.proposers.volume_net import Contour, new_network
 from sam_pet.sam2.clip_width import first_clip
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.memory import MemoryBank
-from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.train.network import TrainSettings
@@ -135,13 +135,13 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     contour: Contour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[int] = []
-    whole = LesionSegmenter._settle
+    whole = Sam2Proposer._settle
 
-    def counted(self: LesionSegmenter, drafts: list[Any], *rest: Any) -> Any:
+    def counted(self: Sam2Proposer, drafts: list[Any], *rest: Any) -> Any:
         shown.extend(len(draft.prompts) - draft.shown for draft in drafts)
         return whole(self, drafts, *rest)
 
-    monkeypatch.setattr(LesionSegmenter, "_settle", counted)
+    monkeypatch.setattr(Sam2Proposer, "_settle", counted)
     segmenter = random_segmenter()
     segmenter.contour = contour
     segmenter.__dict__["chooser"] = Fixed(1)
@@ -269,7 +269,7 @@ def test_a_state_that_was_cut_short_says_so(tmp_path: Path) -> None:
     lessons = [(cubes(two_lesion_study()), 1.0)]
     train_contour(lessons, settings(steps=1, batch=1), state=state)
     state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(InputError, match="is no whole state of a training"):
+    with pytest.raises(InputError, match="is damaged"):
         train_contour(lessons, settings(steps=2, batch=1), state=state)
 
 
