@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test container-test quality format notebooks
+.PHONY: demo test test-lowest test-newest coverage container-test quality format docs fuzz notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -11,6 +11,29 @@ demo: $(VENV)/.installed
 # The whole test suite, on a fresh machine.
 test: $(VENV)/.developed
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadscope
+
+# The quick part of the suite against the oldest dependencies that pyproject.toml allows, and against the newest there
+# are, in environments of their own (about 6 GB of disk each: no index has old builds of torch for CPUs alone).
+QUICK := tests/test_*.py tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
+
+test-lowest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-lowest test-newest:
+	test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install -q uv; }
+	.venv-uv/bin/uv venv -q --clear --python $(PYTHON) .venv-$@
+	VIRTUAL_ENV=.venv-$@ .venv-uv/bin/uv pip install -q --resolution $(RESOLUTION) -e '.[dicom,train]' 'hypothesis>=6.100' 'pytest>=8.3'
+	OMP_NUM_THREADS=1 .venv-$@/bin/python -m pytest -q -p no:cacheprovider $(QUICK)
+
+# Which lines and branches of sam_pet the suite runs; fails below what held when it was last measured.
+coverage: $(VENV)/.developed
+	$(VENV)/bin/coverage erase
+	OMP_NUM_THREADS=1 $(VENV)/bin/coverage run -m pytest -q
+	$(VENV)/bin/coverage combine -q
+	$(VENV)/bin/coverage report --skip-covered
+
+# The site of docs/, in site/; needs no network.
+docs: $(VENV)/.developed
+	$(VENV)/bin/mkdocs build --strict --quiet
 
 # The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.
 container-test: $(VENV)/.developed
@@ -24,6 +47,11 @@ quality: $(VENV)/.developed
 # Runs every notebook and keeps its outputs.
 notebooks: $(VENV)/.developed
 	$(VENV)/bin/python notebooks/run.py
+
+# Damages every kind of file and reads it; what is not refused in one line is kept in fuzz-findings/.
+MINUTES ?= 5
+fuzz: $(VENV)/.developed
+	$(VENV)/bin/python -m tests.fuzz.run --minutes $(MINUTES)
 
 format: $(VENV)/.developed
 	$(VENV)/bin/ruff check --fix .

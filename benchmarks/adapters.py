@@ -21,8 +21,9 @@ import torch
 from sam_pet.errors import InputError, reported
 from sam_pet.models.loading import load_model
 from sam_pet.segmenter import Segmenter
+from sam_pet.train.data import example_store, validation_cases
 from sam_pet.train.recipe import Recipe, read_recipe
-from sam_pet.train.tracker import finetune, validation_cases
+from sam_pet.train.tracker import finetune
 from sam_pet.train.validate import interactive_dice
 
 _ALL_PARTS = "lora.targets=[trunk, memory_attention, memory_encoder, mask_decoder]"
@@ -51,7 +52,7 @@ def judged(model: str, recipe: Recipe) -> dict[str, float]:
         raise InputError("adapters: the recipe has no validation cases to judge by")
     segmenter = Segmenter(load_model(model, recipe.image_size), "cpu" if not torch.cuda.is_available() else "cuda")
     scribbles = recipe.validation.scribbles
-    cases = validation_cases(recipe.validation)
+    cases = validation_cases(recipe.validation, example_store(recipe))
     curves = [curve for case in cases if (curve := interactive_dice(case, segmenter, scribbles))]
     return {
         "dice_click": statistics.fmean(curve[0] for curve in curves),

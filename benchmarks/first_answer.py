@@ -15,9 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ import numpy as np
 import torch
 
 from sam_pet.benchmark.protocol import Protocol, run_case
+from sam_pet.benchmark.watched import Watched
 from sam_pet.cases import find_cases
 from sam_pet.detection.classifier import Judge, Point
 from sam_pet.detection.detect import FALLBACK_TO_LIVER
@@ -33,7 +34,7 @@ from sam_pet.detection.features import NAMES
 from sam_pet.files import read_image
 from sam_pet.geometry import Grid
 from sam_pet.methods import make_method
-from sam_pet.methods.method import MethodSession, obey
+from sam_pet.methods.method import MethodSession
 from sam_pet.methods.ours import SamPet
 from sam_pet.phantom import make_phantom, write_folder
 from sam_pet.phantom.frame import parse_grid
@@ -129,62 +130,6 @@ def part(judge: Judge | None, stage: str) -> Any:
         return judge
     points = {t: p.model_copy(update={"open": p.keep}) for t, p in judge.content.points.items()}
     return replace(judge, content=judge.content.model_copy(update={"points": points}))
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A method whose masks are kept: one before any stroke, one after each."""
-
-    method: SamPet
-    strokes: list[Stroke] = field(default_factory=list)
-    masks: list[np.ndarray] = field(default_factory=list)
-
-    name = "sam-pet"
-
-    @property
-    def facts(self) -> Mapping[str, str]:
-        return self.method.facts
-
-    def open(self, study: Study) -> MethodSession:
-        return _WatchedSession(self, self.method.open(study))
-
-    def answer(self, study: Study) -> MethodSession:
-        return _WatchedSession(self, self.method.answer(study))
-
-    def keep(self, mask: np.ndarray) -> None:
-        self.masks.append(np.packbits(mask, axis=-1))
-
-    def effects(self, truth: np.ndarray) -> list[dict[str, Any]]:
-        """Of each stroke: true and false voxels it removed, and whether all that was drawn so far is obeyed."""
-        masks = [np.unpackbits(mask, axis=-1, count=truth.shape[-1]) for mask in self.masks]
-        found = []
-        for number, (before, after) in enumerate(pairwise(masks), 1):
-            removed = (before > 0) & (after == 0)
-            drawn = self.strokes[:number]
-            found.append(
-                {
-                    "label": drawn[-1].label,
-                    "true_removed": int((removed & (truth > 0)).sum()),
-                    "false_removed": int((removed & (truth == 0)).sum()),
-                    "obeyed": bool(np.array_equal(obey(after.copy(), drawn), after)),
-                }
-            )
-        return found
-
-
-class _WatchedSession:
-    def __init__(self, watched: Watched, session: MethodSession) -> None:
-        self._watched, self._session = watched, session
-        watched.keep(session.mask)
-
-    def add(self, stroke: Stroke) -> None:
-        self._session.add(stroke)
-        self._watched.strokes.append(stroke)
-        self._watched.keep(self._session.mask)
-
-    @property
-    def mask(self) -> np.ndarray:
-        return self._session.mask
 
 
 @dataclass(frozen=True)

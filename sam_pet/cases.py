@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.errors import InputError
+from sam_pet.files import IMAGE_SUFFIXES, image_suffix
 from sam_pet.geometry import Grid
 from sam_pet.masks import read_mask, require_same_grid
 from sam_pet.study import Study, read_study
 
 Mask = npt.NDArray[np.uint8]
+_FILE_ENDING = ".nii.gz"
 
 
 @dataclass(frozen=True)
@@ -63,11 +67,12 @@ class Case:
 
 
 def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = None) -> list[Case]:
-    """The cases of a folder, sorted by name.
+    """The cases of a folder, sorted by name; files and folders whose names begin with a dot are passed over.
 
     Args:
-        folder: nnU-Net layout (`imagesTr/NAME_0000.nii.gz` CT, `_0001` PET, `labelsTr/NAME.nii.gz`)
-            or a folder a case (`CASE/{CTres,SUV,SEG}.nii.gz`; only CTres may be missing).
+        folder: nnU-Net layout (`imagesTr/NAME_0000.nii.gz` CT, `_0001` PET, `labelsTr/NAME.nii.gz`, or with another
+            image suffix, as `file_ending` in `dataset.json` says) or a folder a case (`CASE/{CTres,SUV,SEG}.nii.gz`;
+            only CTres may be missing).
         names: only these, in this order.
 
     Raises:
@@ -93,24 +98,71 @@ def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = Non
 
 
 def _nnunet(root: Path) -> list[Case]:
-    truths = {path.name.removesuffix(".nii.gz") for path in (root / "labelsTr").glob("*.nii.gz")}
-    images = {path.name.removesuffix(".nii.gz")[:-5] for path in (root / "imagesTr").glob("*_000[01].nii.gz")}
+    ending = _file_ending(root)
+    truths = {name.removesuffix(ending) for name in _names(root / "labelsTr") if name.endswith(ending)}
+    images = {
+        name.removesuffix(ending)[:-5]
+        for name in _names(root / "imagesTr")
+        if name.endswith((f"_0000{ending}", f"_0001{ending}"))
+    }
     cases = []
     for name in sorted(truths | images):
-        ct, pet = (root / "imagesTr" / f"{name}_{channel}.nii.gz" for channel in ("0000", "0001"))
-        truth = root / "labelsTr" / f"{name}.nii.gz"
+        ct, pet = (root / "imagesTr" / f"{name}_{channel}{ending}" for channel in ("0000", "0001"))
+        truth = root / "labelsTr" / f"{name}{ending}"
         cases.append(Case(name, _existing(ct, name), _existing(pet, name), _existing(truth, name)))
     return cases
 
 
+def _file_ending(root: Path) -> str:
+    """The suffix of a folder's images: that of `dataset.json`, else the one that most labels have.
+
+    Raises:
+        InputError: it is none that is read.
+    """
+    found = Counter(_suffix(name) for name in _names(root / "labelsTr"))
+    try:
+        ending = json.loads((root / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ending = None
+    if not isinstance(ending, str) or ending not in found:
+        ending = found.most_common(1)[0][0] if found else _FILE_ENDING
+    if image_suffix(Path(f"case{ending}")) is None:
+        raise InputError(f"cases: {root} has images that end in {ending!r}; read are {', '.join(IMAGE_SUFFIXES)}")
+    return ending
+
+
+def _suffix(name: str) -> str:
+    known = image_suffix(Path(name))
+    return Path(name).suffix if known is None else name[len(name) - len(known) :]
+
+
+def _names(folder: Path) -> list[str]:
+    """The names of the files in a folder that are not hidden."""
+    if not folder.is_dir():
+        return []
+    try:
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+    except OSError as error:
+        raise InputError(f"cases: {folder} cannot be read ({error.strerror})") from error
+
+
 def _folders(root: Path) -> list[Case]:
     cases = []
-    for folder in sorted(p for p in root.iterdir() if p.is_dir()):
-        ct, pet, truth = (folder / f"{part}.nii.gz" for part in ("CTres", "SUV", "SEG"))
-        if any(path.is_file() for path in (ct, pet, truth)):
-            name = folder.name
-            cases.append(Case(name, ct if ct.is_file() else None, _existing(pet, name), _existing(truth, name)))
+    try:
+        folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"cases: {root} cannot be read ({error.strerror})") from error
+    for folder in folders:
+        parts = {name.removesuffix(_suffix(name)): folder / name for name in _names(folder)[::-1] if _is_image(name)}
+        if not {"CTres", "SUV", "SEG"} & set(parts):
+            continue
+        pet, truth = (parts.get(part, folder / f"{part}{_FILE_ENDING}") for part in ("SUV", "SEG"))
+        cases.append(Case(folder.name, parts.get("CTres"), _existing(pet, folder.name), _existing(truth, folder.name)))
     return cases
+
+
+def _is_image(name: str) -> bool:
+    return image_suffix(Path(name)) is not None
 
 
 def _existing(path: Path, name: str) -> Path:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError
-from sam_pet.nifti import require_sound
+from sam_pet.headers import require_sound_metaimage, require_sound_nrrd, unpacked_size
+from sam_pet.nifti import read_nifti, require_sound_nifti_header
+from sam_pet.sanity import UnsoundError, cut_short, require_one_volume, require_sound_geometry
 
 # By ITK's reader, which else would take the suffix in one case only.
 _READERS = {
@@ -29,6 +36,10 @@ _READERS = {
 IMAGE_SUFFIXES = tuple(_READERS)
 # The others are two files, which cannot take their places at once.
 _ONE_FILE = (".nii.gz", ".nii", ".mha", ".nrrd")
+_PARTIAL, _OLD = ".partial-", "old"
+# What another machine left unfinished is not cleared before.
+_STALE_S = 3 * 86400.0
+_CLEARED: set[Path] = set()
 _LFS_POINTER = b"version https://git-lfs"
 
 
@@ -54,31 +65,52 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
         raise InputError(f"{what}: {path} is a folder; give an image file ({', '.join(IMAGE_SUFFIXES)})")
     if not path.is_file():
         raise InputError(f"{what}: no such file: {path}")
-    with path.open("rb") as stream:
-        if stream.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise InputError(
-                f"{what}: {path} is a Git-LFS pointer and not the image; run 'git lfs pull' where it came from"
-            )
+    if _is_pointer(path, what):
+        raise InputError(
+            f"{what}: {path} is a Git-LFS pointer and not the image; run 'git lfs pull' where it came from"
+        )
     suffix = image_suffix(path)
     if suffix is None:
         raise InputError(f"{what}: {path} has no image suffix; known are {', '.join(IMAGE_SUFFIXES)}")
     try:
-        image = sitk.ReadImage(os.fspath(path), imageIO=_READERS[suffix])
+        if _READERS[suffix] == "NiftiImageIO":
+            image = read_nifti(path, what)
+        else:
+            check = require_sound_metaimage if _READERS[suffix] == "MetaImageIO" else require_sound_nrrd
+            check(path)
+            with plain_path(path) as plain:
+                image = sitk.ReadImage(plain, imageIO=_READERS[suffix])
+            if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+                image = image[:, :, :, 0]
+            require_one_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
+        require_sound_geometry(image)
+    except UnsoundError as error:
+        raise InputError(f"{what}: {path} {error}") from error
+    except OSError as error:
+        raise InputError(f"{what}: {path} cannot be read ({error.strerror or error})") from error
     except RuntimeError as error:
         raise InputError(
             f"{what}: {path} cannot be read as an image; check that it is complete ({_reason(error)})"
         ) from error
-    if _READERS[suffix] == "NiftiImageIO":
-        require_sound(path, image, what)
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
-        size = " x ".join(map(str, image.GetSize()))
-        raise InputError(
-            f"{what}: {path} is not one 3-D volume ({size}, "
-            f"{image.GetNumberOfComponentsPerPixel()} values a voxel); export a single 3-D series"
-        )
     return image
+
+
+def require_sound_header(path: Path) -> None:
+    """Raise a ValueError if an image file's header is one that ITK must not see; its data are not looked at."""
+    kind = _READERS[image_suffix(path) or ""]
+    if kind == "NiftiImageIO":
+        require_sound_nifti_header(path)
+    else:
+        check = require_sound_metaimage if kind == "MetaImageIO" else require_sound_nrrd
+        check(path, data=False)
+
+
+def _is_pointer(path: Path, what: str) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_LFS_POINTER)) == _LFS_POINTER
+    except OSError as error:
+        raise InputError(f"{what}: {path} cannot be read ({error.strerror or error})") from error
 
 
 def _reason(error: RuntimeError) -> str:
@@ -88,25 +120,109 @@ def _reason(error: RuntimeError) -> str:
 
 
 @contextmanager
+def plain_path(path: Path) -> Iterator[str]:
+    """A path to the same file that ITK can be given: it takes UTF-8 alone, and is killed by other bytes."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="sam-pet-") as folder:
+            link = Path(folder) / f"image{image_suffix(path) or ''}"
+            link.symlink_to(path.absolute())
+            yield str(link)
+    else:
+        yield os.fspath(path)
+
+
+@contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A temporary name beside `path` that takes its place when the block ends without an error.
 
-    The temporary name keeps the suffix, by which image writers choose a format.
+    The temporary name keeps the suffix, by which image writers choose a format. What killed processes left beside it
+    is taken away.
+
+    Raises:
+        OSError: it cannot be written, `path` being its file name.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     suffix = image_suffix(path) or path.suffix
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    with _named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clear_left(path.parent)
+        handle, name = tempfile.mkstemp(prefix=partial_prefix(), suffix=suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            # Some file systems tell only now that they are full.
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of the block as errors on `path`, and not on the temporary name that nobody knows."""
     try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def partial_prefix() -> str:
+    """What names of unfinished files and folders begin with: it tells whose they are."""
+    return f"{_PARTIAL}{_host()}-{os.getpid()}-"
+
+
+@cache
+def _host() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+
+
+def clear_left(folder: Path) -> None:
+    """Take away, once in a process, what killed processes of this machine left unfinished in a folder.
+
+    A folder that was about to be replaced takes its place again.
+    """
+    if folder in _CLEARED:
+        return
+    _CLEARED.add(folder)
+    with suppress(OSError):
+        for path in folder.glob(f"{_PARTIAL}*"):
+            if _is_left(path):
+                restore(path)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def restore(scratch: Path) -> None:
+    """Put back the folder that lies in the `old` of a scratch folder, if nothing has taken its place."""
+    for old in (scratch / _OLD).glob("*"):
+        place = scratch.parent / old.name
+        if not place.exists():
+            old.rename(place)
+
+
+def _is_left(path: Path) -> bool:
+    found = re.match(rf"{re.escape(_PARTIAL)}([0-9a-f]{{6}})-(\d+)-", path.name)
+    if found and found[1] == _host() and os.name == "posix":
+        return not _is_alive(int(found[2]))
+    return time.time() - path.stat().st_mtime > _STALE_S
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def require_image_name(path: str | os.PathLike[str]) -> None:
@@ -114,6 +230,12 @@ def require_image_name(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if image_suffix(path) not in _ONE_FILE:
         raise InputError(f"cannot write {path}: the name must end in one of {', '.join(_ONE_FILE)}")
+    require_file_name(path)
+
+
+def require_file_name(path: str | os.PathLike[str]) -> None:
+    """Raise an InputError if no file can be written under this name."""
+    path = Path(path)
     if path.is_dir():
         raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
     require_room(path, path.parent)
@@ -132,11 +254,80 @@ def require_room(path: Path, folder: Path) -> None:
         raise InputError(f"cannot write {path}: {nearest} is not a folder that can be written to; give another name")
 
 
+def require_apart(outputs: Iterable[str | os.PathLike[str] | None], inputs: Iterable[Any]) -> None:
+    """Raise an InputError if an output would replace an input, whatever way their paths are written.
+
+    Args:
+        outputs: files that will be written; None is none.
+        inputs: files and folders that are read, all files of a folder; what is no path that is there counts for none.
+    """
+    taken: dict[tuple[int, int], Path] = {}
+    for given in inputs:
+        if given is None:
+            continue
+        path = Path(given)
+        with suppress(OSError, ValueError):
+            for file in path.rglob("*") if path.is_dir() else [path]:
+                if file.is_file():
+                    taken[_identity(file)] = file
+    for output in outputs:
+        if output is None:
+            continue
+        with suppress(OSError):
+            source = taken.get(_identity(Path(output)))
+            if source is not None:
+                raise InputError(f"cannot write {output}: it is the input {source}; give another name")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """What two paths of one file have in common, links and letter case aside."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
 def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:
-    """Write an image, compressed where the format can be; the file is whole or absent."""
+    """Write an image, compressed where the format can be; the file is whole or absent.
+
+    Raises:
+        InputError: no image goes by this name.
+        OSError: it cannot be written whole, as on a full disk; what was there before still is.
+    """
     require_image_name(path)
-    with replacing(path) as temporary:
-        sitk.WriteImage(image, os.fspath(temporary), useCompression=True)
+    with replacing(path) as temporary, _plain_to_write(temporary) as plain:
+        try:
+            sitk.WriteImage(image, plain, useCompression=True)
+            _require_whole(temporary, image)
+        except (RuntimeError, UnsoundError) as error:
+            # ITK does not look whether its bytes have gone to the disk.
+            raise OSError(errno.ENOSPC, "the file could not be written whole; is the disk full?") from error
+
+
+@contextmanager
+def _plain_to_write(path: Path) -> Iterator[str]:
+    """As `plain_path`, for a file with a plain name that is to be written."""
+    try:
+        os.fspath(path).encode("utf-8")
+    except UnicodeEncodeError:
+        with tempfile.TemporaryDirectory(prefix="sam-pet-") as folder:
+            link = Path(folder) / "folder"
+            link.symlink_to(path.parent.absolute(), target_is_directory=True)
+            yield str(link / path.name)
+    else:
+        yield os.fspath(path)
+
+
+def _require_whole(path: Path, image: sitk.Image) -> None:
+    kind = _READERS[image_suffix(path) or ""]
+    if kind == "MetaImageIO":
+        require_sound_metaimage(path)
+    elif kind == "NrrdImageIO":
+        require_sound_nrrd(path)
+    else:
+        wanted = image.GetNumberOfPixels() * image.GetSizeOfPixelComponent()
+        with path.open("rb") as stream:
+            whole = unpacked_size(stream, wanted) if path.name.endswith(".gz") else path.stat().st_size
+        if whole <= wanted:
+            raise cut_short(wanted)
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import cc3d
 import numpy as np
@@ -13,6 +14,11 @@ from sam_pet.errors import InputError
 from sam_pet.files import read_image
 from sam_pet.geometry import Grid
 
+# A float that is meant to be a whole number is this near to one.
+_ROUNDING = 1e-4
+# Of a voxel: headers of one grid that have gone through several programs agree to this.
+_SAME_PLACE = 0.1
+
 
 def read_mask(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np.uint8], Grid]:
     """A mask as uint8 array [z, y, x] of 0 and 1, and its grid.
@@ -21,11 +27,11 @@ def read_mask(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np.u
         InputError: see `read_image`; also when the file holds other values than 0 and 1.
     """
     image = read_image(path, what)
-    values = sitk.GetArrayViewFromImage(image)
+    values = _whole(sitk.GetArrayViewFromImage(image))
     mask: npt.NDArray[np.uint8] = (values == 1).astype(np.uint8)
     others = values[(values != 0) & (mask == 0)]
     if others.size:
-        found = ", ".join(f"{value:g}" for value in np.unique(others[:1000])[:3])
+        found = ", ".join(map(_digits, np.unique(others[:1000])[:3]))
         raise InputError(
             f"{what}: {path} is not a binary mask: {others.size} voxels hold other values than 0 and 1 "
             f"(such as {found}); write lesions as 1 and all else as 0"
@@ -43,14 +49,14 @@ def read_labels(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np
         InputError: see `read_image`; also for other values than 0, 1, ... 65535, or more components than that.
     """
     image = read_image(path, what)
-    values = sitk.GetArrayViewFromImage(image)
+    values = _whole(sitk.GetArrayViewFromImage(image))
     with np.errstate(invalid="ignore"):
         labels = values.astype(np.uint16)
     others = values[values != labels]
     if others.size:
         raise InputError(
             f"{what}: {path} is no mask or label map: {others.size} voxels hold other values than 0, 1, ... 65535 "
-            f"(such as {others[0]:g}); write a number for each lesion and 0 for all else"
+            f"(such as {_digits(others[0])}); write a number for each lesion and 0 for all else"
         )
     if labels.max(initial=0) == 1:
         components, count = cc3d.connected_components(labels, connectivity=18, return_N=True)
@@ -60,9 +66,23 @@ def read_labels(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np
     return labels, Grid.of(image)
 
 
+def _whole(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values, those that rounding errors part from whole numbers as these."""
+    if values.dtype.kind != "f":
+        return values
+    with np.errstate(invalid="ignore"):
+        whole = np.rint(values)
+        return np.where(np.abs(whole - values) <= _ROUNDING, whole, values)
+
+
+def _digits(value: Any) -> str:
+    """A number with all the digits that tell it from its neighbours."""
+    return str(value.item()).removesuffix(".0")
+
+
 def require_same_grid(grid: Grid, other: Grid, what: str, other_what: str) -> None:
     """Raise an InputError that says how two grids differ, if they do."""
-    if grid.same_as(other):
+    if grid.same_as(other, _SAME_PLACE):
         return
     sizes = [" x ".join(map(str, g.size)) for g in (grid, other)]
     difference = (

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sam_pet.dicom.signature import is_dicom
 from sam_pet.errors import InputError
-from sam_pet.files import require_room, write_image
+from sam_pet.files import require_file_name, write_image
 from sam_pet.geometry import Grid
 from sam_pet.labels import Labels
 from sam_pet.slicer import SUFFIX, write_seg_nrrd
-from sam_pet.study import is_dicom
 
 if TYPE_CHECKING:
     from sam_pet.dicom.series import Series
@@ -32,14 +32,19 @@ def write_mask(labels: Labels, grid: Grid, path: str | os.PathLike[str]) -> None
         write_image(grid.image((labels > 0).astype(np.uint8)), path)
 
 
+def sources(image: Path | None) -> list[Path]:
+    """The files and folders that an image is read from: with one file of a DICOM series its folder."""
+    if image is None:
+        return []
+    return [image.parent] if image.is_file() and is_dicom(image) else [image]
+
+
 def require_dicom_names(paths: Mapping[str, Path]) -> None:
     """Raise an InputError if no DICOM object can be written under one of these names, by kind: "SEG", "RTSTRUCT"."""
     for kind, path in paths.items():
         if path.suffix.lower() != ".dcm":
             raise InputError(f"cannot write {path}: the name of a DICOM {kind} must end in .dcm")
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
-        require_room(path, path.parent)
+        require_file_name(path)
 
 
 def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:
@@ -60,8 +65,12 @@ def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:
     return read_series(pet, "PET")
 
 
-def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model: str) -> None:
-    """Write lesions as a DICOM SEG or an RTSTRUCT, or both; raises like `sam_pet.dicom.seg.write_seg`."""
+def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model: str, automatic: bool = False) -> None:
+    """Write lesions as a DICOM SEG or an RTSTRUCT, or both.
+
+    Raises:
+        InputError: see `sam_pet.dicom.seg.write_seg`; also for whatever else the series' header leads to.
+    """
     from sam_pet.dicom.rtstruct import write_rtstruct
     from sam_pet.dicom.seg import lesions_to_write, write_seg
 
@@ -69,4 +78,12 @@ def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model
         lesions_to_write(labels, series, path)
     writers = {"SEG": write_seg, "RTSTRUCT": write_rtstruct}
     for kind, path in paths.items():
-        writers[kind](labels, series, path, model=model)
+        try:
+            writers[kind](labels, series, path, model=model, automatic=automatic)
+        except (InputError, OSError, MemoryError):
+            raise
+        except Exception as error:  # highdicom and pydicom raise what they like, with texts that may show values
+            raise InputError(
+                f"cannot write {path}: the header of {series.paths[0]} does not make a DICOM {kind} "
+                f"({type(error).__name__}); correct the series"
+            ) from error

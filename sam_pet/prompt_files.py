@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from sam_pet.errors import InputError
-from sam_pet.geometry import Grid
+from sam_pet.geometry import AxialOrder, Grid
+from sam_pet.markups import parse_markups
 from sam_pet.prompts import (
     LABELS,
     Box,
     Click,
-    Label,
     Prompt,
     Rejection,
     Scribble,
@@ -32,6 +31,7 @@ from sam_pet.prompts import (
 logger = logging.getLogger(__name__)
 
 RECORD_TYPE = "sam_pet prompts"
+MOST_BYTES = 1 << 24
 _VOXELS_OF = {"click": 1, "box": 2, "rejection": 1}
 _FORMS = (
     '{"type": "Multiple points", "points": [...]}, {"tumor": [...], "background": [...]}, '
@@ -51,9 +51,13 @@ def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False
     """
     path = Path(path)
     try:
+        if not (path.is_file() or path.is_dir()):
+            raise InputError(f"prompts: no such file: {path}")
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(f"prompts: {path} has more than {MOST_BYTES >> 20} MB; no reader draws so much")
         content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise InputError(f"prompts: no such file: {path}") from error
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"prompts: {path} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -71,7 +75,7 @@ def parse_prompts(content: Any, grid: Grid, lenient: bool = False) -> list[Promp
     if isinstance(content, dict) and content and set(content) <= set(LABELS):
         return _parse_lists(content, grid, lenient)
     if isinstance(content, dict) and isinstance(content.get("markups"), list):
-        return _parse_markups(content["markups"], grid, lenient)
+        return parse_markups(content["markups"], grid, lenient)
     if isinstance(content, dict) and content.get("type") == RECORD_TYPE and isinstance(content.get("prompts"), list):
         return _usable(content["prompts"], lambda item, _: _parse_record(item, grid), lenient)
     raise InputError(f"prompts: unknown form; known are {_FORMS}")
@@ -96,7 +100,7 @@ def _parse_points(points: Sequence[Any], grid: Grid, lenient: bool) -> list[Prom
             raise InputError(f'{what}: must be {{"point": [x, y, z], "name": "tumor"}}')
         return _point(item["point"], item.get("name"), what, grid)
 
-    return _strokes_of(_usable(points, parse, lenient))
+    return _strokes_of(_usable(points, parse, lenient), grid)
 
 
 def _parse_lists(content: dict[str, Any], grid: Grid, lenient: bool) -> list[Prompt]:
@@ -108,7 +112,7 @@ def _parse_lists(content: dict[str, Any], grid: Grid, lenient: bool) -> list[Pro
     clicks = _usable(
         items, lambda item, _: _point(item[2], item[0], f"prompts: {item[0]} point {item[1]}", grid), lenient
     )
-    return _strokes_of(clicks)
+    return _strokes_of(clicks, grid)
 
 
 def _point(voxel: Any, name: Any, what: str, grid: Grid) -> Click:
@@ -120,58 +124,13 @@ def _point(voxel: Any, name: Any, what: str, grid: Grid) -> Click:
     return point
 
 
-def _strokes_of(clicks: Sequence[Prompt]) -> list[Prompt]:
+def _strokes_of(clicks: Sequence[Prompt], grid: Grid) -> list[Prompt]:
     found: list[Prompt] = []
     for label in LABELS:
         points = [c.voxels for c in clicks if c.label == label]
         if points:
-            found += strokes(np.concatenate(points), label)
+            found += strokes(np.concatenate(points), label, AxialOrder.of(grid))
     return found
-
-
-def _parse_markups(markups: Sequence[Any], grid: Grid, lenient: bool) -> list[Prompt]:
-    found: list[Prompt] = []
-    for markup in markups:
-        kind = markup.get("type") if isinstance(markup, dict) else None
-        points = markup.get("controlPoints") if isinstance(markup, dict) else None
-        if kind not in ("Fiducial", "Line", "Curve", "ClosedCurve") or not isinstance(points, list):
-            raise InputError(f"prompts: markups of type {kind!r} are not prompts; use Fiducial, Line or Curve")
-        system = str(markup.get("coordinateSystem", "LPS")).upper()
-        if system not in ("LPS", "RAS"):
-            raise InputError(f"prompts: unknown coordinate system {system!r} of a markup; export it as LPS or RAS")
-        flip = np.array([-1.0, -1.0, 1.0]) if system == "RAS" else np.ones(3)
-
-        def parse(item: Any, number: int, flip: Any = flip) -> Click:
-            what = f"prompts: control point {number}"
-            try:
-                position = np.asarray(item["position"], float).reshape(3) * flip
-            except (KeyError, TypeError, ValueError) as error:
-                raise InputError(f"{what}: has no position of three numbers") from error
-            voxel = np.round(grid.to_voxel(position))
-            return _point(voxel, _markup_label(item), what, grid)
-
-        clicks = _usable(points, parse, lenient)
-        found += clicks if kind == "Fiducial" else _curves(clicks, closed=kind == "ClosedCurve")
-    return sorted(found, key=lambda prompt: LABELS.index(prompt.label))
-
-
-def _markup_label(point: dict[str, Any]) -> Label:
-    # Slicer numbers points by itself ("F-1", "tumor-2"); only a name that says background makes one.
-    text = f"{point.get('label', '')} {point.get('description', '')}".lower()
-    return "background" if "background" in text else "tumor"
-
-
-def _curves(clicks: Sequence[Prompt], closed: bool) -> list[Prompt]:
-    if not clicks:
-        return []
-    nodes = np.concatenate([c.voxels for c in clicks])
-    if closed:
-        nodes = np.concatenate([nodes, nodes[:1]])
-    path = [nodes[:1]]
-    for a, b in itertools.pairwise(nodes):
-        steps = max(int(np.abs(b - a).max()), 1)
-        path.append(np.round(a + (b - a) * np.arange(1, steps + 1)[:, None] / steps).astype(np.int64))
-    return list(strokes(np.concatenate(path), clicks[0].label))
 
 
 def _parse_record(item: Any, grid: Grid) -> Prompt:

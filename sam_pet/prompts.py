@@ -11,7 +11,7 @@ import numpy.typing as npt
 from skimage.measure import label as connected_groups
 
 from sam_pet.errors import InputError
-from sam_pet.geometry import Grid, Voxel
+from sam_pet.geometry import AxialOrder, Grid, Voxel
 
 Label = Literal["tumor", "background"]
 LABELS: tuple[Label, ...] = ("tumor", "background")
@@ -107,8 +107,12 @@ def checked_voxels(values: npt.NDArray[Any] | Iterable[Any], what: str) -> Voxel
         InputError: not n x 3 numbers, or not within 0.01 of whole ones: then they are probably world positions.
     """
     try:
-        array = np.array([*values])
-    except (TypeError, ValueError) as error:
+        rows = [*values]
+        # Else NumPy takes true for 1, in any company but its own.
+        if any(isinstance(v, bool | np.bool_) for row in rows if not isinstance(row, np.ndarray) for v in row):
+            raise InputError(f"{what}: {_NOT_VOXELS}")
+        array = np.array(rows)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{what}: {_NOT_VOXELS}") from error
     if not len(array):
         return np.zeros((0, 3), np.int64)
@@ -135,16 +139,22 @@ def require_on_grid(prompt: Prompt, grid: Grid) -> None:
         )
 
 
-def strokes(voxels: Voxels, label: Label) -> list[Click | Scribble]:
-    """Recover strokes from points without stroke ids: connected groups (8 neighbours) within one slice z.
+def strokes(voxels: Voxels, label: Label, order: AxialOrder | None = None) -> list[Click | Scribble]:
+    """Recover strokes from points without stroke ids: connected groups (8 neighbours) within one axial slice.
 
     A group of one voxel is a click. Groups come in the order of their first point.
+
+    Args:
+        voxels: (x, y, z) as stored, (n, 3).
+        label: of all of them.
+        order: how the grid is stored; where it is not given, z is axial.
     """
     drawn = np.array(list(dict.fromkeys(_tuples(voxels))), np.int64).reshape(-1, 3)
+    placed = drawn if order is None else order.voxels(drawn)
     group = np.zeros(len(drawn), np.int64)
-    for z in np.unique(drawn[:, 2]):
-        rows = np.flatnonzero(drawn[:, 2] == z)
-        xy = drawn[rows, :2] - drawn[rows, :2].min(axis=0)
+    for z in np.unique(placed[:, 2]):
+        rows = np.flatnonzero(placed[:, 2] == z)
+        xy = placed[rows, :2] - placed[rows, :2].min(axis=0)
         plane = np.zeros(xy.max(axis=0) + 1, bool)
         plane[tuple(xy.T)] = True
         group[rows] = connected_groups(plane, connectivity=2)[tuple(xy.T)] + group.max()

@@ -12,6 +12,7 @@ import torch
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
+from sam_pet.models.parts import NAMES
 from sam_pet.models.record import ModelRecord
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.sam2 import Sam2Proposer
@@ -96,10 +97,13 @@ class Segmenter:
 
         return Chooser.read(self._parts["chooser"])
 
-    def warn_if_untrained(self) -> None:
-        """Log a warning where the weights are random."""
+    def warn_of_weights(self) -> None:
+        """Log a warning where the weights are random, or parts were fitted to other weights than these."""
         if not self.record.trained:
             logger.warning("the model %r is untrained: its masks mean nothing", self.record.name)
+        for name, others in self.record.stale.items():
+            fitted = " and ".join(f"another {NAMES[other]}" for other in others)
+            logger.warning("the %s of %r was fitted to %s; train it again", NAMES[name], self.record.name, fitted)
 
     def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""

@@ -11,7 +11,26 @@ import numpy.typing as npt
 import xgboost
 from scipy.special import logit
 
+from sam_pet.errors import one_line
+from sam_pet.ubjson import decode
+
 Floats = npt.NDArray[np.floating[Any]]
+_MOST_BYTES, _MOST_FEATURES = 1 << 26, 10_000
+_OBJECTIVES = ("binary:logistic", "reg:squarederror", "reg:logistic", "reg:absoluteerror", "reg:pseudohubererror")
+_NODE_ARRAYS = (
+    "base_weights",
+    "default_left",
+    "left_children",
+    "loss_changes",
+    "parents",
+    "right_children",
+    "split_conditions",
+    "split_indices",
+    "split_type",
+    "sum_hessian",
+)
+_LOOKED_AT = ("left_children", "right_children", "split_indices", "split_type", "split_conditions")
+_CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 # Probabilities this near to 0 and 1 are as good as these.
 _SURE = 1e-9
 
@@ -24,16 +43,72 @@ def from_text(text: str) -> xgboost.Booster:
     """The trees in a text.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or they are damaged: XGBoost would follow a wrong number out of its memory.
     """
-    booster = xgboost.Booster({"nthread": 1})
     try:
-        booster.load_model(bytearray(zlib.decompress(base64.b64decode(text, validate=True))))
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
     except zlib.error as error:
         raise ValueError(f"no trees: {error}") from error
-    # What was loaded brings settings of its own.
-    booster.set_param({"nthread": 1})
+    if not unpacker.eof:
+        raise ValueError("no trees: they are cut short or far too many")
+    _require_sound(content)
+    booster = xgboost.Booster({"nthread": 1})
+    try:
+        booster.load_model(bytearray(content))
+    except xgboost.core.XGBoostError as error:
+        raise ValueError(f"no trees: {one_line(error)[:100]}") from error
     return booster
+
+
+def _require_sound(content: bytes) -> None:
+    """Raise a ValueError if a model is not one of plain trees, each number of which points to what is there."""
+    try:
+        learner = decode(content)["learner"]
+        features = int(learner["learner_model_param"]["num_feature"])
+        booster = learner["gradient_booster"]
+        model = booster["model"]
+        trees, count = model["trees"], int(model["gbtree_model_param"]["num_trees"])
+        sound = (
+            booster["name"] == "gbtree"
+            and str(learner["objective"]["name"]) in _OBJECTIVES
+            and int(learner["learner_model_param"]["num_class"]) == 0
+            and 0 < features < _MOST_FEATURES
+            and count == len(trees) == len(model["tree_info"])
+            and not np.any(model["tree_info"])
+            and model["iteration_indptr"][0] == 0
+            and model["iteration_indptr"][-1] == count
+            and (np.diff(model["iteration_indptr"]) > 0).all()
+            and _are_sound(trees, features)
+        )
+    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        raise ValueError("no trees: parts of them are missing") from error
+    if not sound:
+        raise ValueError("no trees: they are damaged")
+
+
+def _are_sound(trees: list[dict[str, Any]], features: int) -> bool:
+    nodes = np.array([int(tree["tree_param"]["num_nodes"]) for tree in trees])
+    for name in _NODE_ARRAYS:
+        if any(len(tree[name]) != count for tree, count in zip(trees, nodes.tolist(), strict=True)):
+            return False
+    left, right, split, kinds, values = (np.concatenate([tree[name] for tree in trees]) for name in _LOOKED_AT)
+    own = np.concatenate([np.arange(count) for count in nodes])
+    size = np.repeat(nodes, nodes)
+    leaf = left == -1
+    # Children come after their parents, so that no way leads round.
+    inner = (left > own) & (right > own) & (left < size) & (right < size) & (left != right)
+    return bool(
+        nodes.min() > 0
+        and np.array_equal(leaf, right == -1)
+        and (leaf | inner).all()
+        and ((split >= 0) & (split < features))[~leaf].all()
+        and not kinds.any()
+        and np.isfinite(values).all()
+        and not any(len(tree[name]) for tree in trees for name in _CATEGORIES)
+        and all(str(tree["tree_param"]["num_deleted"]) == "0" for tree in trees)
+        and all(str(tree["tree_param"]["size_leaf_vector"]) in ("0", "1") for tree in trees)
+    )
 
 
 def predict(booster: xgboost.Booster, features: Floats) -> Floats:

@@ -14,13 +14,16 @@ import sam_pet
 ROOT = Path(sam_pet.__file__).parent
 # From the lowest to the highest: each may import those before it. Lazy imports count, those for type checkers do not.
 LAYERS = (
-    ("errors", "threads", "labels", "progress", "nifti"),
+    ("errors", "threads", "labels", "progress", "sanity", "ubjson"),
     ("",),
-    ("geometry", "measures", "files"),
-    ("masks", "slicer", "prompts", "trees"),
-    ("outputs", "prompt_files", "boxes"),
+    ("headers", "nifti", "processes"),
+    ("geometry", "files"),
+    ("masks", "measures", "slicer", "prompts", "trees"),
+    ("markups", "boxes"),
+    ("prompt_files",),
     ("dicom",),
     ("study",),
+    ("outputs",),
     ("uptake", "sam2", "phantom", "plots"),
     ("cases", "readers", "scores", "page"),
     ("proposers",),
@@ -29,6 +32,7 @@ LAYERS = (
     ("session",),
     ("segmenter",),
     ("report", "demo"),
+    ("cohort",),
     ("challenge",),
     ("methods",),
     ("benchmark",),

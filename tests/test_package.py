@@ -7,7 +7,18 @@ import pytest
 
 import sam_pet
 
-HEAVY = ("torch", "transformers", "peft", "pandas", "SimpleITK", "scipy", "skimage", "matplotlib", "pydicom")
+HEAVY = (
+    "torch",
+    "transformers",
+    "peft",
+    "pandas",
+    "SimpleITK",
+    "scipy",
+    "skimage",
+    "matplotlib",
+    "pydicom",
+    "networkx",
+)
 SHOW = f"import sys; print('loaded', *(m for m in {HEAVY!r} if m in sys.modules))"
 
 
@@ -45,6 +56,21 @@ def test_input_at_fault_is_refused_before_torch_is_loaded(tmp_path):
 
 def test_reading_a_study_loads_no_torch():
     assert not {"torch", "transformers", "pandas"} & set(loaded("import sam_pet; sam_pet.read_study; sam_pet.Study"))
+
+
+CLICK = """
+import numpy as np, sam_pet
+pet = np.ones((8, 16, 16), np.float32)
+pet[2:5, 6:10, 6:10] = 9
+study = sam_pet.Study(pet, None, sam_pet.Grid((16, 16, 8), (4, 4, 4)))
+session = sam_pet.Segmenter.from_pretrained("default").open(study)
+session.add_click((8, 8, 3))
+assert session.array.any()
+"""
+
+
+def test_a_click_loads_what_it_needs_alone():
+    assert not {"peft", "pandas", "matplotlib", "networkx", "pydicom", "rich", "monai"} & set(loaded(CLICK))
 
 
 def test_the_check_sees_what_is_loaded():

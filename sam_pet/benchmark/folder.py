@@ -16,7 +16,7 @@ from typing import Any
 
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.cases import Case
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Mask
@@ -39,10 +39,12 @@ _PACKAGES = (
     "nninteractive",
 )
 
+_FACTS = {"patient", "tracer", "centre", "lesions", "lesion_ml", "suv_max"}
+
 Result = dict[str, Any]
 
 
-class RunFolder:
+class ResultsFolder:
     """Where a benchmark keeps its manifest, its results, its last masks and the strokes drawn.
 
     A result is one case by one method: `{"case", "method", "facts", "rows"}`, or with `"error"` in place of the last
@@ -92,8 +94,15 @@ class RunFolder:
             return None
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"evaluate: {path} is damaged ({error}); give another --out") from error
+            if not isinstance(content, dict):
+                raise ValueError("it is no mapping")
+            for part in ("protocol", "cases", "packages", "methods"):
+                if not isinstance(content.get(part), dict):
+                    raise ValueError(f"{part} is no mapping")
+            if not all(isinstance(facts, dict) for facts in content["methods"].values()):
+                raise ValueError("methods is no mapping of mappings")
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"evaluate: {path} is damaged ({one_line(error)[:100]}); give another --out") from error
         return content
 
     def _compare(self, earlier: dict[str, Any], now: dict[str, Any]) -> None:
@@ -125,9 +134,9 @@ class RunFolder:
         for number, line in enumerate(lines, start=1):
             try:
                 if line:
-                    result = json.loads(line)
+                    result = _checked(json.loads(line))
                     found[result["case"], result["method"]] = result
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 if any(lines[number:]):
                     raise InputError(
                         f"evaluate: line {number} of {path} is damaged; remove the line to have its case run again"
@@ -157,6 +166,28 @@ class RunFolder:
 
     def _place(self, kind: str, case: str, method: str, suffix: str) -> Path:
         return self.path / kind / slug(method) / f"{slug(case)}{suffix}"
+
+
+def _checked(result: Any) -> Result:
+    """A result that tables can be made of.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is none.
+    """
+    if not (isinstance(result["case"], str) and isinstance(result["method"], str)):
+        raise ValueError("no names")
+    if "error" in result:
+        return {**result, "error": str(result["error"])}
+    if "facts" not in result and "rows" not in result:
+        return dict(result)
+    facts, rows = result["facts"], result["rows"]
+    if not isinstance(facts, dict) or not isinstance(rows, list) or not (facts.keys() >= _FACTS or not facts):
+        raise ValueError("no facts or rows")
+    numbers = [facts.get(key) for key in ("lesions", "lesion_ml", "suv_max")] + [row["step"] for row in rows]
+    numbers += [row[key] for row in rows for key in ("dice", "dmm")]
+    if any(value is not None and (isinstance(value, bool) or not isinstance(value, int | float)) for value in numbers):
+        raise ValueError("no numbers")
+    return dict(result)
 
 
 def slug(name: str) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from sam_pet.benchmark import figures, pictures
-from sam_pet.benchmark.folder import MANIFEST, Result, RunFolder
+from sam_pet.benchmark.folder import MANIFEST, Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Interval, Ranking, by_group, compare, rank, worst_group
 from sam_pet.benchmark.tables import case_table, step_table
@@ -40,7 +40,7 @@ _SCORES = (
 
 
 def write_report(
-    folder: RunFolder,
+    folder: ResultsFolder,
     results: Sequence[Result],
     cases: Sequence[Case],
     protocol: Protocol,
@@ -82,13 +82,19 @@ def write_report(
             sections.append(_lesion_free(free, methods))
     sections.append(_provenance(folder))
     with replacing(folder.path / REPORT) as temporary:
-        temporary.write_text(render("Interactive PET/CT segmentation: benchmark", lead, sections), encoding="utf-8")
+        page = render("Interactive PET/CT segmentation: benchmark", lead, sections)
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
     return summary
 
 
 def _write_csv(steps: pd.DataFrame, path: Path) -> None:
     with replacing(path) as temporary:
-        steps.to_csv(temporary, index=False)
+        steps.map(_defused).to_csv(temporary, index=False, errors="backslashreplace")
+
+
+def _defused(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 def _summary(table: pd.DataFrame, ranking: Ranking, bootstrap: Bootstrap) -> dict[str, Any]:
@@ -319,7 +325,7 @@ def _failures(failed: Sequence[Result]) -> Section:
     return Section("Failures", [], [Table(["method", "case", "error"], rows)])
 
 
-def _worst_cases(folder: RunFolder, table: pd.DataFrame, method: str, cases: Sequence[Case]) -> Section:
+def _worst_cases(folder: ResultsFolder, table: pd.DataFrame, method: str, cases: Sequence[Case]) -> Section:
     section = Section(
         "Worst cases",
         [f"The cases with the lowest Dice of {method} after the last correction: PET, truth and prediction."],
@@ -336,7 +342,7 @@ def _worst_cases(folder: RunFolder, table: pd.DataFrame, method: str, cases: Seq
     return section
 
 
-def _provenance(folder: RunFolder) -> Section:
+def _provenance(folder: ResultsFolder) -> Section:
     manifest = json.loads((folder.path / MANIFEST).read_text(encoding="utf-8"))
     weights = [
         [Cell(name), Cell(", ".join(f"{key} {value}" for key, value in facts.items()) or "no weights")]

@@ -14,15 +14,19 @@ Mask = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Answer:
-    """A mask, packed; `what` it is, in words for the log, and whether there is a better one to wait for."""
+    """A mask, packed; `what` it is, in words for the log, and whether there is a better one to wait for.
+
+    `faults` says what makes even the complete one less than it should be.
+    """
 
     what: str
     packed: bytes
     complete: bool = False
+    faults: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, mask: Mask, what: str, complete: bool = False) -> Self:
-        return cls(what, pack_mask(mask), complete)
+    def of(cls, mask: Mask, what: str, complete: bool = False, faults: tuple[str, ...] = ()) -> Self:
+        return cls(what, pack_mask(mask), complete, faults)
 
     def mask(self, shape: tuple[int, ...]) -> Mask:
         """The mask [z, y, x] of 0 and 1."""

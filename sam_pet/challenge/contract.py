@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
-from sam_pet.errors import InputError
-from sam_pet.files import IMAGE_SUFFIXES, image_suffix, write_image
+from sam_pet.errors import InputError, one_line
+from sam_pet.files import IMAGE_SUFFIXES, image_suffix, plain_path, require_sound_header, write_image
 from sam_pet.geometry import Grid
+from sam_pet.sanity import perpendicular, require_one_volume, require_spacing
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,13 @@ class Places:
 @dataclass(frozen=True)
 class Inputs:
     """The images of a step; one of them may be None. `grid` and `name` are the mask's: those of the CT, or of the PET
-    where there is no CT that can be read."""
+    where there is no CT that can be read. `faults` says what is wrong with them, in words for the log."""
 
     ct: Path | None
     pet: Path | None
     grid: Grid
     name: str
+    faults: tuple[str, ...] = ()
 
     @property
     def mask_name(self) -> str:
@@ -82,13 +83,18 @@ def find_inputs(places: Places) -> Inputs:
         raise InputError(f"no image can be read in {places.ct} nor in {places.pet}: the grid of the mask is not known")
     # The mask is called after the CT even where the CT cannot be used.
     named = ct[0] if ct else next(iter(_images(places.ct)), found[0])
-    return Inputs(ct and ct[0], pet and pet[0], found[1], _stem(named))
+    faults = tuple(f"no {what} can be read" for what, image in (("CT", ct), ("PET", pet)) if image is None)
+    return Inputs(ct and ct[0], pet and pet[0], found[1], _stem(named), faults)
 
 
 def _images(folder: Path) -> list[Path]:
-    if not folder.is_dir():
+    try:
+        if not folder.is_dir():
+            return []
+        return sorted(p for p in folder.iterdir() if image_suffix(p) and not p.name.startswith(".") and p.is_file())
+    except OSError as error:
+        logger.warning("%s cannot be read: %s", folder, error.strerror)
         return []
-    return sorted(p for p in folder.iterdir() if image_suffix(p) and not p.name.startswith(".") and p.is_file())
 
 
 def _first_readable(folder: Path, what: str) -> tuple[Path, Grid] | None:
@@ -98,24 +104,35 @@ def _first_readable(folder: Path, what: str) -> tuple[Path, Grid] | None:
     for path in images:
         try:
             return path, _header(path)
-        except (RuntimeError, InputError) as error:
-            logger.warning("%s: %s has no header that can be read: %s", what, path, str(error).splitlines()[-1])
+        except (RuntimeError, OSError, ValueError) as error:
+            logger.warning("%s: %s has no header that can be read: %s", what, path, one_line(error))
     return None
 
 
 def _header(path: Path) -> Grid:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(os.fspath(path))
-    reader.ReadImageInformation()
+    """The grid in an image's header; its voxels are not looked at.
+
+    Raises:
+        RuntimeError, OSError, ValueError: it has none that can be used.
+    """
+    require_sound_header(path)
+    with plain_path(path) as plain:
+        reader = sitk.ImageFileReader()
+        reader.SetFileName(plain)
+        reader.ReadImageInformation()
     size = reader.GetSize()
     if len(size) == 4 and size[3] == 1:
         size = size[:3]
-    if len(size) != 3 or reader.GetNumberOfComponents() != 1:
-        raise InputError(f"not one 3-D volume but {size}, {reader.GetNumberOfComponents()} values a voxel")
+    require_one_volume(size, reader.GetNumberOfComponents())
     if len(reader.GetSize()) == 3:
-        return Grid(size, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
-    direction = np.asarray(reader.GetDirection()).reshape(4, 4)[:3, :3]
-    return Grid(size, reader.GetSpacing()[:3], reader.GetOrigin()[:3], tuple(direction.ravel().tolist()))
+        grid = Grid(size, reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    else:
+        direction = np.asarray(reader.GetDirection()).reshape(4, 4)[:3, :3]
+        grid = Grid(size, reader.GetSpacing()[:3], reader.GetOrigin()[:3], tuple(direction.ravel().tolist()))
+    # With another spacing or directions no mask could be written.
+    require_spacing(grid.spacing, grid.size)
+    perpendicular(np.asarray(grid.direction).reshape(3, 3), grid.spacing, grid.size)
+    return grid
 
 
 def _stem(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,12 @@ _SUV = (-50.0, 2000.0)
 _HU = (-32768.0, 32767.0)
 
 
-def read_study_mended(inputs: Inputs) -> Study:
+def read_study_mended(inputs: Inputs, tell: Callable[[str], None] = lambda _: None) -> Study:
     """CT and PET on the grid of the mask; a CT that cannot be used is left out.
+
+    Args:
+        inputs: of the step.
+        tell: called with what makes the answer less than it should be.
 
     Raises:
         InputError: the PET cannot be read.
@@ -36,6 +41,7 @@ def read_study_mended(inputs: Inputs) -> Study:
             return study_of_images(ct, pet, inputs.ct, inputs.pet)
         except InputError as error:
             logger.warning("the CT is left out: %s", error)
+            tell("the CT cannot be used")
     return study_of_images(None, pet, None, inputs.pet)
 
 

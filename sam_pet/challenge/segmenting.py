@@ -17,6 +17,7 @@ from sam_pet.challenge.answers import Mask
 from sam_pet.challenge.packing import pack, unpack
 from sam_pet.challenge.points import Points
 from sam_pet.detection.detect import gather, glimpse
+from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Prompt, strokes
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
@@ -56,9 +57,9 @@ def opened(segmenter: Segmenter, study: Study, blob: bytes) -> Session:
     return session
 
 
-def drawn_strokes(points: Points) -> list[Prompt]:
+def drawn_strokes(points: Points, order: AxialOrder) -> list[Prompt]:
     """The strokes that points are the voxels of, in the order in which they are applied: tumor strokes first."""
-    return [*strokes(points.tumor, "tumor"), *strokes(points.background, "background")]
+    return [*strokes(points.tumor, "tumor", order), *strokes(points.background, "background", order)]
 
 
 def apply(

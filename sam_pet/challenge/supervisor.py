@@ -101,18 +101,33 @@ def run(places: Places, ends_at: float, began: float) -> Report:
         with _started(Job(places, inputs, points, stop_at=until - writing)) as (process, channel):
             best = _best_answer(channel, until, stopped)
             if best is None or not best.complete:
+                _log_end(process, stopped)
                 process.kill()
             path, mask = _written(best, inputs, points, places)
             # It may still be keeping state.
             while process.is_alive() and not stopped and time.monotonic() < ends_at:
                 process.join(_TICK_S)
     seconds, (cpu, peak) = time.monotonic() - began, _costs()
-    fallback = best is None or not best.complete
     what = best.what if best else "the drawn voxels alone"
+    faults = [*inputs.faults, *(() if best is None else best.faults)]
+    faults += [] if points.readable else ["the points cannot be read"]
+    fallback = best is None or not best.complete or bool(faults)
     if fallback:
-        logger.error("FALLBACK: the mask is %s", what)
+        logger.error("FALLBACK: the mask is %s", "; ".join([what, *faults]))
     logger.info("wrote %s: %s, %d voxels, in %.1f s", path, what, mask.sum(), seconds)
     return Report(str(path), what, fallback, int(mask.sum()), round(seconds, 2), round(cpu, 2), round(peak, 1))
+
+
+def _log_end(process: BaseProcess, stopped: list[int]) -> None:
+    """Say why the work has ended, if it has by itself."""
+    process.join(_TICK_S)
+    if stopped or process.exitcode in (None, 0):
+        return
+    if process.exitcode == -signal.SIGKILL:
+        logger.error("the work was killed, as the system does where memory runs out")
+    else:
+        code = process.exitcode
+        logger.error("the work has ended with %s", f"signal {-code}" if code < 0 else f"code {code}")
 
 
 def _costs() -> tuple[float, float]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.models import registry
 from sam_pet.models.hashes import file_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES
@@ -57,12 +58,30 @@ class Weights:
 EMBEDDED = Weights(registry.DEFAULT)
 
 
-def find_weights(uploaded: Path) -> list[Weights]:
+def find_weights(uploaded: Path, tell: Callable[[str], None] = lambda _: None) -> list[Weights]:
     """What to try, in this order: a model in the folder of uploads, then the one inside the container.
 
     An upload is a checkpoint folder, an adapter (with its base model in `base/`, unless that is the embedded one), or a
     `.pt` file, at the top of the folder or one folder below.
+
+    Args:
+        uploaded: the folder; it need not be there, nor be readable.
+        tell: called with what is wrong where there is an upload that cannot be used.
     """
+    try:
+        found = _found(uploaded)
+        # Known are no weights by their names alone: they must be readable.
+        _ = [weights.identity for weights in found[:-1]]
+        if found == [EMBEDDED] and uploaded.is_dir() and any(uploaded.glob("*")):
+            tell("the uploaded weights cannot be used")
+        return found
+    except (OSError, InputError) as error:
+        logger.error("the model in %s cannot be read: %s", uploaded, one_line(error))
+        tell("the uploaded weights cannot be used")
+        return [EMBEDDED]
+
+
+def _found(uploaded: Path) -> list[Weights]:
     folders = [uploaded, *sorted(p for p in uploaded.glob("*") if p.is_dir())] if uploaded.is_dir() else []
     for folder in folders:
         if (folder / ADAPTER_CONFIG).is_file():

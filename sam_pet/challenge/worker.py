@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from sam_pet.challenge.answers import Answer, unpack_mask
 from sam_pet.challenge.contract import Inputs, Mask, Places
 from sam_pet.challenge.points import Points
+from sam_pet.errors import InputError
 
 if TYPE_CHECKING:
     from sam_pet.challenge.state import Store
@@ -59,18 +61,22 @@ def _work(job: Job, channel: Connection) -> None:
     from sam_pet.challenge.state import Store, case_key
     from sam_pet.challenge.weights import find_weights
 
-    study = read_study_mended(job.inputs)
-    for weights in find_weights(job.places.model):
+    faults: list[str] = []
+    study = read_study_mended(job.inputs, faults.append)
+    for weights in find_weights(job.places.model, faults.append):
         try:
             store = Store(job.places.state, case_key(study, weights.identity))
             if _recalled(store, job, channel) and not job.points.readable:
                 return
-            _segment(weights, study, store, job, channel)
+            _segment(weights, study, store, job, channel, faults)
             return
         except BrokenPipeError:
             raise
+        except InputError as error:
+            logger.error("the weights %s cannot be used: %s", weights.source, error)
         except Exception:
             logger.exception("the step failed with the weights %s", weights.source)
+        faults.append("the uploaded weights cannot be used")
 
 
 def _recalled(store: Store, job: Job, channel: Connection) -> bool:
@@ -83,7 +89,9 @@ def _recalled(store: Store, job: Job, channel: Connection) -> bool:
     return True
 
 
-def _segment(weights: Weights, study: Study, store: Store, job: Job, channel: Connection) -> None:
+def _segment(
+    weights: Weights, study: Study, store: Store, job: Job, channel: Connection, faults: Sequence[str]
+) -> None:
     import torch
 
     from sam_pet.segmenter import Segmenter
@@ -93,7 +101,7 @@ def _segment(weights: Weights, study: Study, store: Store, job: Job, channel: Co
         try:
             segmenter = Segmenter(loaded, device)
             logger.info("model %s on %s", segmenter.record.name, device)
-            _answer(segmenter, study, store, job, channel)
+            _answer(segmenter, study, store, job, channel, tuple(faults))
             return
         except RuntimeError:
             # CUDA's errors, its want of memory among them, are of this type.
@@ -102,7 +110,9 @@ def _segment(weights: Weights, study: Study, store: Store, job: Job, channel: Co
             logger.exception("the GPU failed; going on without")
 
 
-def _answer(segmenter: Segmenter, study: Study, store: Store, job: Job, channel: Connection) -> None:
+def _answer(
+    segmenter: Segmenter, study: Study, store: Store, job: Job, channel: Connection, faults: tuple[str, ...]
+) -> None:
     from sam_pet.challenge.segmenting import apply, drawn_strokes, first_answer, opened
 
     # With that of the last step at hand, a mask without its strokes is none to fall back on.
@@ -118,7 +128,7 @@ def _answer(segmenter: Segmenter, study: Study, store: Store, job: Job, channel:
         first = first_answer(segmenter, study, glance)
         store.write(FIRST, first)
     session = opened(segmenter, study, first)
-    prompts = drawn_strokes(job.points)
+    prompts = drawn_strokes(job.points, study.order)
     if alone:
         channel.send(Answer.of(session.array, "the first answer, without strokes"))
     sent = time.monotonic()
@@ -130,6 +140,6 @@ def _answer(segmenter: Segmenter, study: Study, store: Store, job: Job, channel:
             sent = time.monotonic()
 
     done = apply(session, prompts, job.stop_at, report)
-    answer = Answer.of(session.array, f"{done} of {len(prompts)} strokes", complete=True)
+    answer = Answer.of(session.array, f"{done} of {len(prompts)} strokes", complete=True, faults=faults)
     channel.send(answer)
     store.write(LAST, answer.packed)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Annotated, Any
 
 import typer
 
+import sam_pet
+from sam_pet.cli.batch import batch
 from sam_pet.cli.demo import demo
 from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
@@ -16,6 +19,7 @@ from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
+from sam_pet.cli.train import train
 from sam_pet.errors import reported
 
 app = typer.Typer(
@@ -26,7 +30,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sam-pet {sam_pet.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
 app.command()(segment)
+app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
@@ -34,6 +54,7 @@ app.command()(phantom)
 app.command()(report)
 app.command()(score)
 app.command()(simulate)
+app.command()(train)
 
 app.add_typer(models)
 
@@ -42,4 +63,15 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; a fault of the input is one line on stderr and exit code 2."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="sam-pet: %(levelname)s: %(message)s")
     with reported("sam-pet"):
-        app(args=arguments)
+        command: Any = typer.main.get_command(app)
+        _hide_flag_types(command)
+        command(args=arguments, prog_name="sam-pet")
+
+
+def _hide_flag_types(command: Any) -> None:
+    """Help says no type of a flag: it takes no value."""
+    for option in command.get_params(typer.Context(command)):
+        if getattr(option, "is_flag", False):
+            option.metavar = ""
+    for part in getattr(command, "commands", {}).values():
+        _hide_flag_types(part)

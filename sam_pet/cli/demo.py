@@ -15,7 +15,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the study, the session and a picture.")],
     model: Annotated[str, typer.Option(help="As for `segment`.")] = "default",
     device: Annotated[str, typer.Option(help="As for `segment`.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Click the lesions of a simulated PET/CT, correct with one scribble, and draw what came of it."""
     import time
@@ -32,7 +32,7 @@ def demo(
 
     study, lesions = demo_study(SEED)
     segmenter = Segmenter.from_pretrained(model, device)
-    segmenter.warn_if_untrained()
+    segmenter.warn_of_weights()
     truth = (lesions > 0).astype(np.uint8)
     session = segmenter.open(study)
     started = time.perf_counter()

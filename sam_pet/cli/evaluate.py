@@ -29,13 +29,13 @@ def evaluate(
     names: Annotated[str | None, typer.Option(help="Only these cases, names separated by commas.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the reader; the challenge uses 42.")] = 42,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Run methods on cases, let a simulated reader correct them, and write a report."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from sam_pet.benchmark.folder import Result, RunFolder
+    from sam_pet.benchmark.folder import Result, ResultsFolder
     from sam_pet.benchmark.protocol import Protocol
     from sam_pet.benchmark.run import evaluate as run
     from sam_pet.cases import find_cases
@@ -56,7 +56,7 @@ def evaluate(
 
     from sam_pet.benchmark.report import write_report
 
-    summary = write_report(RunFolder(out), results, found, protocol, reference=chosen[0])
+    summary = write_report(ResultsFolder(out), results, found, protocol, reference=chosen[0])
     if as_json:
         print(json.dumps(summary))
     else:

@@ -12,21 +12,21 @@ import typer
 def finetune(
     recipe: Annotated[Path, typer.Argument(help="A YAML recipe; those in finetune/ are a start.")],
     changes: Annotated[list[str] | None, typer.Argument(help="key=value, part.key=value: values changed.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a model as a recipe says; the same command goes on where a run was left."""
     from sam_pet.train.recipe import read_recipe
 
     settings = read_recipe(recipe, changes or ())
 
+    from sam_pet.train.data import example_store, validation_cases
     from sam_pet.train.tracker import finetune as run
-    from sam_pet.train.tracker import validation_cases
     from sam_pet.train.validate import Validator
 
     validation = settings.validation
     validator = None
     if validation is not None:
-        validator = Validator(validation_cases(validation), validation.scribbles)
+        validator = Validator(validation_cases(validation, example_store(settings)), validation.scribbles)
     checkpoint = run(settings, validator)
     if as_json:
         print(json.dumps({"checkpoint": str(checkpoint), "steps": settings.steps}))

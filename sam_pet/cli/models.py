@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
 _COLUMNS = 100
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_Folder = Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The checkpoint folder to write, as --out.")]
+_Out = Annotated[Path | None, typer.Option("--out", help="The checkpoint folder to write.")]
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
 
 
 @models.command("list")
@@ -90,21 +92,27 @@ def verify(
     as_json: _Json = False,
 ) -> None:
     """Check the files of models against their recorded SHA-256."""
+    from sam_pet.models.parts import NAMES
+    from sam_pet.models.verify import stale_parts, verify_all
     from sam_pet.models.verify import verify as verify_model
-    from sam_pet.models.verify import verify_all
 
     found = verify_all() if source is None else {source: verify_model(source)}
+    stale = {name: stale_parts(name) if files else {} for name, files in found.items()}
     if as_json:
-        print(json.dumps({"verified": found}))
+        print(json.dumps({"verified": found, "stale": stale}))
         return
     for name, files in found.items():
         typer.echo(f"{name}: {', '.join(files) + ' as recorded' if files else 'built from a seed, no files'}")
+        for part, others in stale[name].items():
+            fitted = " and ".join(f"another {NAMES[other]}" for other in others)
+            typer.echo(f"{name}: its {NAMES[part]} was fitted to {fitted}; it is used all the same")
 
 
 @models.command()
 def convert(
     source: Annotated[str, typer.Argument(help="A .pt of SAM 2 or MedSAM2, or any other model that loads.")],
-    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    folder: _Folder = None,
+    out: _Out = None,
     name: Annotated[str | None, typer.Option(help="The model's name; else that of the file.")] = None,
     image_size: Annotated[
         int | None, typer.Option(help="Side of the input in pixels; else 1024, and 512 for MedSAM2.")
@@ -114,20 +122,31 @@ def convert(
     """Write a model as a checkpoint folder that describes itself."""
     from sam_pet.models.loading import convert_model
 
-    _report_record(convert_model(source, out, name, image_size), out, as_json)
+    place = _place(folder, out)
+    _report_record(convert_model(source, place, name, image_size), place, as_json)
 
 
 @models.command()
 def merge(
     adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
-    out: Annotated[Path, typer.Argument(help="The checkpoint folder to write.")],
+    folder: _Folder = None,
+    out: _Out = None,
     base: Annotated[str | None, typer.Option(help="The base model, when it is not where the adapter says.")] = None,
     as_json: _Json = False,
 ) -> None:
     """Add an adapter into its base model and write the sum as a checkpoint folder."""
     from sam_pet.models.loading import merge_adapter
 
-    _report_record(merge_adapter(adapter, out, base), out, as_json)
+    place = _place(folder, out)
+    _report_record(merge_adapter(adapter, place, base), place, as_json)
+
+
+def _place(folder: Path | None, out: Path | None) -> Path:
+    from sam_pet.errors import InputError
+
+    if (folder is None) == (out is None):
+        raise InputError("give the checkpoint folder to write once, as --out FOLDER or after the model")
+    return folder or out or Path()
 
 
 def _report_record(record: ModelRecord, out: Path, as_json: bool) -> None:

@@ -16,11 +16,12 @@ def report(
     session: Annotated[Path | None, typer.Option(help="A session saved by `segment --session`, on this study.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Or a mask or label map on the PET grid.")] = None,
     suv_max: Annotated[float, typer.Option(help="The SUV that is black in the pictures.")] = 10.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Write a report on the lesions of a study: projections, slices, measurements, model and prompts."""
     from sam_pet.errors import InputError
-    from sam_pet.files import require_folder
+    from sam_pet.files import require_apart, require_folder
+    from sam_pet.outputs import sources
     from sam_pet.study import read_study
 
     if (session is None) == (mask is None):
@@ -28,6 +29,9 @@ def report(
     if not 0 < suv_max < float("inf"):
         raise InputError(f"report: --suv-max is {suv_max:g}; give a positive SUV, such as 10")
     require_folder(out)
+    # `FILES` of the writer, which takes long to import.
+    written = ("report.html", "report.pdf", "lesions.csv", "lesions.json")
+    require_apart([out / name for name in written], [*sources(pet), *sources(ct), session, mask])
     study = read_study(ct, pet)
 
     from sam_pet.report import of_mask, of_session, write_report

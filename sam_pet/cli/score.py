@@ -33,7 +33,9 @@ def score(
     pet: Annotated[
         Path | None, typer.Option(help="PET in SUV on the same grid, for the errors of SUVmean and TLG.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; undefined scores are null.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print one JSON object; undefined scores are null.")
+    ] = False,
 ) -> None:
     """Score a mask: Dice, lesion F1, false volumes, surface distances, volume and uptake errors."""
     from sam_pet import scores

@@ -17,15 +17,18 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option(help="Write the stroke as a points JSON, for `segment --prompts`.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Draw the next corrective scribble on a prediction's largest error."""
-    from sam_pet.files import write_json
+    from sam_pet.files import require_apart, require_file_name, write_json
     from sam_pet.masks import read_mask, require_same_grid
     from sam_pet.prompt_files import points
     from sam_pet.readers.scribbles import draw_scribble, known_strategy
 
     known_strategy(strategy)
+    if out is not None:
+        require_file_name(out)
+        require_apart([out], [prediction, truth])
     predicted, grid = read_mask(prediction, "prediction")
     true, true_grid = read_mask(truth, "truth")
     require_same_grid(grid, true_grid, "prediction", "truth")

@@ -14,11 +14,12 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from sam_pet.detection.appearance_net import AppearanceNetwork
-from sam_pet.detection.coarse_batch import Stack
-from sam_pet.detection.coarse_study import Scene
+from sam_pet.detection.coarse_batch import CoarseBatch
+from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
 from sam_pet.models.hashes import file_sha256
+from sam_pet.models.state import require_numbers
 
 Floats = npt.NDArray[np.floating[Any]]
 _BATCH = 64
@@ -40,16 +41,18 @@ class Appearance:
         """
         network = AppearanceNetwork(len(NAMES))
         try:
-            network.load_state_dict(safetensors.torch.load_file(path))
+            state = safetensors.torch.load_file(path)
+            network.load_state_dict(state)
         except (SafetensorError, RuntimeError, OSError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise InputError(
                 f"{path} does not hold an appearance network ({reason}); train or fetch it again"
             ) from error
+        require_numbers(state, path)
         return cls(network.eval(), file_sha256(path))
 
     @torch.no_grad()
-    def look(self, scene: Scene, places: Floats, features: Floats) -> Floats:
+    def look(self, scene: CoarseStudy, places: Floats, features: Floats) -> Floats:
         """Logits (n,) of being a lesion.
 
         Args:
@@ -57,7 +60,7 @@ class Appearance:
             places: (n, 3) peaks (x, y, z) in mm from the first voxel.
             features: (n, `features.NAMES`).
         """
-        stack = Stack.of([scene])
+        stack = CoarseBatch.of([scene])
         there, known = torch.from_numpy(np.asarray(places, float)), torch.from_numpy(np.asarray(features, np.float32))
         logits = []
         for rows in torch.split(torch.arange(len(places)), _BATCH):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sam_pet.detection.coarse_study import CELL_MM, COARSER, HU_STEP, LOWEST, Scene
+from sam_pet.detection.coarse_study import CELL_MM, COARSER, HU_STEP, LOWEST, CoarseStudy
 
 SIDE = 16
 CHANNELS = 4
@@ -20,7 +20,7 @@ _MIDDLE_LOG, _MIDDLE_RATIO, _HIGHEST_RATIO = 0.7, 0.5, 2.0
 
 
 @dataclass(frozen=True)
-class Stack:
+class CoarseBatch:
     """n scenes on one device.
 
     Attributes:
@@ -47,7 +47,7 @@ class Stack:
     tracers: Tensor
 
     @classmethod
-    def of(cls, scenes: Iterable[Scene], device: torch.device | str = "cpu") -> Self:
+    def of(cls, scenes: Iterable[CoarseStudy], device: torch.device | str = "cpu") -> Self:
         """Copies of scenes; of those that come one by one, none is kept."""
         cells: list[list[npt.NDArray[Any]]] = [[], [], [], []]
         facts = []

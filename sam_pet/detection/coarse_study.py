@@ -25,7 +25,7 @@ HU_STEP, LOWEST, _HIGHEST = 10.0, -100, 127
 
 
 @dataclass(frozen=True)
-class Scene:
+class CoarseStudy:
     """SUV and HU of a body on cells of `CELL_MM`, axial.
 
     Attributes:

@@ -16,7 +16,7 @@ from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.body import Body, find_body
 from sam_pet.detection.candidates import find_candidates
 from sam_pet.detection.classifier import Judge
-from sam_pet.detection.coarse_study import Scene
+from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import MODEL_NAMES, Floats, describe
 from sam_pet.detection.tracer import TRACERS, Tracer, find_tracer
 from sam_pet.errors import InputError
@@ -130,7 +130,7 @@ def look(study: Study, evidence: Evidence, appearance: Appearance | None, rows: 
     """How much these candidates look like lesions, logits; NaN without a network."""
     if appearance is None or not rows.size:
         return np.full(len(rows), np.nan)
-    scene = Scene.of(study, evidence.body, evidence.tracer)
+    scene = CoarseStudy.of(study, evidence.body, evidence.tracer)
     return appearance.look(scene, evidence.places[rows], evidence.features[rows])
 
 

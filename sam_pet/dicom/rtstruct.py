@@ -10,17 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset, FileDataset, dcmread
+from pydicom import Dataset, FileDataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.errors import InvalidDicomError
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import ExplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from skimage.draw import polygon2mask
 from skimage.measure import find_contours
 
-from sam_pet.dicom.seg import MAKER, SERIES_NUMBER, completed, lesions_to_write, tracer_of
+from sam_pet.dicom.files import read_dicom
+from sam_pet.dicom.seg import MAKER, SERIES_NUMBER, algorithm_type, lesions_to_write, presentable, tracer_of
 from sam_pet.dicom.series import Series
-from sam_pet.dicom.tags import quiet, required, value_of
+from sam_pet.dicom.tags import guarded, quiet, required, value_of
 from sam_pet.errors import InputError
 from sam_pet.files import replacing
 from sam_pet.geometry import Grid
@@ -31,11 +31,14 @@ _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _FINE = 3
 # In slices: contours closer than this are of one plane.
 _ONE_PLANE = 0.1
+# No slice that is drawn on is thicker than the one; the other is not taken for a gap though it is met but once.
+_THICKEST_MM, _THICK_MM = 12.0, 6.0
+Floats = npt.NDArray[np.float64]
 
 
 def roi_names(path: str | os.PathLike[str]) -> list[str]:
     """The names of the regions of interest in an RTSTRUCT, in its order; raises like `read_rtstruct`."""
-    with quiet():
+    with quiet(), guarded(str(path)):
         return [str(name) for name in _rois(_structure_set(Path(path)), Path(path)).values()]
 
 
@@ -43,26 +46,21 @@ def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDA
     """The mask [z, y, x] of a region of interest on a grid: the voxels whose centre its contours enclose.
 
     Contours of one plane are combined by exclusive or, so that holes stay. A slice of the grid takes the
-    nearest plane, if that is at most half a plane spacing away.
+    nearest plane, if that is at most half the spacing of the slices away that were drawn on.
 
     Raises:
         InputError: not an RTSTRUCT, no ROI of that name (those it has are listed), no closed contours, contours that
             are not parallel to the grid's slices, or none of them on the grid.
     """
     path = Path(path)
-    with quiet():
+    with quiet(), guarded(str(path)):
         structure_set = _structure_set(path)
         rois = _rois(structure_set, path)
         wanted = [number for number, name in rois.items() if name == roi]
         if not wanted:
             raise InputError(f"{path} has no ROI {roi}; it has {', '.join(rois.values()) or 'none'}")
-        contours = [
-            grid.to_voxel(np.reshape([float(c) for c in contour.ContourData], (-1, 3)))
-            for item in value_of(structure_set, "ROIContourSequence") or []
-            if value_of(item, "ReferencedROINumber") == wanted[0]
-            for contour in value_of(item, "ContourSequence") or []
-            if value_of(contour, "ContourGeometricType") in _CLOSED
-        ]
+        drawn = _closed_contours(structure_set, grid, path)
+        contours = drawn.get(wanted[0], [])
     if not contours:
         raise InputError(f"{path}: the ROI {roi} has no closed planar contours")
     if any(np.ptp(contour[:, 2]) > 0.5 for contour in contours):
@@ -70,7 +68,8 @@ def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDA
             f"{path}: the contours of the ROI {roi} are not parallel to the slices of the image; "
             "give the image that they were drawn on"
         )
-    mask = _filled(contours, grid)
+    heights = [np.array([c[:, 2].mean() for c in some]) for some in (contours, [c for r in drawn.values() for c in r])]
+    mask = _filled(contours, grid, _drawn_step(heights[0], heights[1], grid.spacing[2]))
     if not mask.any():
         raise InputError(f"{path}: the ROI {roi} holds no voxel of the image; give the image it was drawn on")
     return mask
@@ -84,6 +83,7 @@ def write_rtstruct(
     model: str,
     names: Mapping[int, str] | None = None,
     tracer: str | None = None,
+    automatic: bool = False,
 ) -> None:
     """Write lesions as an RTSTRUCT: one ROI a lesion, with closed planar contours on the slices of a series.
 
@@ -105,7 +105,7 @@ def write_rtstruct(
             roi.ReferencedFrameOfReferenceUID = dataset.FrameOfReferenceUID
             roi.ROIName = lesion_name(lesion, names)[:64]
             roi.ROIDescription = f"Lesion on PET, tracer {tracer or 'not stated'}"
-            roi.ROIGenerationAlgorithm = "SEMIAUTOMATIC"
+            roi.ROIGenerationAlgorithm = algorithm_type(automatic)
             roi.ROIGenerationDescription = f"{MAKER} {version(MAKER)}, model {model}"[:64]
             dataset.StructureSetROISequence.append(roi)
 
@@ -125,18 +125,34 @@ def write_rtstruct(
             dataset.save_as(temporary, enforce_file_format=True)
 
 
-def _structure_set(path: Path) -> FileDataset:
+def _structure_set(path: Path) -> Dataset:
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     try:
-        structure_set = dcmread(path)
-    except InvalidDicomError:
-        raise InputError(f"{path} is not a DICOM file; give an RTSTRUCT") from None
+        structure_set = read_dicom(path)
     except Exception as error:
         raise InputError(f"{path} is damaged DICOM ({type(error).__name__}); copy it again") from None
+    if structure_set is None:
+        raise InputError(f"{path} is not a DICOM file; give an RTSTRUCT")
     if value_of(structure_set, "Modality") != "RTSTRUCT":
         raise InputError(f"{path} is not an RTSTRUCT by its Modality (0008,0060)")
     return structure_set
+
+
+def _closed_contours(structure_set: Dataset, grid: Grid, path: Path) -> dict[int, list[Floats]]:
+    """The closed contours, in voxels of the grid (n, 3), by the number of their region."""
+    found: dict[int, list[Floats]] = {}
+    for item in value_of(structure_set, "ROIContourSequence") or []:
+        number = value_of(item, "ReferencedROINumber")
+        for contour in value_of(item, "ContourSequence") or []:
+            if value_of(contour, "ContourGeometricType") not in _CLOSED:
+                continue
+            points = np.array([float(c) for c in required(contour, "ContourData", path)])
+            if points.size % 3 or not np.isfinite(points).all():
+                raise InputError(f"{path} has a contour that is no list of points (3006,0050); export it again")
+            if points.size:
+                found.setdefault(number, []).append(grid.to_voxel(points.reshape(-1, 3)))
+    return found
 
 
 def _rois(structure_set: Dataset, path: Path) -> dict[int, str]:
@@ -144,21 +160,39 @@ def _rois(structure_set: Dataset, path: Path) -> dict[int, str]:
     return {int(required(item, "ROINumber", path)): str(value_of(item, "ROIName") or "") for item in items}
 
 
-def _filled(contours: list[npt.NDArray[np.float64]], grid: Grid) -> npt.NDArray[np.uint8]:
+def _filled(contours: list[Floats], grid: Grid, step: float) -> npt.NDArray[np.uint8]:
+    """The voxels that contours, in voxels (n, 3), enclose; `step` is the spacing of the slices they were drawn on."""
     heights = np.array([contour[:, 2].mean() for contour in contours])
     order = np.argsort(heights)
     starts = np.flatnonzero(np.diff(heights[order], prepend=-np.inf) > _ONE_PLANE)
     planes = np.split(order, starts[1:])
     levels = heights[order][starts]
-    reach = 0.5 * (float(np.median(np.diff(levels))) if len(levels) > 1 else 1.0)
     mask = np.zeros(grid.shape, np.uint8)
     for z, plane in enumerate(mask):
         nearest = int(np.abs(levels - z).argmin())
-        if abs(levels[nearest] - z) > reach + _ONE_PLANE:
+        if abs(levels[nearest] - z) > 0.5 * step + _ONE_PLANE:
             continue
         for index in planes[nearest]:
             plane ^= polygon2mask(plane.shape, contours[index][:, 1::-1]).astype(np.uint8)
     return mask
+
+
+def _drawn_step(own: Floats, all_of_file: Floats, slice_mm: float) -> float:
+    """The spacing, in slices of the grid, of the slices that regions were drawn on, from the heights of their planes.
+
+    The narrowest gap tells it, in the region or else in all of the file. One that is wider than slices are, or wide and
+    met but once, lies between two parts: then the grid's own slices are taken to be what was drawn on.
+    """
+    for heights in (own, all_of_file):
+        gaps = np.diff(np.sort(heights))
+        gaps = gaps[gaps > _ONE_PLANE]
+        if not gaps.size:
+            continue
+        step = float(gaps.min())
+        often = np.count_nonzero(gaps < step + _ONE_PLANE) > 1
+        if step * slice_mm <= (_THICKEST_MM if often else max(_THICK_MM, 1.1 * slice_mm)):
+            return step
+    return 1.0
 
 
 def _contours(mask: npt.NDArray[np.bool_], box: Box, series: Series) -> list[Dataset]:
@@ -200,7 +234,7 @@ def _reference(header: Dataset) -> Dataset:
 
 def _frame(series: Series) -> FileDataset:
     """A structure set without regions, of the patient and study of the series."""
-    source = completed(series.slices[0])
+    source = presentable(series.slices[0])
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTStructureSetStorage
     meta.MediaStorageSOPInstanceUID = generate_uid(None)

@@ -10,8 +10,12 @@ from importlib.metadata import version
 import highdicom as hd
 import numpy as np
 from pydicom import Dataset
+from pydicom.config import RAISE
+from pydicom.multival import MultiValue
 from pydicom.sr.codedict import codes
+from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.valuerep import DA, DT, TM, validate_value
 
 from sam_pet.dicom.series import Series
 from sam_pet.dicom.tags import quiet, required, value_of
@@ -20,6 +24,9 @@ from sam_pet.files import replacing
 from sam_pet.labels import Box, Labels, lesion_boxes, lesion_colour, lesion_name
 
 MAKER = "sam_pet"
+# Types whose values others take apart.
+_OF_PATIENT_AND_STUDY = (0x0008, 0x0010)
+_SIMPLE = ("AS", "CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM")
 SERIES_NUMBER = 900
 # Type 2 in the patient and study modules: must be there, may be empty. De-identified series often lack some.
 _MAY_BE_EMPTY = (
@@ -43,11 +50,12 @@ def write_seg(
     model: str,
     names: Mapping[int, str] | None = None,
     tracer: str | None = None,
+    automatic: bool = False,
 ) -> None:
     """Write lesions as a DICOM SEG: one binary segment a lesion, which refers to the slices it was drawn on.
 
     Patient and study are those of the series. Each segment says that it is a lesion, its tracer, and that
-    it was delineated semi-automatically by which model of which version of this package.
+    it was delineated by which model of which version of this package, with a reader's prompts or without.
 
     Args:
         labels: lesion numbers [z, y, x] on the series' grid, 0 is background.
@@ -56,6 +64,7 @@ def write_seg(
         model: name of the model.
         names: of lesions, by their number; "Lesion N" for others.
         tracer: for instance "18F-FDG"; None takes the radiopharmaceutical that the series names.
+        automatic: no reader has drawn anything.
 
     Raises:
         InputError: there is no lesion; a SEG cannot be empty.
@@ -67,11 +76,12 @@ def write_seg(
     tracer = tracer or tracer_of(series.slices[0])
     with quiet():
         segmentation = hd.seg.Segmentation(
-            source_images=[completed(header) for header in series.slices],
+            # Patient and study come from the first.
+            source_images=[presentable(series.slices[0]), *map(completed, series.slices[1:])],
             pixel_array=numbers[labels],
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=[
-                _segment(number, lesion_name(lesion, names), lesion, model, tracer)
+                _segment(number, lesion_name(lesion, names), lesion, model, tracer, automatic)
                 for number, lesion in enumerate(lesions, start=1)
             ],
             series_instance_uid=generate_uid(None),
@@ -117,6 +127,45 @@ def completed(header: Dataset) -> Dataset:
     return header
 
 
+def presentable(header: Dataset) -> Dataset:
+    """As `completed`, with texts in UTF-8 whatever their character set was, and without values that break their type.
+
+    De-identified series have such dates as 19000000.
+    """
+    header = copy.deepcopy(header)
+    for element in list(header):
+        told = element.tag.group in _OF_PATIENT_AND_STUDY or element.keyword in _MAY_BE_EMPTY
+        if told and element.VR in _SIMPLE and not _is_valid(header, element.tag):
+            del header[element.tag]
+    if str(value_of(header, "PatientSex") or "") not in ("", "M", "F", "O"):
+        del header["PatientSex"]
+    header.decode()
+    for dataset in (header, *_items(header)):
+        if "SpecificCharacterSet" in dataset:
+            del dataset["SpecificCharacterSet"]
+    header.SpecificCharacterSet = "ISO_IR 192"
+    return completed(header)
+
+
+def _is_valid(header: Dataset, tag: BaseTag) -> bool:
+    try:
+        value, vr = header[tag].value, header[tag].VR
+        for part in value if isinstance(value, MultiValue) else [value]:
+            if isinstance(part, str) and part:
+                validate_value(vr, part, RAISE)
+                # The pattern of a date lets some pass that no calendar has.
+                {"DA": DA, "TM": TM, "DT": DT}.get(vr, str)(part)
+    except Exception:  # pydicom has no common error for values that break their type
+        return False
+    return True
+
+
+def _items(dataset: Dataset) -> list[Dataset]:
+    """The items of all sequences in a data set, however deep."""
+    found = [item for element in dataset if element.VR == "SQ" for item in element.value]
+    return found + [inner for item in found for inner in _items(item)]
+
+
 def tracer_of(header: Dataset) -> str | None:
     """The radiopharmaceutical that a PET slice names, or None."""
     with quiet():
@@ -131,13 +180,20 @@ def tracer_of(header: Dataset) -> str | None:
     return None
 
 
-def _segment(number: int, name: str, lesion: int, model: str, tracer: str | None) -> hd.seg.SegmentDescription:
+def algorithm_type(automatic: bool) -> str:
+    """What DICOM calls how a region came about."""
+    return "AUTOMATIC" if automatic else "SEMIAUTOMATIC"
+
+
+def _segment(
+    number: int, name: str, lesion: int, model: str, tracer: str | None, automatic: bool
+) -> hd.seg.SegmentDescription:
     segment = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=name[:64],
         segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=codes.SCT.Lesion,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues[algorithm_type(automatic)],
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             name=f"{MAKER} {model}"[:64],
             family=codes.DCM.ArtificialIntelligence,

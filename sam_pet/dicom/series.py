@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -12,14 +13,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import MediaStorageDirectoryStorage
 
-from sam_pet.dicom.tags import described, number, numbers, quiet, required, value_of
+from sam_pet.dicom.files import read_dicom
+from sam_pet.dicom.tags import described, guarded, number, numbers, quiet, required, value_of
 from sam_pet.errors import InputError
+from sam_pet.files import plain_path
 from sam_pet.geometry import Grid
+from sam_pet.sanity import UnsoundError, require_size, require_spacing
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +30,7 @@ MODALITIES = {"CT": "CT", "PET": "PT"}
 _SAME_PLACE_MM = 0.01
 # Of the slice spacing: scanners round the positions at the seams of their bed positions.
 _EVEN = 0.1
+_MOST_PIXELS_A_BYTE = 2000
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,7 @@ class Series:
         Raises:
             InputError: a slice has no pixels that can be decoded, or no rescale slope or intercept.
         """
+        _require_pixels(self.grid.size, self.paths)
         volume = np.empty(self.grid.shape, np.float32)
         with quiet():
             for plane, header, path in zip(volume, self.slices, self.paths, strict=True):
@@ -67,7 +72,7 @@ def read_series(path: str | os.PathLike[str], what: str) -> Series:
             or direction, a missing or a duplicate slice, uneven spacing, or a tilted gantry.
     """
     path = Path(path)
-    with quiet():
+    with quiet(), guarded(f"{what}: {path}"):
         chosen = _choose(_candidates(path, what), path, what)
         return _sorted(chosen, what)
 
@@ -106,12 +111,14 @@ def _candidates(path: Path, what: str) -> list[list[_Slice]]:
 
 def _header(file: Path) -> Dataset | None:
     """The header of an image or another DICOM object; None for other files and for an index of DICOM files."""
-    try:
-        header = dcmread(file, stop_before_pixels=True)
-        index = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
-        return None if index else header
-    except InvalidDicomError:
+    if file.name.startswith("."):
         return None
+    try:
+        header = read_dicom(file, pixels=False)
+        index = header is None or header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
+        return None if index else header
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror or type(error).__name__})") from None
     except Exception as error:
         # pydicom has no common error for a damaged file; its text may show values.
         raise InputError(f"{file} is damaged DICOM ({type(error).__name__}); copy it again") from None
@@ -156,7 +163,7 @@ def _is_attenuation_corrected(series: list[_Slice]) -> bool:
 def _sorted(series: Sequence[_Slice], what: str) -> Series:
     first_path, first = series[0]
     for path, header in series:
-        if int(value_of(header, "NumberOfFrames") or 1) > 1:
+        if _whole(header, "NumberOfFrames", path, missing=1) > 1:
             raise InputError(
                 f"{what}: {path} is a multi-frame object; convert it to one file a slice, to NIfTI or to MHA"
             )
@@ -164,6 +171,8 @@ def _sorted(series: Sequence[_Slice], what: str) -> Series:
         raise InputError(f"{what}: {first_path} is the only image of its series; a volume needs all of its slices")
 
     spacing = numbers(first, "PixelSpacing", 2, first_path)
+    if min(spacing) <= 0:
+        raise InputError(f"{first_path} has no usable {described('PixelSpacing')}: it must be above 0; correct it")
     orientation = numbers(first, "ImageOrientationPatient", 6, first_path)
     for path, header in series[1:]:
         for keyword, count, expected in (
@@ -190,16 +199,46 @@ def _sorted(series: Sequence[_Slice], what: str) -> Series:
         _triple(positions[order[0]]),
         tuple(np.stack([row, column, normal], axis=1).ravel().tolist()),
     )
+    try:
+        require_spacing(grid.spacing, grid.size)
+    except UnsoundError as error:
+        raise InputError(f"{what}: the series of {first_path} {error}") from error
     return Series(what, tuple(header for _, header in slices), tuple(path for path, _ in slices), grid)
 
 
 def _size(series: Sequence[_Slice], what: str) -> tuple[int, int]:
-    sizes = {(int(number(header, "Columns", path)), int(number(header, "Rows", path))): path for path, header in series}
+    sizes = {(_whole(header, "Columns", path), _whole(header, "Rows", path)): path for path, header in series}
     if len(sizes) > 1:
         one, other, *_ = sizes.values()
         raise InputError(f"{what}: {one} and {other} are of one series and differ in image size; split the series")
     (size,) = sizes
+    try:
+        require_size((*size, len(series)))
+    except UnsoundError as error:
+        raise InputError(f"{what}: the series of {series[0][0]} {error}") from error
     return size
+
+
+def _whole(header: Dataset, keyword: str, path: Path, missing: int | None = None) -> int:
+    """A whole number above 0, `missing` where there is none.
+
+    Raises:
+        InputError: it is absent, if that may not be, or is no such number.
+    """
+    if missing is not None and value_of(header, keyword) is None:
+        return missing
+    value = number(header, keyword, path)
+    if value < 1 or value != int(value):
+        raise InputError(f"{path} has no usable {described(keyword)}: it must be a whole number above 0; correct it")
+    return int(value)
+
+
+def _require_pixels(size: tuple[int, int, int], paths: Sequence[Path]) -> None:
+    """Refuse headers that claim far more pixels than the files have bytes for, before memory is asked for."""
+    stored = sum(path.stat().st_size for path in paths)
+    # A compressed slice of air has hardly any.
+    if math.prod(size) > _MOST_PIXELS_A_BYTE * stored:
+        raise InputError(f"{paths[0]} is cut short: its header tells of {size[0]} x {size[1]} pixels; copy it again")
 
 
 def _axes(orientation: list[float], path: Path) -> tuple[npt.NDArray[np.float64], ...]:
@@ -262,11 +301,14 @@ def _rescaled(path: Path, header: Dataset) -> npt.NDArray[np.float64]:
     pixels: npt.NDArray[np.float64]
     # Decoders raise whatever they like, with texts that may show values.
     try:
-        dataset = dcmread(path)
+        dataset = read_dicom(path)
+        if dataset is None:
+            raise ValueError("no DICOM")
         syntax = dataset.file_meta.TransferSyntaxUID
         if syntax.is_compressed and not get_decoder(syntax).is_available:
             # ITK knows more compressions, and rescales by itself.
-            pixels = sitk.GetArrayFromImage(sitk.ReadImage(os.fspath(path)))[0]
+            with plain_path(path) as plain:
+                pixels = sitk.GetArrayFromImage(sitk.ReadImage(plain))[0]
         else:
             pixels = dataset.pixel_array * slope + intercept
     except Exception as error:

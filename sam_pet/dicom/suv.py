@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 from pydicom import Dataset
+from pydicom.sequence import Sequence as Items
 
 from sam_pet.dicom.series import Series
 from sam_pet.dicom.tags import (
-    clock,
-    date_time,
     described,
-    moment,
+    guarded,
+    optional_number,
     positive,
     private,
     private_number,
@@ -29,6 +29,7 @@ from sam_pet.dicom.tags import (
     required,
     value_of,
 )
+from sam_pet.dicom.times import acquired, date_time, earliest, moment, seconds_between, time_of_day, zone_of
 from sam_pet.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ GE_PRIVATE = (0x0009, "GEMS_PETD_01")
 PHILIPS_PRIVATE = (0x7053, "Philips PET Private Group")
 # After this many half-lives a thousandth is left: no scan, but dates that were shifted apart in de-identification.
 _MOST_HALF_LIVES = 10.0
+# In seconds: from less than rubidium's to months; and the longest that a frame or what comes before it lasts.
+_HALF_LIVES_S, _LONGEST_S = (30.0, 1e7), 1e6
 _DAY = datetime.timedelta(days=1)
 
 
@@ -60,7 +63,7 @@ def suv_factor(series: Series, weighting: Weighting = "bw") -> float:
         InputError: a tag that the calculation needs is missing or unusable (the message names it), or the units or
             the decay correction are ones that give no SUV.
     """
-    with quiet():
+    with quiet(), guarded(f"PET: {series.paths[0]}"):
         return _body_weight_or_lean(series.slices, series.paths, weighting)
 
 
@@ -126,15 +129,17 @@ def _per_activity(slices: Sequence[Dataset], paths: Sequence[Path]) -> float:
             "it is probably in MBq: correct it"
         )
     if correction == "START":
-        half_life = positive(injection, "RadionuclideHalfLife", where)
+        half_life = _half_life(injection, where)
         start = _scan_start(slices, paths, half_life)
-        dose *= 2.0 ** (-_uptake_seconds(start, injection, half_life, where) / half_life)
+        dose *= 2.0 ** (-_uptake_seconds(start, injection, half_life, zone_of(first), where) / half_life)
     return grams / dose
 
 
 def _injection(dataset: Dataset, where: Path) -> Dataset:
     keyword = "RadiopharmaceuticalInformationSequence"
     items = required(dataset, keyword, where)
+    if not isinstance(items, Items):
+        raise InputError(f"PET: {where} has no usable {described(keyword)}: it is no sequence; export it again")
     if len(items) != 1:
         raise InputError(f"PET: {where} has {len(items)} items in {described(keyword)}; SUV needs one injection")
     item: Dataset = items[0]
@@ -143,47 +148,70 @@ def _injection(dataset: Dataset, where: Path) -> Dataset:
 
 def _scan_start(slices: Sequence[Dataset], paths: Sequence[Path], half_life: float) -> datetime.datetime:
     series_time = moment(slices[0], "SeriesDate", "SeriesTime", paths[0])
-    acquired = [
-        moment(dataset, "AcquisitionDate", "AcquisitionTime", path) for dataset, path in zip(slices, paths, strict=True)
-    ]
-    earliest = min(acquired)
-    if series_time <= earliest:
+    times = [acquired(dataset, path) for dataset, path in zip(slices, paths, strict=True)]
+    first = earliest(times)
+    if seconds_between(series_time, first) >= 0:
         return series_time
     ge_scan_time = date_time(private(slices[0], *GE_PRIVATE, 0x0D))
-    if ge_scan_time is not None:
-        return ge_scan_time
-    for dataset, at in zip(slices, acquired, strict=True):
-        reference = _milliseconds(dataset, "FrameReferenceTime")
-        duration = _milliseconds(dataset, "ActualFrameDuration")
-        if reference > 0 and duration > 0:
+    if ge_scan_time.day is not None and ge_scan_time.clock is not None:
+        zone = ge_scan_time.zone or zone_of(slices[0])
+        return datetime.datetime.combine(ge_scan_time.day, ge_scan_time.clock, zone)
+    for dataset, at in zip(slices, times, strict=True):
+        reference = (optional_number(dataset, "FrameReferenceTime") or 0.0) / 1000.0
+        duration = (optional_number(dataset, "ActualFrameDuration") or 0.0) / 1000.0
+        if 0 < reference <= _LONGEST_S and 0 < duration <= _LONGEST_S:
             decay = math.log(2.0) * duration / half_life
-            mean_activity = duration / decay * math.log(decay / (1.0 - math.exp(-decay)))
+            mean_activity = duration / decay * math.log(decay / -math.expm1(-decay))
             return at + datetime.timedelta(seconds=mean_activity - reference)
-    return earliest
+    return first
 
 
-def _milliseconds(dataset: Dataset, keyword: str) -> float:
-    value = value_of(dataset, keyword)
-    return 0.0 if value is None else float(value) / 1000.0
+def _half_life(injection: Dataset, where: Path) -> float:
+    half_life = positive(injection, "RadionuclideHalfLife", where)
+    if not _HALF_LIVES_S[0] <= half_life <= _HALF_LIVES_S[1]:
+        raise InputError(
+            f"PET: {where} has a {described('RadionuclideHalfLife')} that no tracer has in seconds; correct it"
+        )
+    return half_life
 
 
-def _uptake_seconds(start: datetime.datetime, injection: Dataset, half_life: float, where: Path) -> float:
+def _uptake_seconds(
+    start: datetime.datetime, injection: Dataset, half_life: float, zone: datetime.tzinfo | None, where: Path
+) -> float:
     stated = date_time(value_of(injection, "RadiopharmaceuticalStartDateTime"))
-    if stated is not None:
-        seconds = (start - stated).total_seconds()
+    at = time_of_day(value_of(injection, "RadiopharmaceuticalStartTime"))
+    if stated.day is not None and (stated.clock or at) is not None:
+        own = stated.zone if stated.clock is not None else None
+        injected = datetime.datetime.combine(stated.day, stated.clock or at or datetime.time(), own or zone)
+        seconds = seconds_between(injected, start)
         if 0 <= seconds <= _MOST_HALF_LIVES * half_life:
             return seconds
         logger.warning(
             "PET: %s: %s does not fit the scan's date; its time of day is used",
             *(where, described("RadiopharmaceuticalStartDateTime")),
         )
-        at = stated.time()
-    else:
-        at = clock(injection, "RadiopharmaceuticalStartTime", where)
-    injected = datetime.datetime.combine(start.date(), at)
+    if zone is not None and start.tzinfo is not None:
+        start = start.astimezone(zone)
+    if stated.clock is not None:
+        at = stated.clock
+        if stated.zone is not None and start.tzinfo is not None:
+            at = datetime.datetime.combine(start.date(), at, stated.zone).astimezone(start.tzinfo).time()
+    if at is None:
+        required(injection, "RadiopharmaceuticalStartTime", where)
+        raise InputError(
+            f"PET: {where} has no usable {described('RadiopharmaceuticalStartTime')}: it is not a time of day; "
+            "correct it"
+        )
+    if _MOST_HALF_LIVES * half_life > _DAY.total_seconds():
+        raise InputError(
+            f"PET: {where} has only a time of day for the injection, and with a half-life of {half_life / 3600:.0f} h "
+            "the number of days since then is not known; export it with a "
+            f"{described('RadiopharmaceuticalStartDateTime')} that fits the scan's date"
+        )
+    injected = datetime.datetime.combine(start.date(), at, start.tzinfo)
     if injected > start:
         injected -= _DAY
-    seconds = (start - injected).total_seconds()
+    seconds = seconds_between(injected, start)
     if seconds > _MOST_HALF_LIVES * half_life:
         raise InputError(
             f"PET: {where} has a {described('RadiopharmaceuticalStartTime')} that is after the start of the scan "

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,6 @@ from pydicom import Dataset
 from pydicom.config import disable_value_validation
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.tag import Tag
-from pydicom.valuerep import DA, DT, TM
 
 from sam_pet.errors import InputError
 
@@ -33,6 +32,24 @@ def quiet() -> Iterator[None]:
         logger.disabled = before
 
 
+@contextmanager
+def guarded(where: str) -> Iterator[None]:
+    """Errors of pydicom in the block, which has no common one for damaged data sets, as an InputError that names them.
+
+    The texts of such errors may show values and are left out.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{where} cannot be read ({error.strerror or type(error).__name__})") from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise InputError(f"{where}: its DICOM header is damaged ({type(error).__name__}); export it again") from None
+
+
 def described(keyword: str) -> str:
     """The name and number of a tag: "Patient's Weight (0010,1030)"."""
     number = tag_for_keyword(keyword)
@@ -46,7 +63,7 @@ def value_of(dataset: Dataset, keyword: str) -> Any:
     """The value of an attribute; None where it is absent, empty or not of its type."""
     try:
         value = dataset.get(keyword)
-    except (ValueError, TypeError, OverflowError):
+    except Exception:  # pydicom has no common error for values that break their type
         return None
     return None if value is None or value == "" or value == [] else value
 
@@ -55,65 +72,61 @@ def required(dataset: Dataset, keyword: str, where: Path) -> Any:
     """The value of an attribute.
 
     Raises:
-        InputError: it is absent, empty or not of its type.
+        InputError: it is absent, empty or not of its type, and the message says which.
     """
     value = value_of(dataset, keyword)
-    if value is None:
-        raise InputError(f"{where} has no usable {described(keyword)}; export the series with this tag")
-    return value
+    if value is not None:
+        return value
+    if keyword not in dataset:
+        raise InputError(f"{where} has no {described(keyword)}: the tag is missing; export the series with this tag")
+    try:
+        empty = not dataset.get(keyword)
+    except Exception:  # as above
+        empty = False
+    if empty:
+        raise InputError(f"{where} has an empty {described(keyword)}; export the series with its value")
+    raise InputError(f"{where} has no usable {described(keyword)}: its value is not of its type; correct it")
 
 
 def number(dataset: Dataset, keyword: str, where: Path) -> float:
-    """The value of an attribute as one number; raises like `required`."""
+    """The value of an attribute as one finite number; raises like `required`."""
+    value = required(dataset, keyword, where)
     try:
-        return float(required(dataset, keyword, where))
-    except (ValueError, TypeError):
-        raise InputError(f"{where} has no usable {described(keyword)}: it is not a number; correct it") from None
+        found = float(value)
+    except (ValueError, TypeError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError(f"{where} has no usable {described(keyword)}: it is not a number; correct it")
+    return found
+
+
+def optional_number(dataset: Dataset, keyword: str) -> float | None:
+    """The value of an attribute as one finite number; None where it is none."""
+    try:
+        found = float(value_of(dataset, keyword))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return found if math.isfinite(found) else None
 
 
 def positive(dataset: Dataset, keyword: str, where: Path) -> float:
     """The value of an attribute as a number above 0; raises like `required`."""
     value = number(dataset, keyword, where)
-    if not 0 < value < float("inf"):
+    if value <= 0:
         raise InputError(f"{where} has no usable {described(keyword)}: it must be above 0; correct it")
     return value
 
 
 def numbers(dataset: Dataset, keyword: str, count: int, where: Path) -> list[float]:
-    """The values of an attribute as `count` numbers; raises like `required`."""
+    """The values of an attribute as `count` finite numbers; raises like `required`."""
+    value = required(dataset, keyword, where)
     try:
-        values = [float(v) for v in required(dataset, keyword, where)]
-    except (ValueError, TypeError):
+        values = [float(v) for v in value]
+    except (ValueError, TypeError, OverflowError):
         values = []
-    if len(values) != count:
-        raise InputError(f"{where} has no usable {described(keyword)}: it must hold {count} numbers")
+    if len(values) != count or not all(map(math.isfinite, values)):
+        raise InputError(f"{where} has no usable {described(keyword)}: it must hold {count} numbers; correct it")
     return values
-
-
-def moment(dataset: Dataset, date: str, time: str, where: Path) -> datetime.datetime:
-    """A date and a time attribute together, as the clock at the scanner had it; raises like `required`."""
-    day, clock = required(dataset, date, where), required(dataset, time, where)
-    try:
-        parsed_day = DA(day)
-    except (ValueError, TypeError):
-        parsed_day = None
-    if parsed_day is None:
-        raise InputError(f"{where} has no usable {described(date)}: it is not a date")
-    return datetime.datetime.combine(parsed_day, _clock(clock, time, where))
-
-
-def clock(dataset: Dataset, keyword: str, where: Path) -> datetime.time:
-    """The value of a time attribute; raises like `required`."""
-    return _clock(required(dataset, keyword, where), keyword, where)
-
-
-def date_time(value: Any) -> datetime.datetime | None:
-    """A date-time value as the clock at the scanner had it, or None if it is not one."""
-    try:
-        parsed = DT(value.decode("ascii").strip("\0 ") if isinstance(value, bytes) else value)
-    except (ValueError, TypeError, UnicodeDecodeError):
-        return None
-    return None if parsed is None else parsed.replace(tzinfo=None)
 
 
 def private(dataset: Dataset, group: int, creator: str, element: int) -> Any:
@@ -138,14 +151,4 @@ def private_number(dataset: Dataset, group: int, creator: str, element: int) -> 
         parsed = float(value.decode("ascii").strip("\0 ") if isinstance(value, bytes) else value)
     except (ValueError, TypeError, UnicodeDecodeError):
         return None
-    return parsed or None
-
-
-def _clock(value: Any, keyword: str, where: Path) -> datetime.time:
-    try:
-        parsed = TM(value)
-    except (ValueError, TypeError):
-        parsed = None
-    if parsed is None:
-        raise InputError(f"{where} has no usable {described(keyword)}: it is not a time of day")
-    return parsed
+    return parsed if parsed and math.isfinite(parsed) else None

@@ -23,6 +23,12 @@ def _threshold(name: str, _: str | None) -> Method:
     return StrokesMethod(name, threshold.region_growing(levels[name]))
 
 
+def _stable_region(name: str, _: str | None) -> Method:
+    from sam_pet.methods.stable_region import most_stable
+
+    return StrokesMethod(name, most_stable)
+
+
 def _graph(name: str, _: str | None) -> Method:
     from sam_pet.methods import graph
 
@@ -86,6 +92,7 @@ _MAKERS = {
     "threshold50": _Maker(_threshold),
     "suv4": _Maker(_threshold),
     "percist": _Maker(_threshold),
+    "stable-region": _Maker(_stable_region),
     "random-walker": _Maker(_graph),
     "geodesic": _Maker(_graph),
     "sam2-stock": _Maker(_sam2_stock, "MODEL"),

@@ -48,7 +48,7 @@ class _Steps:
             raise InputError("the container takes points, and no boxes; choose another reader")
         self._strokes.append(stroke)
         session = opened(self._segmenter, self._study, self._first)
-        apply(session, drawn_strokes(Points(self._drawn("tumor"), self._drawn("background"))))
+        apply(session, drawn_strokes(Points(self._drawn("tumor"), self._drawn("background")), self._study.order))
         self._mask = session.array
 
     @property

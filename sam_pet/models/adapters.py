@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
-from peft import PeftModel
+import torch
+from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from transformers import PreTrainedModel
 
-from sam_pet.errors import InputError
-from sam_pet.models.card import CARD, model_card
-from sam_pet.models.checkpoint import LoadedModel, replacing_folder, weights_sha256
-from sam_pet.models.hashes import check_sha256
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record, write_record
+from sam_pet.errors import InputError, one_line
+from sam_pet.models.checkpoint import (
+    LoadedModel,
+    finish_folder,
+    read_weights,
+    replacing_folder,
+    weights_sha256,
+    with_parts,
+)
+from sam_pet.models.hashes import check_sha256, file_sha256
+from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
+from sam_pet.models.state import unwrapped
+
+_PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
+_HIGHEST_RANK = 4096
 
 
-def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
+def save_adapter(
+    model: PeftModel,
+    base: LoadedModel,
+    record: ModelRecord,
+    folder: str | Path,
+    parts: Mapping[str, Path] = MappingProxyType({}),
+) -> ModelRecord:
     """Write the adapter of `model`, which was put on `base`, whole or not at all, and return its record.
+
+    The base brings its own parts; `parts` are those that the adapter brings in their place.
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
@@ -28,9 +50,7 @@ def save_adapter(model: PeftModel, base: LoadedModel, record: ModelRecord, folde
         model.save_pretrained(temporary, save_embedding_layers=False)
         # It tells the image size that the adapter was trained at, which need not be the base's own.
         model.get_base_model().config.save_pretrained(temporary)
-        record = write_record(record, temporary, ADAPTER_WEIGHTS)
-        (temporary / CARD).write_text(model_card(record), encoding="utf-8")
-        return record
+        return finish_folder(temporary, record, parts)
 
 
 def base_of(folder: Path) -> str:
@@ -44,7 +64,7 @@ def base_of(folder: Path) -> str:
     if base is None:
         try:
             base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{folder / ADAPTER_CONFIG} is not an adapter's configuration") from error
     if not base:
         raise InputError(f"{folder} is an adapter that does not name its base model; give the base")
@@ -68,12 +88,44 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
         raise InputError(f"{folder} is no adapter: it has no {ADAPTER_WEIGHTS}")
     if record is not None and record.sha256 is not None:
         check_sha256(weights, record.sha256)
+    state = {f"{_PREFIX}{_inner(key)}": value for key, value in unwrapped(read_weights(weights), weights).items()}
     try:
-        model = PeftModel.from_pretrained(base.model, folder, is_trainable=trainable)
+        config = PeftConfig.from_pretrained(str(folder))
+        config.inference_mode = not trainable
+        # The start of an adapter that is about to be filled; some ways of starting change the base.
+        config.init_lora_weights = True
+        if not 0 < int(getattr(config, "r", 1)) <= _HIGHEST_RANK:
+            raise ValueError(f"its rank is {config.r}")
+        model = PeftModel(base.model, config)
+        _require_keys(state, get_peft_model_state_dict(model, save_embedding_layers=False), weights)
+        set_peft_model_state_dict(model, state)
+    except InputError:
+        raise
     except Exception as error:  # peft raises what its parts raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{folder} cannot be put on {base.source} as an adapter: {reason}") from error
-    return model
+        raise InputError(f"{folder} cannot be put on {base.source} as an adapter: {one_line(error)[:200]}") from error
+    return model.train(trainable)
+
+
+def _inner(key: str) -> str:
+    """A key without what peft puts before the model's own."""
+    while key.startswith(_PREFIXES):
+        key = key.partition(".")[2]
+    return key
+
+
+def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], where: Path) -> None:
+    """Raise an InputError that names the first key of an adapter that is missing, not known, or of another shape."""
+    for key, value in expected.items():
+        if key not in state:
+            raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {key} is missing")
+        if state[key].shape != value.shape:
+            raise InputError(
+                f"{where} does not fit its {ADAPTER_CONFIG}: {key} is {tuple(state[key].shape)} and not "
+                f"{tuple(value.shape)}"
+            )
+    extra = next((key for key in state if key not in expected), None)
+    if extra is not None:
+        raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {extra} is not known")
 
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
@@ -82,6 +134,16 @@ def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     record = read_record(folder)
     if record is None:
         record = base.record.model_copy(
-            update={"name": folder.name, "base": base.source, "base_sha256": base.sha256, "trained": True}
+            update={
+                "name": folder.name,
+                "base": base.source,
+                "base_sha256": base.sha256,
+                "trained": True,
+                "sha256": file_sha256(folder / ADAPTER_WEIGHTS),
+            }
         )
-    return LoadedModel(model.eval(), record, weights_sha256(model), source)
+    record = record.model_copy(
+        update={"parts": base.record.parts, "refiner": record.refiner or base.record.refiner}
+    )  # fmt: skip
+    loaded = replace(base, model=model.eval(), record=record, sha256=weights_sha256(model), source=source)
+    return with_parts(loaded, folder)

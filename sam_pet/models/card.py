@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from typing import Any
 
+from sam_pet.models.parts import NAMES
 from sam_pet.models.record import ModelRecord
 
 CARD = "README.md"
 CURVE = "training.png"
-_NAMES = {
-    "refiner": "refiner",
-    "contour": "contour network",
-    "chooser": "chooser of outlines",
-    "judge": "lesion classifier",
-    "appearance": "appearance network",
-}
+
+
+def _stages(rows: list[dict[str, Any]]) -> list[str]:
+    """The table of what was trained, on how much, and what came of it."""
+    lines = ["| stage | key | examples | steps | figures |", "| --- | --- | ---: | ---: | --- |"]
+    for row in rows:
+        shown = {k: v for k, v in row.items() if k not in ("stage", "key", "examples", "steps") and _is_figure(v)}
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        lines.append(
+            f"| {row['stage']} | `{row['key']}` | {row.get('examples', '')} | {row.get('steps', '')} | {figures} |"
+        )
+    return lines
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _parts(record: ModelRecord) -> list[str]:
+    """The table of parts."""
+    lines = ["| part | what it does | fitted to | SHA-256 |", "| --- | --- | --- | --- |"]
+    lines.append(f"| tracker | SAM 2 with its memory | cases | `{record.sha256}` |")
+    for name, part in record.parts.items():
+        others = record.stale.get(name, [])
+        names = [f"{NAMES[other]}{' (another than here)' if other in others else ''}" for other in part.fitted_to or ()]
+        fitted = "not recorded" if part.fitted_to is None else ", ".join(names) or "cases"
+        lines.append(f"| {NAMES[name]} | {part.about} | {fitted} | `{part.sha256}` |")
+    return lines
 
 
 def model_card(record: ModelRecord) -> str:
@@ -29,9 +51,10 @@ def model_card(record: ModelRecord) -> str:
         f"- licence: {record.licence}",
         f"- frames: {record.frames.name}; first window {record.clip.first_mm:g} mm",
         f"- started from: {record.base or 'nothing'}",
-        f"- weights: SHA-256 `{record.sha256}`",
+        "",
+        *_parts(record),
+        "",
     ]
-    lines += [f"- {_NAMES[part]}: SHA-256 `{sha256}`" for part, sha256 in record.parts.items()]
     if not record.trained:
         return "\n".join([*lines, "- untrained: its masks mean nothing", ""])
     lines += [f"- training: {training.get('steps', 'unknown')} steps, mode {recipe.get('mode', 'unknown')}"]
@@ -42,6 +65,10 @@ def model_card(record: ModelRecord) -> str:
         for data in recipe["train"]:
             cases = data.get("cases")
             lines.append(f"- {len(cases)} named cases" if cases else "- all cases of a folder")
+    if training.get("stages"):
+        lines += ["", "## Course", "", *_stages(training["stages"])]
+        patients = training.get("patients", {})
+        lines += ["", f"Networks saw {patients.get('seen')} patients; {patients.get('held')} were kept from them."]
     if training.get("notes"):
         lines += ["", "## Notes", "", str(training["notes"])]
     if training.get("curve"):

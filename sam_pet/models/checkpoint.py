@@ -8,35 +8,40 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
+from sam_pet.files import clear_left, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.record import (
     CONFIG,
-    PARTS,
     RECORD,
     WEIGHTS,
     ModelRecord,
     read_record,
+    require_record,
     write_record,
 )
 from sam_pet.models.start import start_weights
+from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
 from sam_pet.sam2.families import adapt, family_of
 from sam_pet.threads import one_thread
 
+_LARGEST, _MOST_BLOCKS, _LONGEST_LIST = 100_000, 256, 256
 _BASES = (
     "shared_image_embedding.positional_embedding",
     "prompt_encoder.shared_embedding.positional_embedding",
@@ -61,7 +66,12 @@ class LoadedModel:
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
-        return {"model": self.record.name, "sha256": self.sha256, **self.record.parts}
+        return {"model": self.record.name, "sha256": self.sha256, **self.record.part_hashes}
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The SHA-256 of its weights, an adapter's own where it is one, and of its parts, by name."""
+        return {TRACKER: self.record.sha256 or self.sha256, **self.record.part_hashes}
 
     @property
     def image_size(self) -> int:
@@ -95,8 +105,16 @@ def _serialised(model: torch.nn.Module) -> bytes:
     return safetensors.torch.save(state, metadata={"format": "pt"})
 
 
-def save_model(model: PreTrainedModel, record: ModelRecord, folder: str | Path) -> ModelRecord:
-    """Write a checkpoint folder, whole or not at all, and return its record with the weights' SHA-256.
+def save_model(
+    model: PreTrainedModel, record: ModelRecord, folder: str | Path, parts: Mapping[str, Path] = MappingProxyType({})
+) -> ModelRecord:
+    """Write a checkpoint folder, whole or not at all, and return its record with the SHA-256 of its files.
+
+    Args:
+        model: of one of the families, with its weights.
+        record: what the checkpoint says of itself.
+        folder: the checkpoint's; one that is there is replaced.
+        parts: files of the parts that come with the weights, as in `LoadedModel.parts`.
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
@@ -104,9 +122,44 @@ def save_model(model: PreTrainedModel, record: ModelRecord, folder: str | Path) 
     with replacing_folder(Path(folder)) as temporary:
         (temporary / WEIGHTS).write_bytes(_serialised(model))
         model.config.save_pretrained(temporary)
-        record = write_record(record, temporary, WEIGHTS)
-        (temporary / CARD).write_text(model_card(record), encoding="utf-8")
-        return record
+        return finish_folder(temporary, record, parts)
+
+
+def finish_folder(folder: Path, record: ModelRecord, parts: Mapping[str, Path]) -> ModelRecord:
+    """Give a folder that holds weights its parts, record and card."""
+    for name, path in parts.items():
+        shutil.copyfile(path, folder / PARTS[name])
+    record = write_record(record, folder)
+    (folder / CARD).write_text(model_card(record), encoding="utf-8")
+    return record
+
+
+def add_part(
+    folder: Path,
+    name: str,
+    write: Callable[[Path], object],
+    fitted_to: Mapping[str, str] = MappingProxyType({}),
+    **changes: Any,
+) -> ModelRecord:
+    """Give a checkpoint or adapter folder a part, in place of the one that it may have, and return its new record.
+
+    Args:
+        folder: the checkpoint's.
+        name: one of `PARTS`.
+        write: writes the part's file.
+        fitted_to: the SHA-256 of what it learnt from, by name, see `LoadedModel.hashes`.
+        changes: of the record.
+
+    Raises:
+        InputError: `folder` is no checkpoint of this project.
+    """
+    record = require_record(folder)
+    part = Part(file=PARTS[name], sha256="", about=ABOUT[name], fitted_to=dict(fitted_to))
+    record = record.model_copy(update={"parts": {**record.parts, name: part}, **changes})
+    with replacing_folder(folder) as temporary:
+        shutil.copytree(folder, temporary, dirs_exist_ok=True)
+        write(temporary / PARTS[name])
+        return finish_folder(temporary, record, {})
 
 
 @contextmanager
@@ -119,16 +172,21 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and not (folder / RECORD).is_file() and (folder.is_file() or any(folder.iterdir())):
         raise InputError(f"{folder} exists and is no checkpoint; give another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
+    clear_left(folder.parent)
+    scratch = Path(tempfile.mkdtemp(prefix=partial_prefix(), dir=folder.parent))
+    temporary, old = scratch / "new", scratch / "old"
+    temporary.mkdir()
+    old.mkdir()
     try:
-        temporary = scratch / "new"
-        temporary.mkdir()
         yield temporary
         if folder.exists():
-            folder.rename(scratch / "old")
+            folder.rename(old / folder.name)
         temporary.rename(folder)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        # Whatever has happened, one of the two is in its place before anything is taken away.
+        restore(scratch)
+        if folder.exists() or not any(old.iterdir()):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def read_config(folder: Path, image_size: int | None = None) -> Any:
@@ -142,13 +200,48 @@ def read_config(folder: Path, image_size: int | None = None) -> Any:
         raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
+        _require_sane(content)
         config = family_of(content.get("model_type")).read_config(content)
         size = int(config.image_size)
+        set_image_size(config, image_size or size)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path} does not describe a SAM video model: {reason}") from error
-    set_image_size(config, image_size or size)
+        raise InputError(f"{path} does not describe a SAM video model: {one_line(error)[:200]}") from error
     return config
+
+
+def _require_sane(value: Any, key: str = "") -> None:
+    """Raise a ValueError at the first number that no configuration of SAM 2 has: it would ask for any memory."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _require_sane(inner, str(name))
+    elif isinstance(value, list):
+        if len(value) > _LONGEST_LIST:
+            raise ValueError(f"{key} has {len(value)} values")
+        for inner in value:
+            _require_sane(inner, key)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        most = _MOST_BLOCKS if "blocks" in key or "layers" in key else _LARGEST
+        if not abs(value) <= most:
+            raise ValueError(f"{key} is {value:.3g}" if isinstance(value, float) else f"{key} is larger than {most}")
+
+
+def require_working(config: Any, path: Path) -> None:
+    """Raise an InputError if the parts of a model of this configuration do not fit each other; it takes no memory."""
+    if config.model_type != Sam2VideoConfig.model_type:
+        return
+    size = int(config.image_size)
+    try:
+        with torch.device("meta"), no_init_weights(), torch.no_grad():
+            model = Sam2VideoModel(config)
+            image = torch.empty(1, int(config.vision_config.backbone_config.num_channels), size, size)
+            coarse = model.vision_encoder(image).fpn_hidden_states[-1]
+            model.memory_encoder(coarse, torch.empty(1, 1, size, size))
+    except Exception as error:  # as in `build`
+        raise InputError(
+            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})"
+        ) from error
 
 
 def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> PreTrainedModel:
@@ -157,9 +250,12 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     Raises:
         InputError: keys or shapes do not fit; `where` says whose they are.
     """
-    with no_init_weights():
-        model: PreTrainedModel = family_of(config.model_type).build(config)
-    expected = model.state_dict()
+    try:
+        # Without memory, until it is known that the weights fit.
+        with torch.device("meta"), no_init_weights():
+            expected = family_of(config.model_type).build(config).state_dict()
+    except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
+        raise InputError(f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]})") from error
     for key, value in expected.items():
         if key not in state:
             raise InputError(f"{where} does not hold the weights of this model: {key} is missing")
@@ -169,6 +265,8 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
         raise InputError(f"{where} does not hold the weights of this model: {extra} is not known")
+    with no_init_weights():
+        model: PreTrainedModel = family_of(config.model_type).build(config)
     model.load_state_dict(state)
     return model.float().eval()
 
@@ -186,17 +284,32 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
         raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
     expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
-    state = read_weights(path, family_of(config.model_type).own_name)
+    state = unwrapped(read_weights(path, family_of(config.model_type).own_name), path)
     # Written by versions of `transformers` that tie the two, the file holds the Gaussian basis once.
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
             state.setdefault(other, state[one])
+    if record is None:
+        require_working(config, folder / CONFIG)
+    elif record.config_sha256 is not None:
+        check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
-    parts = {part: _checked(folder / PARTS[part], sha256) for part, sha256 in record.parts.items()}
-    refiner = _refiner(parts["refiner"], record) if "refiner" in parts else None
-    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else None
-    return LoadedModel(model, record, sha256, source, parts, refiner, contour)
+    return with_parts(LoadedModel(model, record, sha256, source), folder)
+
+
+def with_parts(loaded: LoadedModel, folder: Path) -> LoadedModel:
+    """The model with the parts that a checkpoint or adapter folder has, beside or in place of those that it brings."""
+    own = read_record(folder)
+    if own is None or not own.parts:
+        return loaded
+    parts = {name: _checked(folder / part.file, part.sha256) for name, part in own.parts.items()}
+    record = loaded.record.model_copy(
+        update={"parts": {**loaded.record.parts, **own.parts}, "refiner": own.refiner or loaded.record.refiner}
+    )
+    refiner = _refiner(parts["refiner"], record) if "refiner" in parts else loaded.refiner
+    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
+    return replace(loaded, record=record, parts={**loaded.parts, **parts}, refiner=refiner, contour=contour)
 
 
 def _refiner(path: Path, record: ModelRecord) -> Refiner:
@@ -224,6 +337,8 @@ def read_weights(path: Path, named: Callable[[str], str | None] = str) -> dict[s
     try:
         with safe_open(path, framework="pt") as file:
             names = {key: named(key) for key in file.keys()}  # noqa: SIM118 (it is no mapping)
-            return {name: file.get_tensor(key) for key, name in names.items() if name is not None}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}); fetch it again") from error
+            state = {name: file.get_tensor(key) for key, name in names.items() if name is not None}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is not a whole safetensors file ({one_line(error)}); fetch it again") from error
+    require_numbers(state, path)
+    return state

@@ -10,12 +10,13 @@ from pathlib import Path
 import torch
 from transformers import Sam2VideoConfig
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.models.architectures import TRUNKS, architecture
+from sam_pet.models.state import State, require_numbers, unwrapped, without_prefix
 
-State = dict[str, torch.Tensor]
-
-_WRAPPERS = ("model", "state_dict")
+_WRAPPERS = ("model", "state_dict", "model_state_dict")
+_FIRST_KEY = "image_encoder.trunk.pos_embed"
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _POINT_EMBEDDING = re.compile(r"sam_prompt_encoder\.point_embeddings\.\d+\.weight")
 _GAUSSIAN = "sam_prompt_encoder.pe_layer.positional_encoding_gaussian_matrix"
 
@@ -79,14 +80,31 @@ def read_meta(path: Path) -> State:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} cannot be loaded as PyTorch weights alone ({reason}); fetch it again") from error
+    except pickle.UnpicklingError as error:
+        raise _not_weights(path, error) from error
+    except Exception as error:  # torch raises what its parts raise
+        reason = _ESCAPES.sub("", one_line(error))[:120]
+        raise InputError(f"{path} cannot be loaded as PyTorch weights ({reason}); copy or fetch it again") from error
     if isinstance(content, dict):
         content = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), content)
     if not isinstance(content, dict) or not content or not all(map(torch.is_tensor, content.values())):
         raise InputError(f"{path} holds no state dict; give a checkpoint of SAM 2 with its weights under 'model'")
-    return {str(key).removeprefix("module."): value for key, value in content.items()}
+    state = without_prefix(unwrapped(content, path), _FIRST_KEY)
+    require_numbers(state, path)
+    return state
+
+
+def _not_weights(path: Path, error: Exception) -> InputError:
+    """What is in a file that is no tensor: whatever loads that may run any code, and so it is not loaded."""
+    text = _ESCAPES.sub("", str(error))
+    found = re.search(r"GLOBAL ([\w.]+)", text) or re.search(r"(?:class|function|global):? '?([A-Za-z_][\w.]+)", text)
+    if found is None and not any(word in text for word in ("Unsupported", "nsupported", "allowed", "reduce")):
+        return InputError(f"{path} cannot be loaded as PyTorch weights: it is damaged; copy or fetch it again")
+    what = f" ({found[1]})" if found else ""
+    return InputError(
+        f"{path} holds an object that is no tensor{what} beside its weights, and loading that could run any code; "
+        "save the weights alone, where it comes from: torch.save({'model': model.state_dict()}, FILE)"
+    )
 
 
 def convert_meta(
@@ -100,7 +118,13 @@ def convert_meta(
     Raises:
         InputError: a key is missing, or the image encoder is none of tiny, small, base-plus, large.
     """
-    config = architecture(_trunk(state, where), image_size)
+    try:
+        trunk = _trunk(state, where)
+    except (ValueError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{where} is no SAM 2 checkpoint: its image encoder has weights of other shapes") from error
+    config = architecture(trunk, image_size)
     config.enable_occlusion_spatial_embedding = "no_obj_embed_spatial" in state
     config.enable_temporal_pos_encoding_for_object_pointers = "obj_ptr_tpos_proj.weight" in state
     points = sorted(key for key in state if _POINT_EMBEDDING.fullmatch(key))
@@ -110,12 +134,19 @@ def convert_meta(
     converted = {
         "shared_image_embedding.positional_embedding": state[_GAUSSIAN],
         "prompt_encoder.shared_embedding.positional_embedding": state[_GAUSSIAN].clone(),
-        "prompt_encoder.point_embed.weight": torch.cat([state[key] for key in points]),
+        "prompt_encoder.point_embed.weight": _joined([state[key] for key in points], where),
     }
     for key, value in state.items():
         if key != _GAUSSIAN and key not in points:
             converted[renamed(key)] = value
     return config, converted
+
+
+def _joined(points: list[torch.Tensor], where: str | Path) -> torch.Tensor:
+    try:
+        return torch.cat(points)
+    except RuntimeError as error:
+        raise InputError(f"{where} is no SAM 2 checkpoint: its point embeddings have other shapes") from error
 
 
 def renamed(key: str) -> str:
@@ -127,8 +158,8 @@ def renamed(key: str) -> str:
 
 def _trunk(state: State, where: str | Path) -> str:
     """Which architecture has an image encoder of these shapes."""
-    _require(state, "image_encoder.trunk.pos_embed", where)
-    _, width, background, _ = state["image_encoder.trunk.pos_embed"].shape
+    _require(state, _FIRST_KEY, where)
+    _, width, background, _ = state[_FIRST_KEY].shape
     # A block's second norm is as wide as its stage.
     norms = re.compile(r"image_encoder\.trunk\.blocks\.\d+\.norm2\.weight")
     stages = Counter(len(value) for key, value in state.items() if norms.fullmatch(key))

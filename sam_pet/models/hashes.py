@@ -78,7 +78,7 @@ def _read(folder: Path) -> tuple[dict[str, str], str | None]:
         content = json.loads(path.read_text(encoding="utf-8"))
         files = {str(name): str(sha256) for name, sha256 in content["files"].items()}
         return files, content.get("revision")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is damaged; remove it to have the files' SHA-256 recorded anew") from error
 
 

@@ -19,11 +19,14 @@ from sam_pet.models.checkpoint import (
 )
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
-from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord
+from sam_pet.models.parts import TRACKER
+from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord, read_record
 
 logger = logging.getLogger(__name__)
 
 _MEDSAM2_IMAGE_SIZE = 512
+# The adapters that are being loaded, one the base of the other.
+_LOADING: list[Path] = []
 
 
 def load_model(source: str | Path, image_size: int | None = None, base: str | Path | None = None) -> LoadedModel:
@@ -51,7 +54,7 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
     raise registry.unknown(source)
 
 
-def _load_entry(entry: registry.Entry, source: str, image_size: int | None) -> LoadedModel:
+def _load_entry(entry: registry.ModelEntry, source: str, image_size: int | None) -> LoadedModel:
     if entry.repository is not None:
         if not entry.here:
             logger.warning("%s: licence %s. %s", entry.name, entry.licence, entry.note or "")
@@ -80,6 +83,16 @@ def _fetch(source: str) -> Path:
 def _load_folder(folder: Path, source: str, image_size: int | None, base: str | Path | None) -> LoadedModel:
     if not (folder / ADAPTER_CONFIG).is_file():
         return load_folder(folder, source, image_size)
+    if folder.resolve() in _LOADING:
+        raise InputError(f"{folder} is an adapter that names itself as its base model; give the base")
+    _LOADING.append(folder.resolve())
+    try:
+        return _load_adapter(folder, source, image_size, base)
+    finally:
+        _LOADING.pop()
+
+
+def _load_adapter(folder: Path, source: str, image_size: int | None, base: str | Path | None) -> LoadedModel:
     from sam_pet.models import adapters  # peft takes a second to import
 
     if image_size is None and (folder / CONFIG).is_file():
@@ -109,9 +122,22 @@ def convert_model(
     source: str | Path, folder: str | Path, name: str | None = None, image_size: int | None = None
 ) -> ModelRecord:
     """Write any model that can be loaded, a `.pt` of Meta's above all, as a checkpoint folder of its own."""
+    _require_other_folder(folder, source)
     loaded = load_model(source, image_size)
     record = loaded.record.model_copy(update={"name": name or loaded.record.name})
-    return save_model(loaded.model, record, folder)
+    return _kept(loaded, record, folder) or save_model(loaded.model, refitted(loaded, record), folder, loaded.parts)
+
+
+def refitted(loaded: LoadedModel, record: ModelRecord) -> ModelRecord:
+    """The record of the same model stored otherwise: what was fitted to its weights is fitted to those it then has."""
+    old, new = loaded.hashes[TRACKER], weights_sha256(loaded.model)
+    parts = {
+        name: part.model_copy(update={"fitted_to": {**part.fitted_to, TRACKER: new}})
+        if part.fitted_to is not None and part.fitted_to.get(TRACKER) == old
+        else part
+        for name, part in loaded.record.parts.items()
+    }
+    return record.model_copy(update={"parts": parts})
 
 
 def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None = None) -> ModelRecord:
@@ -123,5 +149,30 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
     folder = Path(folder)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}")
+    _require_other_folder(out, folder)
     loaded = load_model(folder, base=base)
-    return save_model(loaded.model, loaded.record, out)
+    record = refitted(loaded, loaded.record)
+    return _kept(loaded, record, out) or save_model(loaded.model, record, out, loaded.parts)
+
+
+def _require_other_folder(out: str | Path, source: str | Path) -> None:
+    """Raise an InputError if a model would be written over what it is made of."""
+    entry = registry.find(source) if isinstance(source, str) else None
+    place = entry.folder if entry is not None else Path(source).expanduser()
+    if place is not None and place.exists() and Path(out).resolve() in (place.resolve(), *place.resolve().parents):
+        raise InputError(f"cannot write {out}: {place} lies there, which is read; give another folder")
+
+
+def _kept(loaded: LoadedModel, record: ModelRecord, folder: str | Path) -> ModelRecord | None:
+    """The record of the checkpoint that is already there, if it is this one; None where there is none.
+
+    Raises:
+        InputError: it is another one, or this one with parts that were trained for it since.
+    """
+    earlier = read_record(Path(folder))
+    if earlier is None:
+        return None
+    same = earlier.part_hashes == record.part_hashes and earlier.name == record.name
+    if same and earlier.sha256 == weights_sha256(loaded.model):
+        return earlier
+    raise InputError(f"{folder} holds another checkpoint ({earlier.name}); give another folder, or remove it")

@@ -5,21 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sam_pet import __version__
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.models.hashes import file_sha256
+from sam_pet.models.parts import ABOUT, PARTS, Part, from_hashes, stale
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES, FrameRecipe
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
-JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"
-APPEARANCE, CONTOUR = "appearance.safetensors", "contour.safetensors"
-# The files that a checkpoint may have beside weights and configuration, by what they hold.
-PARTS = {"refiner": REFINER, "contour": CONTOUR, "chooser": CHOOSER, "judge": JUDGE, "appearance": APPEARANCE}
 META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -27,11 +24,10 @@ ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetens
 class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
-    `sha256` and `config_sha256` are those of the files of weights and configuration, the others those of refiner,
-    contour network, chooser of outlines, lesion classifier and the appearance network beside it (None without one); all
-    are filled in when these are written. `refiner` is how lesions are shown to it. `base` names the model that training
-    started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants
-    remembered.
+    `sha256` and `config_sha256` are those of the files of weights and configuration, `parts` the table of the parts
+    beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `base` names the
+    model that training started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what
+    the training wants remembered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,26 +42,48 @@ class ModelRecord(BaseModel):
     base_sha256: str | None = None
     sha256: str | None = None
     config_sha256: str | None = None
-    judge_sha256: str | None = None
-    appearance_sha256: str | None = None
-    refiner_sha256: str | None = None
-    contour_sha256: str | None = None
-    chooser_sha256: str | None = None
+    parts: dict[str, Part] = Field(default_factory=dict)
     licence: str = "see its source"
     created_by: str = f"sam-pet {__version__}"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _older_forms(cls, values: Any) -> Any:
+        return from_hashes(values) if isinstance(values, dict) else values
+
     @property
-    def parts(self) -> dict[str, str]:
-        """The SHA-256 of those of `PARTS` that the checkpoint has."""
-        hashes = {part: getattr(self, f"{part}_sha256") for part in PARTS}
-        return {part: sha256 for part, sha256 in hashes.items() if sha256 is not None}
+    def part_hashes(self) -> dict[str, str]:
+        """The SHA-256 of the parts that the checkpoint has, by name."""
+        return {name: part.sha256 for name, part in self.parts.items()}
+
+    @property
+    def stale(self) -> dict[str, list[str]]:
+        """The parts that were fitted to other weights than these, see `parts.stale`."""
+        return stale(self.parts, self.sha256)
 
 
-def write_record(record: ModelRecord, folder: Path, weights: str) -> ModelRecord:
-    """Write the record of a folder's files, with their SHA-256."""
-    files = {"sha256": weights, "config_sha256": CONFIG, **{f"{part}_sha256": file for part, file in PARTS.items()}}
-    hashes = {name: file_sha256(folder / file) if (folder / file).is_file() else None for name, file in files.items()}
-    record = record.model_copy(update=hashes)
+def weights_name(folder: Path) -> str:
+    """The file of a checkpoint folder's own weights: an adapter's, where it is one."""
+    return ADAPTER_WEIGHTS if (folder / ADAPTER_CONFIG).is_file() else WEIGHTS
+
+
+def write_record(record: ModelRecord, folder: Path) -> ModelRecord:
+    """Write the record of a folder's files, with their SHA-256.
+
+    What is known of a part stands as long as its file does; one that has come is taken up, one that has gone is not.
+    """
+
+    def hashed(file: str) -> str | None:
+        return file_sha256(folder / file) if (folder / file).is_file() else None
+
+    parts = {}
+    for name, file in PARTS.items():
+        sha256 = hashed(file)
+        if sha256 is not None:
+            known = record.parts.get(name, Part(file=file, sha256=sha256, about=ABOUT[name]))
+            parts[name] = known.model_copy(update={"sha256": sha256})
+    files = {"sha256": hashed(weights_name(folder)), "config_sha256": hashed(CONFIG)}
+    record = record.model_copy(update={**files, "parts": parts})
     write_json(record.model_dump(mode="json"), folder / RECORD)
     return record
 
@@ -81,7 +99,7 @@ def read_record(folder: Path) -> ModelRecord | None:
         return None
     try:
         return ModelRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValidationError, UnicodeDecodeError) as error:
+    except (ValidationError, UnicodeDecodeError, RecursionError) as error:
         reason = error.errors()[0] if isinstance(error, ValidationError) else None
         detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
         raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error

@@ -16,7 +16,7 @@ DEFAULT, UNTRAINED = "default", "nano-untrained"
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelEntry:
     """A named model: embedded in `folder`, on the hub in `repository`, or, with neither, built from a seed."""
 
     name: str
@@ -63,10 +63,10 @@ class Entry:
 _NATURAL = "Trained on natural images: fine-tune it before you trust it on PET/CT."
 
 
-def _meta(version: str, size: str, millions: int) -> Entry:
+def _meta(version: str, size: str, millions: int) -> ModelEntry:
     name = f"{version}-hiera-{size}"
     family = f"SAM {version.removeprefix('sam')}"
-    return Entry(
+    return ModelEntry(
         name,
         f"{size}, {millions} M, natural images and video",
         family,
@@ -78,9 +78,9 @@ def _meta(version: str, size: str, millions: int) -> Entry:
     )
 
 
-def _medsam2(name: str, file: str, about: str) -> Entry:
+def _medsam2(name: str, file: str, about: str) -> ModelEntry:
     # The licence is the one on https://huggingface.co/wanglab/MedSAM2.
-    return Entry(
+    return ModelEntry(
         name,
         about,
         "SAM 2.1",
@@ -101,7 +101,7 @@ _HUB = (
     ),
     _medsam2("medsam2", "MedSAM2_latest.pt", "tiny, tuned on CT, MRI, ultrasound, 512 px"),
     _medsam2("medsam2-ctlesion", "MedSAM2_CTLesion.pt", "tiny, tuned on lesions in CT, 512 px"),
-    Entry(
+    ModelEntry(
         "sam3",
         "its tracker, 466 M, natural images, video",
         "SAM 3",
@@ -111,7 +111,7 @@ _HUB = (
         published_mb=3440,
         note=f"Gated: its terms are accepted on the hub. {_NATURAL}",
     ),
-    Entry(
+    ModelEntry(
         "edgetam",
         "14 M, natural images and video",
         "EdgeTAM",
@@ -122,7 +122,7 @@ _HUB = (
         note=_NATURAL,
     ),
 )
-_SEEDED = Entry(UNTRAINED, "random weights, for tests and as a start", "SAM 2.1", "Apache-2.0")
+_SEEDED = ModelEntry(UNTRAINED, "random weights, for tests and as a start", "SAM 2.1", "Apache-2.0")
 
 
 def checkpoints_folder() -> Path:
@@ -132,7 +132,7 @@ def checkpoints_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "checkpoints"
 
 
-def entries() -> dict[str, Entry]:
+def entries() -> dict[str, ModelEntry]:
     """All known models by name; every checkpoint folder among the embedded weights is one."""
     embedded = {}
     for path in sorted(checkpoints_folder().glob(f"*/{RECORD}")):
@@ -140,7 +140,7 @@ def entries() -> dict[str, Entry]:
         if record is not None:
             about = str(record.training.get("about", "embedded"))
             name = path.parent.name
-            embedded[name] = Entry(name, about, _family(path.parent), record.licence, folder=path.parent)
+            embedded[name] = ModelEntry(name, about, _family(path.parent), record.licence, folder=path.parent)
     return {entry.name: entry for entry in (*embedded.values(), _SEEDED, *_HUB)}
 
 
@@ -152,7 +152,7 @@ def _family(folder: Path) -> str:
     return families.get(str(content.get("model_type")), "unknown")
 
 
-def find(name: str) -> Entry | None:
+def find(name: str) -> ModelEntry | None:
     """The model of a name; `default` is the untrained one until trained weights are embedded."""
     known = entries()
     return known.get(name) or (known[UNTRAINED] if name == DEFAULT else None)

@@ -7,7 +7,8 @@ from pathlib import Path
 from sam_pet.errors import InputError
 from sam_pet.models import registry
 from sam_pet.models.hashes import check_sha256, read_hashes
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, PARTS, WEIGHTS, read_record
+from sam_pet.models.loading import load_model
+from sam_pet.models.record import CONFIG, read_record, weights_name
 
 
 def verify(source: str | Path) -> dict[str, str]:
@@ -33,6 +34,11 @@ def verify(source: str | Path) -> dict[str, str]:
     return {} if entry.folder is None else _verify_files(entry.folder, _recorded(entry.folder))
 
 
+def stale_parts(source: str | Path) -> dict[str, list[str]]:
+    """The parts of a model that were fitted to other weights than it has, see `parts.stale`."""
+    return load_model(source).record.stale
+
+
 def verify_all() -> dict[str, dict[str, str]]:
     """`verify` of every named model that is here."""
     return {name: verify(name) for name, entry in registry.entries().items() if entry.here}
@@ -42,11 +48,10 @@ def _recorded(folder: Path) -> dict[str, str | None]:
     record = read_record(folder)
     if record is None:
         return {**read_hashes(folder)}
-    weights = ADAPTER_WEIGHTS if (folder / ADAPTER_CONFIG).is_file() else WEIGHTS
     return {
-        weights: record.sha256,
+        weights_name(folder): record.sha256,
         CONFIG: record.config_sha256,
-        **{PARTS[part]: sha256 for part, sha256 in record.parts.items()},
+        **{part.file: part.sha256 for part in record.parts.values()},
     }
 
 

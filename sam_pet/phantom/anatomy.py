@@ -13,7 +13,8 @@ from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder, Grid
 from sam_pet.phantom.body import Profile
 from sam_pet.phantom.frame import Frame
-from sam_pet.phantom.organs import draw_chambers, draw_deep_brain, draw_urine
+from sam_pet.phantom.head import draw_deep_brain
+from sam_pet.phantom.organs import draw_chambers, draw_urine
 from sam_pet.phantom.shapes import Box, Canvas, Floats
 from sam_pet.phantom.tissue import SOFT, Tissue
 

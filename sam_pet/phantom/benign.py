@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sam_pet.phantom.body import arm_points, spine_y
@@ -26,10 +28,14 @@ def draw_benign(canvas: Canvas, patient: Patient, tracer: Tracer, rng: np.random
         _nodes(canvas, rng)
         found.append("reactive nodes")
     if rng.random() < 0.08:
-        arm = arm_points(int(rng.choice((-1, 1))), patient.arms)
-        canvas.ellipsoid(arm[3], (5, 5, 9), Tissue.INJECTION, over=SOFT)
+        _injection(canvas, patient, rng)
         found.append("injection site")
     return found
+
+
+def _injection(canvas: Canvas, patient: Patient, rng: np.random.Generator) -> None:
+    arm = arm_points(int(rng.choice((-1, 1))), patient.arms)
+    canvas.ellipsoid(arm[3], (5, 5, 9), Tissue.INJECTION, over=SOFT)
 
 
 def _brown_fat(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -93,3 +99,13 @@ def _nodes(canvas: Canvas, rng: np.random.Generator) -> None:
             Tissue.REACTIVE_NODE,
             over=SOFT,
         )
+
+
+# Each by its name, for those who draw them oftener than `draw_benign`.
+BENIGN: dict[str, Callable[[Canvas, Patient, np.random.Generator], None]] = {
+    "brown fat": lambda canvas, _, rng: _brown_fat(canvas, rng),
+    "active muscle": lambda canvas, _, rng: _muscles(canvas, rng),
+    "joints": lambda canvas, _, rng: _joints(canvas, rng),
+    "reactive nodes": lambda canvas, _, rng: _nodes(canvas, rng),
+    "injection site": _injection,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ _SIGMA = 1.0 / np.sqrt(8.0 * np.log(2.0))
 
 
 @dataclass
-class Scene:
+class LesionScene:
     """What lesions are drawn into: arrays [z, y, x] over one box, changed in place; `spacing` is (x, y, z) in mm."""
 
     tissue: npt.NDArray[np.uint8]
@@ -31,6 +32,14 @@ class Scene:
     fwhm_mm: float
     contrast: bool
     tracer: Tracer
+
+
+@dataclass(frozen=True)
+class LesionLook:
+    """How irregular an outline is, about 0.3 (a ball) to 3 (lobed), and how uneven uptake, as the spread of its log."""
+
+    wild: float
+    texture: float
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Burden:
         return float(np.clip(volume, 0.1, 500.0)), float(np.clip(suv, 1.2, 90.0))
 
 
-def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
+def grow_lesions(scene: LesionScene, sites: Sites, burden: Burden, rng: np.random.Generator) -> list[dict[str, Any]]:
     """Draw a patient's lesions into the scene; the facts of those that found a place (nearly all)."""
     facts: list[dict[str, Any]] = []
     for i in range(burden.count):
@@ -88,7 +97,7 @@ def grow_lesions(scene: Scene, sites: Sites, burden: Burden, rng: np.random.Gene
 
 
 def grow_at(
-    scene: Scene, seeds: npt.NDArray[np.int64], burden: Burden, rng: np.random.Generator
+    scene: LesionScene, seeds: npt.NDArray[np.int64], burden: Burden, rng: np.random.Generator
 ) -> list[dict[str, Any]]:
     """Draw one lesion around every connected group of seed voxels (array index, shape (n, 3))."""
     mask = np.zeros(scene.labels.shape, np.uint8)
@@ -110,8 +119,29 @@ def grow_at(
     return facts
 
 
+def grow_given(
+    scene: LesionScene,
+    given: Sequence[tuple[npt.NDArray[np.int64], float, float, LesionLook]],
+    rng: np.random.Generator,
+) -> list[dict[str, Any]]:
+    """Draw lesions of given places (array indices, shape (n, 3)), volumes (mL), mean SUVs and looks, largest first.
+
+    Those whose place is taken or holds no tissue are left out.
+    """
+    facts: list[dict[str, Any]] = []
+    for voxels, volume, suv, look in sorted(given, key=lambda one: -one[1]):
+        own = np.random.default_rng(rng.integers(2**63))
+        codes = scene.tissue[tuple(voxels.T)]
+        site = site_of(int(np.bincount(codes).argmax()))
+        allowed = (*ground(site, own), *(Tissue(int(c)) for c in np.unique(codes) if c))
+        grown = _grow(scene, site, voxels, min(volume, 500.0), suv, allowed, own, len(facts) + 1, look)
+        if grown is not None:
+            facts.append(grown)
+    return facts
+
+
 def _grow(
-    scene: Scene,
+    scene: LesionScene,
     site: str,
     seeds: npt.NDArray[np.int64],
     volume_ml: float,
@@ -119,6 +149,7 @@ def _grow(
     allowed: tuple[Tissue, ...],
     rng: np.random.Generator,
     number: int,
+    look: LesionLook | None = None,
 ) -> dict[str, Any] | None:
     """One lesion of this volume around the seed voxels, in the allowed tissues; None where there is no room."""
     step = np.array(scene.spacing[::-1])
@@ -135,7 +166,8 @@ def _grow(
         return None
 
     fine = tuple(int(np.clip(np.ceil(3 * s / radius), 1, 4)) for s in step)
-    field = _field(scene, seeds, low, fine, radius, free.shape, rng)
+    wild = float(rng.choice((0.3, 1.0, 1.8), p=(0.35, 0.45, 0.2)))
+    field = _field(scene, seeds, low, fine, radius, free.shape, rng, wild if look is None else look.wild)
     open_fine = free
     for axis, factor in enumerate(fine):
         open_fine = np.repeat(open_fine, factor, axis=axis)
@@ -157,7 +189,7 @@ def _grow(
     depth = depth.reshape(
         free.shape[0], fine[0], free.shape[1], fine[1], free.shape[2], fine[2]
     ).mean(axis=(1, 3, 5))  # fmt: skip
-    facts = _fill(scene, box, site, label, share, depth, suv, radius, rng)
+    facts = _fill(scene, box, site, label, share, depth, suv, radius, rng, look)
     scene.labels[box][label] = number
     middle = np.argwhere(label).mean(axis=0) + low
     return {
@@ -170,20 +202,20 @@ def _grow(
 
 
 def _field(
-    scene: Scene,
+    scene: LesionScene,
     seeds: npt.NDArray[np.int64],
     low: npt.NDArray[np.int64],
     fine: tuple[int, ...],
     radius: float,
     shape: tuple[int, ...],
     rng: np.random.Generator,
+    wild: float,
 ) -> Floats:
     """Irregular distance (in radii) from the seeds over a box sampled `fine` times as densely."""
     step = np.array(scene.spacing[::-1])
     axes = [(np.arange(n * f) + 0.5) / f - 0.5 for n, f in zip(shape, fine, strict=True)]
     z, y, x = np.meshgrid(*[(a * s).astype(np.float32) for a, s in zip(axes, step, strict=True)], indexing="ij")
     at = np.stack([z, y, x], axis=-1)
-    wild = float(rng.choice((0.3, 1.0, 1.8), p=(0.35, 0.45, 0.2)))
     turn = Rotation.random(random_state=int(rng.integers(2**31))).as_matrix()
     stretch = np.exp(rng.normal(0, 0.2 * wild, 3))
     shear = (turn * stretch / np.prod(stretch) ** (1 / 3)).astype(np.float32)
@@ -211,7 +243,7 @@ def _field(
 
 
 def _fill(
-    scene: Scene,
+    scene: LesionScene,
     box: tuple[slice, ...],
     site: str,
     label: npt.NDArray[np.bool_],
@@ -220,6 +252,7 @@ def _fill(
     suv: float,
     radius: float,
     rng: np.random.Generator,
+    given: LesionLook | None,
 ) -> dict[str, Any]:
     uptake, hu = scene.uptake[box], scene.hu[box]
     around = float(np.median(uptake[label]))
@@ -231,6 +264,8 @@ def _fill(
     spacing = scene.spacing[::-1]
     rough = smooth_noise(rng, shape, spacing, max(0.7 * radius, 5.0))
     texture = float(rng.uniform(0.05, 0.40))
+    if given is not None:
+        texture = given.texture
     value = hot * np.exp(texture * rough - texture**2 / 2)
     volume = radius**3 * 4 / 3 * np.pi / 1000
     necrotic = bool(volume > 3.0 and rng.random() < np.clip(0.15 + 0.13 * np.log(volume / 3.0), 0, 0.65))
@@ -256,7 +291,7 @@ def _recovery(radius: float, fwhm: float) -> float:
 
 
 def _density(
-    scene: Scene, site: str, label: npt.NDArray[np.bool_], hu: Floats, rng: np.random.Generator
+    scene: LesionScene, site: str, label: npt.NDArray[np.bool_], hu: Floats, rng: np.random.Generator
 ) -> tuple[str, Floats | float | None]:
     """How CT shows a lesion, and its HU (None: not at all)."""
     base = 72.0 if scene.contrast else 40.0

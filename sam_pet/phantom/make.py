@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,22 +17,22 @@ from sam_pet.phantom.anatomy import OrganMap, fit, paste
 from sam_pet.phantom.benign import draw_benign
 from sam_pet.phantom.body import draw_body, wall
 from sam_pet.phantom.bones import draw_bones
-from sam_pet.phantom.frame import Frame, Patient, challenge_grid, place
-from sam_pet.phantom.lesions import Burden, Scene, grow_at, grow_lesions
+from sam_pet.phantom.frame import Frame, challenge_grid, place
+from sam_pet.phantom.lesions import LesionScene, grow_at, grow_given, grow_lesions
 from sam_pet.phantom.organs import draw_organs
+from sam_pet.phantom.patients import RealLesion
 from sam_pet.phantom.scanner import (
     AIR,
-    Scanner,
     activity,
     ct_image,
     hounsfield,
     pet_image,
     table_top,
-    uptake_table,
 )
 from sam_pet.phantom.shapes import Box, Canvas, Floats, smooth_noise
 from sam_pet.phantom.sites import Sites
 from sam_pet.phantom.tissue import ORGAN_NAMES, Tissue, Tracer
+from sam_pet.phantom.world import World
 from sam_pet.study import Study
 
 # Half of the FDG cases of the challenge show no lesion, about a tenth of the PSMA ones.
@@ -64,6 +65,8 @@ def make_phantom(
     lesion_free: bool | None = None,
     anatomy: sitk.Image | None = None,
     seeds: list[Voxel] | None = None,
+    lesions: Sequence[RealLesion] | None = None,
+    world: World | None = None,
 ) -> Phantom:
     """A whole-body PET/CT study with its lesions; the same arguments give the same bytes.
 
@@ -76,12 +79,16 @@ def make_phantom(
         anatomy: a real organ map (1 spleen, 2 kidneys, 3 liver, 4 bladder, 5 lungs, 6 brain, 7 heart, 8 stomach,
             9 prostate, 10 head glands) to use instead of drawn organs; its grid replaces `grid`.
         seeds: voxels (x, y, z) at which lesions grow, one lesion for each connected group, instead of drawn places.
+        lesions: lesions with their places, volumes and uptake, instead of drawn ones. Those outside the body's box
+            or where another one is are left out.
+        world: where the other settings come from; the usual ones if None.
 
     Raises:
         InputError: the organ map has no lungs, or a seed lies outside the grid or the body.
     """
     streams = iter(np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(10))
-    patient = Patient.draw(tracer, next(streams))
+    world = world or World()
+    patient = world.patient(tracer, next(streams))
     placing = next(streams)
     organ_map = None if anatomy is None else OrganMap.of(anatomy)
     if organ_map is not None:
@@ -109,25 +116,32 @@ def make_phantom(
     draw_bones(canvas, patient, profile, drawing)
     draw_organs(canvas, patient, profile, tracer, drawing, () if organ_map is None else organ_map.tissues)
     benign = draw_benign(canvas, patient, tracer, next(streams))
+    benign += [what for what in world.more_benign(canvas, patient) if what not in benign]
     _bend(canvas, frame, head_shift, texture, calm=organ_map is not None)
     if organ_map is not None:
         paste(canvas, organ_map, box, drawing)
     inside = None if seeds is None else _inside_box(seeds, order, grid, box)
+    placed = [(lesion, voxels) for lesion in lesions or () if len(voxels := _within(lesion, order, grid, box))]
     if inside is not None:
         _pad(canvas, inside, step)
+    if placed:
+        _pad(canvas, np.concatenate([voxels[::4] for _, voxels in placed]), step)
     whole_box = box
 
     box, canvas, fine = _cropped(box, canvas, fine)
     frame = Frame(canvas.x, canvas.y, canvas.z, frame.spacing)
 
     imaging = next(streams)
-    scanner = Scanner.draw(imaging)
+    scanner = world.scanner(imaging)
     bmi = patient.weight_kg / (patient.height_cm / 100) ** 2
-    ligand, table = uptake_table(tracer, bmi, imaging)
+    ligand, table = world.uptake(tracer, bmi, imaging)
     hu = hounsfield(canvas, patient.contrast, fine)
-    scene = Scene(
+    uptake = activity(canvas, table, world.textures(), fine)
+    world.change_uptake(canvas, uptake)
+    world.change_density(canvas, hu)
+    scene = LesionScene(
         tissue=canvas.tissue,
-        uptake=activity(canvas, table, fine),
+        uptake=uptake,
         hu=hu,
         labels=np.zeros(canvas.tissue.shape, np.uint16),
         spacing=frame.spacing,
@@ -138,11 +152,13 @@ def make_phantom(
     disease = next(streams)
     if lesion_free is None:
         lesion_free = bool(disease.random() < _LESION_FREE[tracer])
-    burden = Burden.draw(tracer, lesion_free, disease)
-    if inside is not None:
-        found = grow_at(
-            scene, inside + [w.start - b.start for w, b in zip(whole_box, box, strict=True)], burden, disease
-        )
+    burden = world.burden(tracer, lesion_free, disease)
+    moved = [w.start - b.start for w, b in zip(whole_box, box, strict=True)]
+    if lesions is not None:
+        given = [(v + moved, one.volume_ml, one.suv_mean, one.look) for one, v in placed]
+        found = grow_given(scene, [g for g in given if _fits(g[0], canvas)], disease)
+    elif inside is not None:
+        found = grow_at(scene, inside + moved, burden, disease)
     else:
         sites = Sites.draw(canvas.tissue, frame, tracer, head_shift, disease)
         found = grow_lesions(scene, sites, burden, disease)
@@ -157,7 +173,7 @@ def make_phantom(
         ct=_stored(ct, grid, box, order, AIR),
         grid=grid,
     )
-    lesions = _stored(scene.labels, grid, box, order, 0)
+    labels = _stored(scene.labels, grid, box, order, 0)
     for lesion in found:
         lesion["centre"] = _stored_centre(lesion["centre"], box, order)
         inside = pet[scene.labels == lesion["label"]]
@@ -177,7 +193,7 @@ def make_phantom(
         "benign": benign,
         "lesions": found,
     }
-    return Phantom(study, lesions, _stored(canvas.tissue, grid, box, order, 0), facts)
+    return Phantom(study, labels, _stored(canvas.tissue, grid, box, order, 0), facts)
 
 
 def _body_box(frame: Frame) -> Box:
@@ -256,6 +272,19 @@ def _inside_box(seeds: list[Voxel], order: AxialOrder, grid: Grid, box: Box) -> 
         voxel = tuple(int(v) for v in voxels[wrong.argmax()])
         raise InputError(f"lesion seed {voxel} lies outside the body; give voxels (x, y, z) of the organ map")
     return inside
+
+
+def _within(lesion: RealLesion, order: AxialOrder, grid: Grid, box: Box) -> npt.NDArray[np.int64]:
+    """Array indices (z, y, x) in the box of those of a lesion's voxels that lie in it."""
+    voxels = np.array(lesion.voxels, np.int64).reshape(-1, 3)
+    voxels = voxels[grid.contains(voxels)]
+    inside: npt.NDArray[np.int64] = order.voxels(voxels)[:, ::-1] - [s.start for s in box]
+    return inside[((inside >= 0) & (inside < [s.stop - s.start for s in box])).all(axis=1)]
+
+
+def _fits(voxels: npt.NDArray[np.int64], canvas: Canvas) -> bool:
+    """Whether all lie on the cropped canvas."""
+    return bool(((voxels >= 0) & (voxels < canvas.tissue.shape)).all())
 
 
 def _stored(part: npt.NDArray[Any], grid: Grid, box: Box, order: AxialOrder, empty: float) -> npt.NDArray[Any]:

@@ -50,14 +50,20 @@ def _with_hot_bladder(phantom: Phantom, rng: np.random.Generator) -> Phantom:
 
 
 def _cut_short(phantom: Phantom, rng: np.random.Generator) -> Phantom:
-    study, grid = phantom.study, phantom.study.grid
+    grid = phantom.study.grid
     below, above = (
         round(float(rng.uniform(0, most) * (rng.random() < _CUT) / grid.spacing[2]))
         for most in (_CUT_BELOW_MM, _CUT_ABOVE_MM)
     )
+    return cut_short(phantom, below, above)
+
+
+def cut_short(phantom: Phantom, below: int, above: int) -> Phantom:
+    """The phantom without so many of its first and last stored slices; its facts stay those of the whole."""
+    study, grid = phantom.study, phantom.study.grid
     kept = slice(below, grid.size[2] - above)
-    x, y, z = grid.origin
-    shorter = replace(grid, size=(*grid.size[:2], kept.stop - kept.start), origin=(x, y, z + below * grid.spacing[2]))
+    x, y, z = (float(v) for v in grid.to_world([(0, 0, below)])[0])
+    shorter = replace(grid, size=(*grid.size[:2], kept.stop - kept.start), origin=(x, y, z))
     ct = None if study.ct is None else study.ct[kept]
     return replace(
         phantom, study=Study(study.pet[kept], ct, shorter), lesions=phantom.lesions[kept], organs=phantom.organs[kept]

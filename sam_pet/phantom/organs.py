@@ -9,8 +9,9 @@ import numpy as np
 
 from sam_pet.phantom.body import Profile, spine_y
 from sam_pet.phantom.frame import Patient
-from sam_pet.phantom.shapes import Canvas, Floats, Point
-from sam_pet.phantom.tissue import BONE, SOFT, Tissue, Tracer
+from sam_pet.phantom.head import draw_head
+from sam_pet.phantom.shapes import Canvas, Floats, Point, near, sized
+from sam_pet.phantom.tissue import SOFT, Tissue, Tracer
 
 _CAVITY = (Tissue.VISCERAL_FAT,)
 _BELLY = (Tissue.VISCERAL_FAT, Tissue.FAT)
@@ -25,19 +26,8 @@ def draw_organs(
     mapped: Collection[Tissue] = (),
 ) -> None:
     """Paint every organ but the `mapped` ones, which a real organ map will supply."""
-    for draw in (_thorax, _abdomen, _bowel, _pelvis, _head):
+    for draw in (_thorax, _abdomen, _bowel, _pelvis, draw_head):
         draw(canvas, patient, profile, tracer, np.random.default_rng(rng.integers(2**63)), mapped)
-
-
-def _near(rng: np.random.Generator, point: Point, spread: float = 5.0) -> Point:
-    x, y, z = rng.normal(point, spread)
-    return float(x), float(y), float(z)
-
-
-def _sized(rng: np.random.Generator, radii: Point, spread: float = 0.09) -> Point:
-    whole = np.exp(rng.normal(0, spread))
-    x, y, z = np.array(radii) * whole * np.exp(rng.normal(0, spread / 2, 3))
-    return float(x), float(y), float(z)
 
 
 def dome(canvas: Canvas, height: tuple[float, float]) -> Floats:
@@ -61,7 +51,7 @@ def _thorax(
     del patient, profile, tracer
     tops = (float(rng.normal(380, 10)), float(rng.normal(366, 10)))
     turn = float(rng.normal(0, 8))
-    heart = _near(rng, (26, -30, 416), 4)
+    heart = near(rng, (26, -30, 416), 4)
     size = float(np.exp(rng.normal(0.0, 0.08)))
     if Tissue.LUNG not in mapped:
         box = canvas.box((-200, -150, 240), (200, 150, 578))
@@ -120,8 +110,8 @@ def _thorax(
     canvas.tube(gullet, 7.0, Tissue.OESOPHAGUS, over=chest)
     if rng.random() < 0.25:
         for _ in range(int(rng.integers(1, 5))):
-            spot = _near(rng, (float(rng.choice((-36, 36, -14, 14))), 14, 478), 8)
-            canvas.ellipsoid(spot, _sized(rng, (6, 5, 8), 0.2), Tissue.REACTIVE_NODE, over=chest)
+            spot = near(rng, (float(rng.choice((-36, 36, -14, 14))), 14, 478), 8)
+            canvas.ellipsoid(spot, sized(rng, (6, 5, 8), 0.2), Tissue.REACTIVE_NODE, over=chest)
 
 
 def draw_chambers(canvas: Canvas, heart: Point, size: float, turn: float, rng: np.random.Generator) -> None:
@@ -167,11 +157,11 @@ def _abdomen(
     free = (Tissue.VISCERAL_FAT, Tissue.MUSCLE) if Tissue.LUNG in mapped else _CAVITY
     if Tissue.LIVER not in mapped:
         low = float(rng.normal(0, 14))
-        left = _sized(rng, (78, 42, 36), 0.15)
-        canvas.ellipsoid(_near(rng, (12, -42, 338), 6), left, Tissue.LIVER, over=free, turn=(0, 14, 0), bump=0.05)
-        right = _sized(rng, (86, 92, 92), 0.07)
+        left = sized(rng, (78, 42, 36), 0.15)
+        canvas.ellipsoid(near(rng, (12, -42, 338), 6), left, Tissue.LIVER, over=free, turn=(0, 14, 0), bump=0.05)
+        right = sized(rng, (86, 92, 92), 0.07)
         canvas.ellipsoid(
-            _near(rng, (-72, -2, 306 + 0.5 * low), 5),
+            near(rng, (-72, -2, 306 + 0.5 * low), 5),
             right,
             Tissue.LIVER,
             over=free,
@@ -180,8 +170,8 @@ def _abdomen(
             power=2.4,
         )
     if Tissue.SPLEEN not in mapped:
-        radii = _sized(rng, (30, 44, 52), 0.14)
-        canvas.ellipsoid(_near(rng, (112, 44, 330), 5), radii, Tissue.SPLEEN, over=free, turn=(20, -18, -25), bump=0.06)
+        radii = sized(rng, (30, 44, 52), 0.14)
+        canvas.ellipsoid(near(rng, (112, 44, 330), 5), radii, Tissue.SPLEEN, over=free, turn=(20, -18, -25), bump=0.06)
     if Tissue.STOMACH not in mapped:
         fill = float(rng.uniform(0.7, 1.15))
         path: list[Point] = [
@@ -192,7 +182,7 @@ def _abdomen(
             (4, -48, 262),
             (-18, -36, 275),
         ]
-        path = [_near(rng, p, 5) for p in path]
+        path = [near(rng, p, 5) for p in path]
         canvas.tube(
             path,
             [fill * r for r in (22, 32, 30, 24, 17, 11)],
@@ -205,7 +195,7 @@ def _abdomen(
             (path[1][0], path[1][1] - 18, path[1][2] + 8), (17, 10, 15), Tissue.GAS, over=(Tissue.CONTENTS,)
         )
     canvas.tube(
-        [_near(rng, p, 4) for p in ((-20.0, -20, 268), (8.0, -18, 272), (45.0, 0, 285), (85.0, 20, 305))],
+        [near(rng, p, 4) for p in ((-20.0, -20, 268), (8.0, -18, 272), (45.0, 0, 285), (85.0, 20, 305))],
         (15, 10, 10, 9),
         Tissue.PANCREAS,
         over=free,
@@ -219,14 +209,14 @@ def _abdomen(
         (8, -6, 205),
         (30, -14, 232),
     ]
-    canvas.tube([_near(rng, p, 4) for p in c_loop], 12.0, Tissue.DUODENUM, over=(*free, Tissue.PANCREAS), bump=0.15)
+    canvas.tube([near(rng, p, 4) for p in c_loop], 12.0, Tissue.DUODENUM, over=(*free, Tissue.PANCREAS), bump=0.15)
     canvas.ellipsoid(
-        _near(rng, (-62, -55, 262), 6), _sized(rng, (16, 20, 26), 0.2), Tissue.GALLBLADDER, over=(*free, Tissue.LIVER)
+        near(rng, (-62, -55, 262), 6), sized(rng, (16, 20, 26), 0.2), Tissue.GALLBLADDER, over=(*free, Tissue.LIVER)
     )
     for side in (-1, 1):
-        centre = _near(rng, (side * 66.0, 40, 262 if side < 0 else 274), 6)
+        centre = near(rng, (side * 66.0, 40, 262 if side < 0 else 274), 6)
         if Tissue.KIDNEY not in mapped:
-            radii = _sized(rng, (28, 27, 56), 0.09)
+            radii = sized(rng, (28, 27, 56), 0.09)
             over = (*free, Tissue.MUSCLE, Tissue.LIVER, Tissue.SPLEEN)
             turn = (12.0, side * 12.0, side * -28.0)
             canvas.ellipsoid(centre, radii, Tissue.KIDNEY, over=over, turn=turn, bump=0.04)
@@ -242,7 +232,7 @@ def _abdomen(
             draw_urine(canvas, sinus, side, 1.0, rng)
             if rng.random() < 0.12:
                 cyst = (centre[0] + side * 20, centre[1], centre[2] + float(rng.uniform(-40, 40)))
-                canvas.ellipsoid(cyst, _sized(rng, (14, 14, 14), 0.35), Tissue.CSF, over=(*over, Tissue.KIDNEY))
+                canvas.ellipsoid(cyst, sized(rng, (14, 14, 14), 0.35), Tissue.CSF, over=(*over, Tissue.KIDNEY))
         gland: list[Point] = [(side * 38.0, 32, 318), (side * 44.0, 30, 330), (side * 52.0, 40, 316)]
         canvas.tube(gland, 3.5, Tissue.ADRENAL, over=(*free, Tissue.FAT))
         if tracer == "psma":
@@ -257,7 +247,7 @@ def draw_urine(canvas: Canvas, sinus: Point, side: int, size: float, rng: np.ran
     wide = float(np.exp(rng.normal(0, 0.3))) * size
     canvas.ellipsoid((x - side * 4, y, z), (6 * wide, 6 * wide, 11 * wide), Tissue.URINE, over=inside)
     for dz in (-22.0, 0.0, 22.0):
-        tip = _near(rng, (x + side * 8, y, z + dz * size), 2)
+        tip = near(rng, (x + side * 8, y, z + dz * size), 2)
         canvas.tube([(x - side * 2, y, z + 0.3 * dz), tip], (3.0, 4.5 * wide), Tissue.URINE, over=inside)
     path: list[Point] = [
         (x - side * 6, y, z - 8),
@@ -310,7 +300,7 @@ def _bowel(
         (45, front + 8, 232), (95, 0, 290), (108, 22, 240), (106, 20, 170), (96, 12, 115), (60, 0, 85),
         (28, -10, 95), (5, 25, 85), (0, 52, 45), (0, 50, -15),
     ]  # fmt: skip
-    path = [(0.85 * p[0] * (1 + spread / 110), p[1], p[2]) for p in (_near(rng, q, 7) for q in frame)]
+    path = [(0.85 * p[0] * (1 + spread / 110), p[1], p[2]) for p in (near(rng, q, 7) for q in frame)]
     radii = rng.uniform(13, 24, len(path))
     radii[-2:] = (16, 11)
     canvas.tube(path, [*radii], Tissue.COLON, over=(*_BELLY,), bump=0.14, core=(Tissue.CONTENTS, 0.76))
@@ -332,8 +322,8 @@ def _pelvis(
     soft = (*SOFT, Tissue.ILEUM, Tissue.CONTENTS, Tissue.COLON)
     if patient.sex == "F":
         canvas.ellipsoid(
-            _near(rng, (0, 14, 62), 6),
-            _sized(rng, (26, 24, 32), 0.15),
+            near(rng, (0, 14, 62), 6),
+            sized(rng, (26, 24, 32), 0.15),
             Tissue.UTERUS,
             over=SOFT,
             turn=(25, 0, 0),
@@ -341,92 +331,23 @@ def _pelvis(
         )
         for side in (-1, 1):
             canvas.ellipsoid(
-                _near(rng, (side * 42.0, 12, 70), 5), _sized(rng, (11, 9, 15), 0.15), Tissue.GONAD, over=SOFT
+                near(rng, (side * 42.0, 12, 70), 5), sized(rng, (11, 9, 15), 0.15), Tissue.GONAD, over=SOFT
             )
     else:
         if Tissue.PROSTATE not in mapped and rng.random() < 0.75:
             canvas.ellipsoid(
-                _near(rng, (0, 4, -4), 2), _sized(rng, (22, 17, 19), 0.15), Tissue.PROSTATE, over=SOFT, bump=0.05
+                near(rng, (0, 4, -4), 2), sized(rng, (22, 17, 19), 0.15), Tissue.PROSTATE, over=SOFT, bump=0.05
             )
         for side in (-1, 1):
             canvas.ellipsoid(
-                _near(rng, (side * 19.0, -74, -78), 4),
-                _sized(rng, (14, 14, 21), 0.12),
+                near(rng, (side * 19.0, -74, -78), 4),
+                sized(rng, (14, 14, 21), 0.12),
                 Tissue.GONAD,
                 over=(Tissue.FAT, Tissue.MUSCLE, Tissue.OUTSIDE, Tissue.SKIN),
             )
     if Tissue.BLADDER not in mapped:
         fill = float(np.clip(np.exp(rng.normal(0.0, 0.22)), 0.55, 1.6))
-        centre = _near(rng, (0, -22, 26 + 18 * fill), 3)
+        centre = near(rng, (0, -22, 26 + 18 * fill), 3)
         canvas.ellipsoid(
-            centre, _sized(rng, (38 * fill, 31 * fill, 27 * fill), 0.08), Tissue.BLADDER, over=soft, bump=0.06
+            centre, sized(rng, (38 * fill, 31 * fill, 27 * fill), 0.08), Tissue.BLADDER, over=soft, bump=0.06
         )
-
-
-def _head(
-    canvas: Canvas,
-    patient: Patient,
-    profile: Profile,
-    tracer: Tracer,
-    rng: np.random.Generator,
-    mapped: Collection[Tissue],
-) -> None:
-    del patient, profile, tracer
-    inside = (Tissue.CSF,)
-    face = (*SOFT, Tissue.SKIN, Tissue.OUTSIDE)
-    if Tissue.BRAIN not in mapped:
-        for side in (-1, 1):
-            canvas.ellipsoid(
-                (side * 32.0, -3, 756),
-                (31, 79, 64),
-                Tissue.BRAIN,
-                over=inside,
-                bump=0.06,
-                core=(Tissue.WHITE_MATTER, 0.70),
-            )
-            canvas.ellipsoid((side * 25.0, 44, 696), (27, 29, 22), Tissue.BRAIN, over=inside, bump=0.05)
-        canvas.tube([(0, 18, 735), (0, 22, 700), (0, 22, 668)], (14, 12, 8), Tissue.WHITE_MATTER, over=(*inside, *SOFT))
-        draw_deep_brain(canvas, (0.0, -3.0, 752.0), 1.0)
-    for side in (-1, 1):
-        if Tissue.SALIVARY not in mapped:
-            canvas.ellipsoid(
-                _near(rng, (side * 60.0, -2, 668), 2),
-                _sized(rng, (10, 17, 23), 0.15),
-                Tissue.SALIVARY,
-                over=face,
-                bump=0.1,
-            )
-            canvas.ellipsoid(
-                _near(rng, (side * 28.0, -34, 626), 2),
-                _sized(rng, (10, 16, 11), 0.15),
-                Tissue.SALIVARY,
-                over=face,
-                bump=0.1,
-            )
-        canvas.ellipsoid(_near(rng, (side * 11.0, -60, 638), 2), (6, 12, 5), Tissue.SALIVARY, over=face)
-        canvas.ellipsoid(
-            (side * 46.0, -66, 730),
-            _sized(rng, (5, 7, 6), 0.15),
-            Tissue.LACRIMAL,
-            over=(Tissue.FAT, Tissue.MUSCLE, *BONE),
-        )
-        canvas.ellipsoid(_near(rng, (side * 17.0, -24, 660), 2), _sized(rng, (6, 8, 11), 0.2), Tissue.MUCOSA, over=face)
-        canvas.ellipsoid(
-            _near(rng, (side * 19.0, -14, 580), 2),
-            _sized(rng, (8, 9, 21), 0.15),
-            Tissue.THYROID,
-            over=(*face, Tissue.BLOOD),
-        )
-    canvas.ellipsoid((0, -30, 680), (17, 6, 9), Tissue.MUCOSA, over=face)
-    canvas.ellipsoid((0, -44, 652), (20, 24, 18), Tissue.MUSCLE, over=face)
-    canvas.tube([(0, -24, 660), (0, -20, 625), (0, -17, 605)], (7, 8, 8), Tissue.AIRWAY, over=face)
-    canvas.tube([(-12, -8, 608), (0, -26, 606), (12, -8, 608)], 5.0, Tissue.LARYNX, over=(*face, Tissue.AIRWAY))
-
-
-def draw_deep_brain(canvas: Canvas, centre: Point, size: float) -> None:
-    """Basal ganglia and ventricles inside the white matter."""
-    x, y, z = centre
-    for side in (-1, 1):
-        canvas.ellipsoid((x + side * 24 * size, y - 8, z - 12), (9, 22, 14), Tissue.BRAIN, over=(Tissue.WHITE_MATTER,))
-        canvas.ellipsoid((x + side * 11 * size, y + 12, z - 10), (9, 13, 10), Tissue.BRAIN, over=(Tissue.WHITE_MATTER,))
-        canvas.ellipsoid((x + side * 9 * size, y, z + 10), (5, 30, 10), Tissue.CSF, over=(Tissue.WHITE_MATTER,))

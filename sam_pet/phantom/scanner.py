@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,11 +82,11 @@ def _gravity(canvas: Canvas) -> Floats:
     return depth[None, :, None]
 
 
-def activity(canvas: Canvas, table: dict[Tissue, float], fine: Floats) -> Floats:
+def activity(canvas: Canvas, table: Mapping[Tissue, float], textures: Mapping[Tissue, float], fine: Floats) -> Floats:
     """SUV before the scanner: the mean of each tissue, with coarse (`canvas.bump`) and fine texture."""
     mean, within = np.zeros(256, np.float32), np.zeros(256, np.float32)
-    for tissue, look in LOOKS.items():
-        mean[tissue], within[tissue] = table[tissue], look.within
+    for tissue in LOOKS:
+        mean[tissue], within[tissue] = table[tissue], textures[tissue]
     texture = within[canvas.tissue]
     texture *= 0.6 * canvas.bump + 0.8 * fine
     np.exp(texture, out=texture)

@@ -184,3 +184,16 @@ class Canvas:
         if core is not None:
             for row in rows:
                 self.tube([tuple(p) for p in row], thickness * core[1], core[0], over=(tissue,))
+
+
+def near(rng: np.random.Generator, point: Point, spread: float = 5.0) -> Point:
+    """A point in mm with a normal spread about another one."""
+    x, y, z = rng.normal(point, spread)
+    return float(x), float(y), float(z)
+
+
+def sized(rng: np.random.Generator, radii: Point, spread: float = 0.09) -> Point:
+    """Radii in mm, scaled as a whole and each by itself."""
+    whole = np.exp(rng.normal(0, spread))
+    x, y, z = np.array(radii) * whole * np.exp(rng.normal(0, spread / 2, 3))
+    return float(x), float(y), float(z)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import numpy as np
 from sam_pet.errors import InputError
 from sam_pet.files import write_image, write_json
 from sam_pet.phantom.make import Phantom
+from sam_pet.study import AIR_HU
 
 
-def write_nnunet(phantom: Phantom, name: str, folder: Path, *, instances: bool = True) -> None:
+def write_nnunet(
+    phantom: Phantom, name: str, folder: Path, *, instances: bool = True, asked: dict[str, Any] | None = None
+) -> None:
     """Write `imagesTr/NAME_0000.nii.gz` (CT), `_0001` (PET), `labelsTr/NAME.nii.gz` (0/1) and `dataset.json`.
 
-    `phantoms/NAME.json` holds the facts; `phantoms/NAME_lesions.nii.gz` one number a lesion, if `instances`.
+    `phantoms/NAME.json` holds the facts, `asked` (what the command was given) among them;
+    `phantoms/NAME_lesions.nii.gz` one number a lesion, if `instances`.
 
     Raises:
         InputError: the case exists already; nothing is written then.
@@ -27,12 +32,14 @@ def write_nnunet(phantom: Phantom, name: str, folder: Path, *, instances: bool =
         "instances": folder / "phantoms" / f"{name}_lesions.nii.gz",
         "facts": folder / "phantoms" / f"{name}.json",
     }
-    _write(phantom, name, files, instances=instances)
-    cases = len(list((folder / "labelsTr").glob("*.nii.gz")))
+    _write(phantom, name, files, instances=instances, asked=asked)
+    cases = len([path for path in (folder / "labelsTr").glob("*.nii.gz") if not path.name.startswith(".")])
     write_json(_dataset(cases), folder / "dataset.json")
 
 
-def write_folder(phantom: Phantom, name: str, folder: Path, *, instances: bool = True) -> None:
+def write_folder(
+    phantom: Phantom, name: str, folder: Path, *, instances: bool = True, asked: dict[str, Any] | None = None
+) -> None:
     """Write `NAME/{CTres,SUV,SEG}.nii.gz`, `NAME/phantom.json` and, if `instances`, `NAME/lesions.nii.gz`.
 
     Raises:
@@ -46,27 +53,45 @@ def write_folder(phantom: Phantom, name: str, folder: Path, *, instances: bool =
         "instances": case / "lesions.nii.gz",
         "facts": case / "phantom.json",
     }
-    _write(phantom, name, files, instances=instances)
+    _write(phantom, name, files, instances=instances, asked=asked)
 
 
-def check_free(name: str, folder: Path, layout: str) -> None:
-    """Raise InputError if a case of this name is there."""
-    path = folder / name if layout == "folders" else folder / "labelsTr" / f"{name}.nii.gz"
-    if path.exists():
-        raise InputError(f"case {name} exists: {path}; choose another folder or seed, or remove it")
+def made_before(name: str, folder: Path, layout: str, asked: dict[str, Any]) -> int | None:
+    """The number of lesions of a case that an earlier run has made whole; None where it is to be made.
+
+    Raises:
+        InputError: there is another case of this name, which `asked` would not have led to.
+    """
+    folders = layout == "folders"
+    label = folder / name / "SEG.nii.gz" if folders else folder / "labelsTr" / f"{name}.nii.gz"
+    if not label.exists():
+        return None
+    try:
+        place = folder / name / "phantom.json" if folders else folder / "phantoms" / f"{name}.json"
+        facts = json.loads(place.read_text(encoding="utf-8"))
+        if facts["asked"] == asked:
+            return len(facts["lesions"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise InputError(f"case {name} exists: {label}; choose another folder or seed, or remove it")
 
 
-def _write(phantom: Phantom, name: str, files: dict[str, Path], *, instances: bool) -> None:
-    for path in files.values():
-        if path.exists():
-            raise InputError(f"case {name} exists: {path}; choose another folder or seed, or remove it")
+def _write(
+    phantom: Phantom, name: str, files: dict[str, Path], *, instances: bool, asked: dict[str, Any] | None
+) -> None:
+    # The label comes last: without it the others are what a killed run has left.
+    if files["label"].exists():
+        raise InputError(f"case {name} exists: {files['label']}; choose another folder or seed, or remove it")
     grid = phantom.study.grid
-    assert phantom.study.ct is not None
-    write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    if phantom.study.ct is not None:
+        write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+    elif files["ct"].name.endswith("_0000.nii.gz"):
+        # This layout has no cases without CT.
+        write_image(grid.image(np.full(grid.shape, AIR_HU, np.int16)), files["ct"])
     write_image(grid.image(phantom.study.pet), files["pet"])
     if instances:
         write_image(grid.image(phantom.lesions), files["instances"])
-    write_json({"case": name, **phantom.facts}, files["facts"])
+    write_json({"case": name, "asked": asked, **phantom.facts}, files["facts"])
     # Last, so that a case with a label is whole.
     write_image(grid.image((phantom.lesions > 0).astype(np.uint8)), files["label"])
 

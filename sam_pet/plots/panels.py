@@ -14,7 +14,7 @@ from matplotlib.transforms import ScaledTranslation
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 from sam_pet.labels import Labels, lesion_colour
-from sam_pet.plots.planes import MARKS, Flat, Part, View
+from sam_pet.plots.planes import MARKS, Flat, PlanePart, View
 from sam_pet.study import Study, Volume
 
 Window = tuple[float, float]
@@ -52,7 +52,7 @@ def _image(ax: Axes, flat: Flat, view: View, **options: Any) -> None:
 
 
 def draw_part(
-    ax: Axes, part: Part, view: View, colour: Any, dash: str = "solid", fill: float = 0.0, halo: str | None = None
+    ax: Axes, part: PlanePart, view: View, colour: Any, dash: str = "solid", fill: float = 0.0, halo: str | None = None
 ) -> None:
     """The outline of a mask; `fill` is the opacity of what it encloses, `halo` the colour of an edge along the line."""
     height, width = view.spacing
@@ -80,7 +80,7 @@ def by_size(labels: Labels) -> list[int]:
     return [int(number) for number in np.argsort(-sizes, kind="stable") if sizes[number]]
 
 
-def number_parts(ax: Axes, parts: Mapping[int, Part], view: View, height_in: float) -> int:
+def number_parts(ax: Axes, parts: Mapping[int, PlanePart], view: View, height_in: float) -> int:
     """Write the lesions' numbers down both sides of a picture, with a line to each; how many there was room for.
 
     Args:
@@ -114,7 +114,7 @@ def number_parts(ax: Axes, parts: Mapping[int, Part], view: View, height_in: flo
     return sum(len(places) for places in sides.values())
 
 
-def write_number(ax: Axes, number: int, part: Part, view: View, on_dark: bool) -> None:
+def write_number(ax: Axes, number: int, part: PlanePart, view: View, on_dark: bool) -> None:
     """Write a lesion's number at its upper corner, the right one where there is room for it."""
     columns = np.flatnonzero(part.mask.any(axis=0))
     rows = np.flatnonzero(part.mask.any(axis=1))

@@ -31,7 +31,7 @@ _ACROSS: dict[Plane, int] = {"axial": 0, "coronal": 1, "sagittal": 2}
 
 
 @dataclass(frozen=True)
-class Part:
+class PlanePart:
     """A lesion in a picture: its mask over the rows and columns from `row` and `column` on."""
 
     mask: Bools
@@ -94,15 +94,15 @@ class View:
         axis = self.study.order.axes[2 - _ACROSS[self.plane]]
         return f"{self.plane}, {'xyz'[axis]} = {voxel[axis]}"
 
-    def shadows(self, labels: Labels | Bools) -> dict[int, Part]:
+    def shadows(self, labels: Labels | Bools) -> dict[int, PlanePart]:
         """Where each lesion is in a projection, by its number."""
         return self._parts(labels, None)
 
-    def sections(self, labels: Labels | Bools, index: int) -> dict[int, Part]:
+    def sections(self, labels: Labels | Bools, index: int) -> dict[int, PlanePart]:
         """Where each lesion is in a slice, by its number; those that the slice cuts."""
         return self._parts(labels, index)
 
-    def _parts(self, labels: Labels | Bools, index: int | None) -> dict[int, Part]:
+    def _parts(self, labels: Labels | Bools, index: int | None) -> dict[int, PlanePart]:
         across = _ACROSS[self.plane]
         axial = self.study.order.view(labels)
         if index is not None:
@@ -114,7 +114,7 @@ class View:
             mask = self._upright((axial[box] == number).any(axis=across))
             rows, columns = (part for axis, part in enumerate(box) if axis != across)
             row = rows.start if self.plane == "axial" else self.shape[0] - rows.stop
-            parts[number] = Part(mask, row, columns.start)
+            parts[number] = PlanePart(mask, row, columns.start)
         return parts
 
     def _upright(self, flat: Flat) -> Flat:

@@ -13,7 +13,7 @@ import torch
 from sam_pet.boxes import LOGIT_LIMIT
 from sam_pet.boxes import Field as LogitField
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.refiner_input import CHANNELS, View, cells_of, view
+from sam_pet.proposers.refiner_input import CHANNELS, RefinerInput, cells_of, view
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
 from sam_pet.sam2.clips import Clip
@@ -65,7 +65,7 @@ class Refiner:
         corner, values = cells.restore(self.logits(seen), study.axial_pet.shape[1:])
         return LogitField(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
 
-    def logits(self, seen: View) -> Volume:
+    def logits(self, seen: RefinerInput) -> Volume:
         """The tracker's logits and what the network adds to them, on the cells of a view."""
         logits: Volume = seen.logits + from_both_sides(self.network, seen.inputs(self.settings.reach))
         return logits

@@ -26,7 +26,7 @@ CHANNELS = 9
 
 
 @dataclass(frozen=True)
-class View:
+class RefinerInput:
     """A lesion on cells [z, y, x] of `mm`: CT in HU (or None), PET in SUV, the tracker's logits, where strokes are."""
 
     ct: Volume | None
@@ -64,9 +64,9 @@ def cells_of(clip: Clip, held: Mapping[int, Memory], study: Study, settings: Ref
     return Cells(replace(clip, first=first, last=last), settings.side, between)
 
 
-def view(study: Study, cells: Cells, held: Mapping[int, Memory], tumor: Voxels, background: Voxels) -> View:
+def view(study: Study, cells: Cells, held: Mapping[int, Memory], tumor: Voxels, background: Voxels) -> RefinerInput:
     """What there is to see of a lesion; strokes are axial voxels (n, 3)."""
-    return View(
+    return RefinerInput(
         None if study.axial_ct is None else cells.sample(study.axial_ct, AIR_HU),
         cells.sample(study.axial_pet, 0.0),
         cells.stack(_planes(cells, held)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -17,7 +19,7 @@ class RefinerSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    side: int = Field(default=40, gt=0)
-    beyond: int = Field(default=4, ge=0)
+    side: int = Field(default=40, gt=0, le=512)
+    beyond: int = Field(default=4, ge=0, le=512)
     reach: float = Field(default=10.0, gt=0)
-    widths: tuple[int, ...] = (24, 48, 96)
+    widths: tuple[Annotated[int, Field(gt=0, le=4096)], ...] = (24, 48, 96)

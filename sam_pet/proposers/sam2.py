@@ -22,7 +22,7 @@ from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.sam2.points import spread_points
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, Lane, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
 from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
@@ -161,9 +161,9 @@ class Sam2Proposer:
             draft.bank = bank
 
     @staticmethod
-    def _job(draft: _Draft, lanes: Sequence[Lane]) -> Job:
+    def _job(draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
         window = _window(draft.clip)
-        return Job(draft.bank, lanes, key=lambda z: (window, z))
+        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z))
 
     @staticmethod
     def _with_earlier(bank: MemoryBank, prompt: SlicePrompt) -> SlicePrompt:

@@ -11,7 +11,7 @@ from sam_pet.plots.style import pdf
 from sam_pet.report import html, paper
 from sam_pet.report.content import Content
 
-HTML, PDF, CSV, JSON = "report.html", "report.pdf", "lesions.csv", "lesions.json"
+HTML, PDF, CSV, JSON = FILES = "report.html", "report.pdf", "lesions.csv", "lesions.json"
 
 
 def write_report(content: Content, folder: str | os.PathLike[str]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Lane:
 
 
 @dataclass
-class Job:
+class TrackRequest:
     """One lesion to track: its memories, the lanes to walk, and the key of each of its slices in the frame source.
 
     `observe` is called with (slice, prediction of one frame) as slices are tracked; training takes its losses there.
@@ -56,7 +56,7 @@ class Job:
 
 @dataclass
 class _Walk:
-    job: Job
+    job: TrackRequest
     lane: Lane
     done: int = 0
     misses: int = 0
@@ -98,7 +98,7 @@ class Tracker:
         self.patience = patience
         self.lookahead = lookahead
 
-    def prompt(self, jobs: Sequence[Job], prompts: Sequence[SlicePrompt]) -> list[MemoryBank]:
+    def prompt(self, jobs: Sequence[TrackRequest], prompts: Sequence[SlicePrompt]) -> list[MemoryBank]:
         """Show one prompted slice to each of n lesions.
 
         A slice that is prompted first sees no memory; any other one sees what its lesion remembers,
@@ -141,7 +141,7 @@ class Tracker:
                 _report(jobs[row], prompts[row].slice_, prediction, i)
         return banks
 
-    def track(self, jobs: Sequence[Job]) -> list[MemoryBank]:
+    def track(self, jobs: Sequence[TrackRequest]) -> list[MemoryBank]:
         """Walk all lanes of all jobs at once, one slice each at a time.
 
         Prompted slices on the way are passed by. The lanes of a lesion share its memories.
@@ -204,7 +204,7 @@ def _padded(keys: list[Key], count: int) -> list[Key | None]:
     return [*keys, *[None] * (count - len(keys))]
 
 
-def _report(job: Job, slice_: int, prediction: Prediction, row: int) -> None:
+def _report(job: TrackRequest, slice_: int, prediction: Prediction, row: int) -> None:
     if job.observe is not None:
         job.observe(
             slice_,

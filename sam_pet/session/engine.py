@@ -30,8 +30,11 @@ class LesionSegmenter:
     def __init__(self, proposers: Proposers, chooser: Chooser | None = None) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
-        self.chooser = chooser
         self.corrections = Corrections(proposers, chooser)
+
+    @property
+    def chooser(self) -> Chooser | None:
+        return self.corrections.chooser
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:

@@ -14,13 +14,14 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet import __version__
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
-from sam_pet.models.record import PARTS
+from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
+from sam_pet.session.files import LESIONS, MANIFEST, PROMPTS
 from sam_pet.session.state import Entry
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
@@ -28,7 +29,6 @@ from sam_pet.study import Study
 if TYPE_CHECKING:
     from sam_pet.session.session import Session
 
-PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
 # The parts of a model that make masks of strokes; the others make first answers.
 _OF_STROKES = {"refiner", "contour", "chooser"}
 
@@ -55,7 +55,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
                 "source": session.segmenter.source,
                 "sha256": session.segmenter.sha256,
                 "trained": session.segmenter.record.trained,
-                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.parts.items()},
+                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.part_hashes.items()},
                 "frames": session.segmenter.record.frames.model_dump(mode="json"),
                 "clip": session.segmenter.record.clip.model_dump(mode="json"),
             },
@@ -101,7 +101,7 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
     if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
         raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
     drawn = parse_prompts(prompts, study.grid)
-    numbers = [tuple(int(n) for n in item.get("lesions", ())) for item in prompts["prompts"]]
+    numbers = [_lesion_numbers(item, root / PROMPTS) for item in prompts["prompts"]]
     asked = manifest.get("first_answer")
     return Record(
         tuple(zip(drawn, numbers, strict=True)),
@@ -135,7 +135,7 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     saved = read_record(folder, session.study)
     record = session.segmenter.record
     of_model = {part: saved.model.get(f"{part}_sha256") for part in PARTS}
-    others = {part for part in PARTS if of_model[part] != record.parts.get(part)}
+    others = {part for part in PARTS if of_model[part] != record.part_hashes.get(part)}
     if saved.model["sha256"] != session.segmenter.sha256 or others & _OF_STROKES:
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
     session.look_alikes = saved.look_alikes
@@ -160,6 +160,13 @@ def fingerprint(study: Study) -> dict[str, Any]:
     }
 
 
+def _lesion_numbers(item: dict[str, Any], where: Path) -> tuple[int, ...]:
+    numbers = item.get("lesions", ())
+    if not isinstance(numbers, list | tuple) or not all(type(n) is int and 0 < n < 1 << 16 for n in numbers):
+        raise InputError(f"session: {where} names lesions that are no numbers; save the session again")
+    return tuple(numbers)
+
+
 def _sha256(mask: npt.NDArray[np.uint8]) -> str:
     return hashlib.sha256(mask.tobytes()).hexdigest()
 
@@ -169,5 +176,7 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"session: no such file: {path}; give a folder written by save") from error
-    except ValueError as error:
-        raise InputError(f"session: {path} is not JSON ({error})") from error
+    except OSError as error:
+        raise InputError(f"session: {path} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"session: {path} is not JSON ({one_line(error)[:100]})") from error

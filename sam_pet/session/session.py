@@ -325,8 +325,9 @@ class Session:
         lesions.update(zip(known, extended, strict=True))
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]
-            # The first answer has looked at all that is hot: what it has missed is as large as the stroke says.
-            started = self._tracker.start([prompt] * len(fresh), background, within=state.asked is not None)
+            # A first answer that found lesions has looked at all that is hot: what it has missed is as large as the
+            # stroke says. One that stayed silent has said nothing.
+            started = self._tracker.start([prompt] * len(fresh), background, within=bool(state.found))
             lesions.update(zip(fresh, started, strict=True))
         else:
             cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]

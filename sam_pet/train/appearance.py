@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from sam_pet.detection.appearance import suv_of
 from sam_pet.detection.appearance_net import AppearanceNetwork
-from sam_pet.detection.coarse_batch import SIDE, Stack
+from sam_pet.detection.coarse_batch import SIDE, CoarseBatch
 from sam_pet.detection.coarse_study import CELL_MM
 from sam_pet.errors import InputError
-from sam_pet.train.schedule import averaging, warm_cosine
+from sam_pet.train.network import TrainSettings, train_network
 
 Floats = npt.NDArray[np.floating[Any]]
-# What a glance gives less than this is not worth a look.
+# What a glance gives less than this is not worth a look, unless it is a lesion.
 LEAST = 0.01
 # Of a batch, this part is lesions.
 _LESIONS = 0.4
 _SCALE, _NOISE, _GRAINY = 0.1, 0.08, 0.5
 _UNHEARD = 0.3
-_WARMUP, _AVERAGED = 50, 0.995
-_DECAY = 0.03
 
 
 @dataclass(frozen=True)
-class Lesson:
+class AppearanceExample:
     """The n candidates of one study: places (n, 3) in mm, features, whether they are lesions, and glances at them.
 
     `glances` (n,) are probabilities given by trees that were not trained on this study.
@@ -44,24 +41,13 @@ class Lesson:
     glances: Floats
 
 
-@dataclass(frozen=True)
-class Course:
-    """How long and how fast the network learns."""
-
-    steps: int = 4000
-    batch: int = 48
-    rate: float = 2e-3
-    seed: int = 0
-
-
 def train_appearance(
-    stack: Stack,
-    lessons: Sequence[Lesson],
-    course: Course,
-    report: Callable[[int, Tensor], None] | None = None,
-    start: AppearanceNetwork | None = None,
+    stack: CoarseBatch,
+    lessons: Sequence[AppearanceExample],
+    training: TrainSettings,
+    **options: Any,
 ) -> AppearanceNetwork:
-    """The moving average of a network's weights over the course, on the CPU and in eval mode.
+    """The moving average of a network's weights over a training, on the CPU and in eval mode.
 
     Hard candidates come oftener: others by the root of their glance, lesions so that studies with many do not drown
     those with few. On a GPU it computes in bfloat16.
@@ -69,43 +55,29 @@ def train_appearance(
     Args:
         stack: scenes of the training studies, on the device to train on.
         lessons: one for each scene.
-        course: its length and speed.
-        report: called after each step with its number and loss.
-        start: a network to go on from, which changes.
+        training: how long and how fast.
+        options: of `train_network`, but for the device, which is that of the scenes.
 
     Raises:
         InputError: no lesion, or nothing else, is worth a look.
     """
     device = stack.pet.device
     drawn = _Candidates.of(lessons, device)
-    torch.manual_seed(course.seed)
-    network = start
-    if network is None:
-        network = AppearanceNetwork(lessons[0].features.shape[1])
-        _standardise(network, np.concatenate([one.features for one in lessons]))
-    network = network.to(device).train()
-    average = AveragedModel(network, avg_fn=averaging(_AVERAGED))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=_DECAY)
-    rate = warm_cosine(_WARMUP, course.steps)
-    generator = torch.Generator(device).manual_seed(course.seed)
-    for step in range(course.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = course.rate * rate(step)
-        rows = torch.multinomial(drawn.weights, course.batch, replacement=True, generator=generator)
+    torch.manual_seed(training.seed)
+    start = AppearanceNetwork(lessons[0].features.shape[1])
+    _standardise(start, np.concatenate([one.features for one in lessons]))
+
+    def loss(network: AppearanceNetwork, step: int) -> Tensor:
+        generator = torch.Generator(device).manual_seed(training.seed * 1_000_003 + step)
+        rows = torch.multinomial(drawn.weights, training.batch, replacement=True, generator=generator)
         features = drawn.features[rows]
         near, far = _varied(stack, drawn, rows, generator)
-        heard = (torch.rand(course.batch, 1, device=device, generator=generator) > _UNHEARD).float()
+        heard = (torch.rand(training.batch, 1, device=device, generator=generator) > _UNHEARD).float()
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             logits = network(near, far, features, heard)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), drawn.positive[rows].float())
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.update_parameters(network)
-        if report is not None:
-            report(step + 1, loss.detach())
-    return cast("AppearanceNetwork", average.module).cpu().eval()
+        return F.binary_cross_entropy_with_logits(logits.float(), drawn.positive[rows].float())
+
+    return train_network(start, loss, training, name="appearance network", device=device, **options)
 
 
 @dataclass(frozen=True)
@@ -119,8 +91,8 @@ class _Candidates:
     weights: Tensor
 
     @classmethod
-    def of(cls, lessons: Sequence[Lesson], device: torch.device) -> _Candidates:
-        rows = [np.flatnonzero(one.glances >= LEAST) for one in lessons]
+    def of(cls, lessons: Sequence[AppearanceExample], device: torch.device) -> _Candidates:
+        rows = [np.flatnonzero((one.glances >= LEAST) | one.positive) for one in lessons]
         scenes = np.repeat(np.arange(len(lessons)), [len(some) for some in rows])
         places, features, positive, glances = (
             np.concatenate([getattr(one, name)[some] for one, some in zip(lessons, rows, strict=True)])
@@ -145,7 +117,7 @@ def _standardise(network: AppearanceNetwork, features: Floats) -> None:
     network.spread.copy_(torch.from_numpy(spread))
 
 
-def _varied(stack: Stack, drawn: _Candidates, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _varied(stack: CoarseBatch, drawn: _Candidates, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Windows a cell aside at most, uptake scaled, noise added to it half of the time."""
     count, device = len(rows), rows.device
 

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from sam_pet.detection.detect import Evidence
 from sam_pet.detection.features import MODEL_NAMES
-from sam_pet.files import replacing
 from sam_pet.study import Study
 
 # The extents that are tried: fractions for `Spot.region`.
@@ -24,7 +23,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Sample:
+class CandidateExample:
     """The n candidates of one study.
 
     Attributes:
@@ -64,8 +63,8 @@ class Sample:
         return best
 
     def save(self, path: Path) -> None:
-        with replacing(path) as temporary:
-            np.savez(temporary, **{f.name: getattr(self, f.name) for f in fields(self)})
+        with path.open("wb") as stream:
+            np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -74,7 +73,7 @@ class Sample:
         return cls(**{**content, "tracer": str(content["tracer"])})
 
 
-def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> Sample:
+def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> CandidateExample:
     """The candidates of a study with known lesions (numbers [z, y, x] as stored, 0 elsewhere)."""
     axial = study.order.view(lesions)
     voxels, true, owners = [], [], []
@@ -89,7 +88,7 @@ def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -
         true.append([int((truth[r] > 0).sum()) for r in regions])
         owners.append(owner)
     count = len(owners)
-    return Sample(
+    return CandidateExample(
         tracer=evidence.tracer,
         features=evidence.features,
         places=evidence.places,

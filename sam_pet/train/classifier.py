@@ -17,7 +17,7 @@ from sam_pet.detection.classifier import ASK, Judge, Point, bounded
 from sam_pet.detection.context import describe_context
 from sam_pet.detection.tracer import TRACERS, Tracer
 from sam_pet.errors import InputError
-from sam_pet.train.candidate_examples import FRACTIONS, Sample
+from sam_pet.train.candidate_examples import FRACTIONS, CandidateExample
 from sam_pet.train.operating_point import best_point
 from sam_pet.trees import predict
 
@@ -43,8 +43,8 @@ _OUT = 1e-6
 
 
 def fit(
-    samples: Sequence[Sample],
-    validation: Sequence[Sample],
+    samples: Sequence[CandidateExample],
+    validation: Sequence[CandidateExample],
     seed: int = 0,
     appearance: Appearance | None = None,
     glance: xgboost.Booster | None = None,
@@ -111,7 +111,7 @@ def folds(samples: Sequence[T]) -> Iterator[tuple[list[int], list[T]]]:
             yield held, others
 
 
-def glances(samples: Sequence[Sample], seed: int = 0) -> list[Floats]:
+def glances(samples: Sequence[CandidateExample], seed: int = 0) -> list[Floats]:
     """Probabilities of the candidates of each sample by trees that have not seen it."""
     found: list[Floats] = [np.zeros(len(one.features)) for one in samples]
     for held, others in folds(samples):
@@ -121,7 +121,7 @@ def glances(samples: Sequence[Sample], seed: int = 0) -> list[Floats]:
     return found
 
 
-def glancer(samples: Sequence[Sample], seed: int = 0) -> xgboost.Booster:
+def glancer(samples: Sequence[CandidateExample], seed: int = 0) -> xgboost.Booster:
     """The trees that know the study alone."""
     return _boosted(samples, seed, with_model=False)
 
@@ -133,19 +133,19 @@ class _Trees:
     extent: xgboost.Booster
 
     @classmethod
-    def of(cls, samples: Sequence[Sample], seed: int, glance: xgboost.Booster | None = None) -> Self:
+    def of(cls, samples: Sequence[CandidateExample], seed: int, glance: xgboost.Booster | None = None) -> Self:
         heard = any(np.isfinite(one.said).any() for one in samples)
         verdict = _boosted(samples, seed, with_model=True) if heard else None
         return cls(glance or glancer(samples, seed), verdict, _extents(samples, seed))
 
-    def verdict_of(self, one: Sample) -> Floats:
+    def verdict_of(self, one: CandidateExample) -> Floats:
         """As the first answer does: what a glance does not take for possible is out."""
         seen = predict(self.glance, one.features)
         if self.verdict is None:
             return np.where(seen >= ASK, seen, _OUT)
         return np.where(seen >= ASK, predict(self.verdict, _inputs(one, with_model=True)), _OUT)
 
-    def extents_of(self, one: Sample) -> npt.NDArray[np.int64]:
+    def extents_of(self, one: CandidateExample) -> npt.NDArray[np.int64]:
         """Which of the extents is nearest to the one that the trees want."""
         wanted = predict(self.extent, one.features)
         nearest: npt.NDArray[np.int64] = np.abs(wanted[:, None] - FRACTIONS).argmin(axis=1)
@@ -156,13 +156,13 @@ class _Trees:
 class _Setting:
     """The likely candidates (`rows`) of a sample beside each other."""
 
-    sample: Sample
+    sample: CandidateExample
     verdicts: Floats
     rows: npt.NDArray[np.int64]
     features: Floats
 
     @classmethod
-    def of(cls, one: Sample, raw: Floats, looks: Floats, verdicts: Floats) -> Self:
+    def of(cls, one: CandidateExample, raw: Floats, looks: Floats, verdicts: Floats) -> Self:
         rows = np.flatnonzero(raw > _OUT)
         known = describe_context(verdicts[rows], looks[rows], one.features[rows], one.places[rows])
         return cls(one, verdicts, rows, known)
@@ -179,12 +179,12 @@ def _context(settings: Sequence[_Setting], seed: int) -> xgboost.Booster:
     return _train(rows, truth, "binary:logistic", seed, _CONTEXT_ROUNDS, _AT_ONCE)
 
 
-def _boosted(samples: Sequence[Sample], seed: int, *, with_model: bool) -> xgboost.Booster:
+def _boosted(samples: Sequence[CandidateExample], seed: int, *, with_model: bool) -> xgboost.Booster:
     rows = np.concatenate([_inputs(s, with_model=with_model) for s in samples])
     return _train(rows, np.concatenate([s.positive for s in samples]), "binary:logistic", seed, _ROUNDS)
 
 
-def _extents(samples: Sequence[Sample], seed: int) -> xgboost.Booster:
+def _extents(samples: Sequence[CandidateExample], seed: int) -> xgboost.Booster:
     rows = np.concatenate([s.features[s.positive] for s in samples])
     return _train(
         rows, np.concatenate([FRACTIONS[s.best[s.positive]] for s in samples]), "reg:squarederror", seed, _EXTENT_ROUNDS
@@ -199,7 +199,7 @@ def _train(
     return xgboost.train(settings, data, num_boost_round=rounds)
 
 
-def _inputs(one: Sample, *, with_model: bool) -> Floats:
+def _inputs(one: CandidateExample, *, with_model: bool) -> Floats:
     return np.concatenate([one.features, one.said], axis=1) if with_model else one.features
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +18,13 @@ from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 
 from sam_pet.cases import Case
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import replacing
 from sam_pet.progress import steps
 from sam_pet.study import Study
 
 _FORMAT = 1
+_POLL_S = 0.2
 Bools = npt.NDArray[np.bool_]
 
 
@@ -74,10 +78,31 @@ class CropFolder:
         for case in steps(cases, "crops"):
             key = self._fingerprint(case)
             index = self.folder / f"{key}.json"
-            if not index.is_file():
+            names = self._kept(index)
+            if names is None:
                 self._make(case, key, index)
-            files += [self.folder / name for name in json.loads(index.read_text())]
+                names = self._kept(index) or []
+            files += [self.folder / name for name in names]
         return files
+
+    def collect(self, cases: Sequence[Case]) -> list[Path]:
+        """The crop files of cases that this process or another one prepares, once they are all there."""
+        files: list[Path] = []
+        for case in cases:
+            index = self.folder / f"{self._fingerprint(case)}.json"
+            while (names := self._kept(index)) is None:
+                time.sleep(_POLL_S)
+            files += [self.folder / name for name in names]
+        return files
+
+    def _kept(self, index: Path) -> list[str] | None:
+        """The crop files of a case; None where they are to be made, as they are not there or damaged."""
+        try:
+            names = [str(name) for name in json.loads(index.read_text(encoding="utf-8"))]
+            whole = all(zipfile.is_zipfile(self.folder / name) for name in names)
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        return names if whole else None
 
     def _fingerprint(self, case: Case) -> str:
         parts = [
@@ -164,7 +189,18 @@ def _write(crop: Crop, path: Path) -> None:
 
 
 def read_crop(path: Path) -> Crop:
-    """A crop file that `CropFolder` has made."""
+    """A crop file that `CropFolder` has made.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        return _read(path)
+    except Exception as error:  # numpy and zipfile raise what their parts raise
+        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); remove it to have it made again") from error
+
+
+def _read(path: Path) -> Crop:
     with np.load(path, allow_pickle=False) as held:
         pet = held["pet"].astype(np.float32)
         mask = np.unpackbits(held["mask"], count=pet.size).reshape(pet.shape).astype(bool)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.detection.classifier import Point
-from sam_pet.train.candidate_examples import Sample
+from sam_pet.train.candidate_examples import CandidateExample
 
 Floats = npt.NDArray[np.floating[Any]]
 STEPS = 5
@@ -24,7 +24,9 @@ _KEEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
 _OPENS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 
 
-def play(sample: Sample, accepted: npt.NDArray[np.bool_], extent: npt.NDArray[np.int64]) -> tuple[float, float | None]:
+def play(
+    sample: CandidateExample, accepted: npt.NDArray[np.bool_], extent: npt.NDArray[np.int64]
+) -> tuple[float, float | None]:
     """AUC-Dice and AUC-DMM (None in a lesion-free study) when these candidates are the answer at these extents."""
     rows = np.flatnonzero(accepted)
     voxels, true = sample.voxels[rows, extent[rows]], sample.true[rows, extent[rows]]
@@ -55,7 +57,7 @@ def play(sample: Sample, accepted: npt.NDArray[np.bool_], extent: npt.NDArray[np
 
 
 def best_point(
-    samples: list[Sample], probabilities: list[Floats], extents: list[npt.NDArray[np.int64]], ask: float
+    samples: list[CandidateExample], probabilities: list[Floats], extents: list[npt.NDArray[np.int64]], ask: float
 ) -> tuple[Point, dict[str, float]]:
     """The point of the highest AUC-Dice plus AUC-DMM over studies, and what it gives there."""
     best: tuple[float, Point, dict[str, float]] | None = None

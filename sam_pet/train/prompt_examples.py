@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
 import cc3d
 import numpy as np
@@ -45,6 +47,15 @@ class Pointed:
 
     features: Floats
     lesion: Bools
+
+    def save(self, path: Path) -> None:
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, features=self.features, lesion=self.lesion)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        with np.load(path, allow_pickle=False) as held:
+            return cls(held["features"], held["lesion"])
 
 
 def pointed(study: Study, labels: npt.NDArray[np.integer], judge: Judge, evidence: Evidence, rng: Rng) -> Pointed:

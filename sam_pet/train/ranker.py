@@ -9,7 +9,7 @@ import numpy as np
 import xgboost
 
 from sam_pet.proposers.ranker import Chooser
-from sam_pet.train.ranker_examples import Lesson
+from sam_pet.train.ranker_examples import RankerExample
 from sam_pet.trees import Floats, predict
 
 _FOLDS = 5
@@ -28,7 +28,7 @@ _TREES = {
 _MARGINS = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
 
 
-def fit(groups: Sequence[Sequence[Lesson]], seed: int = 0, **training: Any) -> Chooser:
+def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: Any) -> Chooser:
     """A chooser of groups of lessons, each group as important as another.
 
     The margin is the one with the highest Dice on lessons that the trees have not seen: each fifth of them is judged by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from sam_pet.boxes import Block
 from sam_pet.cases import Case
-from sam_pet.files import key_of, replacing
-from sam_pet.progress import steps
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.segmenter import Segmenter
 from sam_pet.train.refiner_examples import first_prompt, lesions_of
+from sam_pet.train.store import ExampleStore, digest
 
 Rng = np.random.Generator
 _NONE: Voxels = np.zeros((0, 3), np.int64)
@@ -29,7 +28,7 @@ _MOST = 1 + len(WIDTHS_MM) + 2 * len(LEVELS)
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RankerExample:
     """The outlines of a case's prompts: `features` (prompts, outlines, `NAMES`), `dice` (prompts, outlines).
 
     NaN where a prompt has fewer outlines than another.
@@ -39,7 +38,7 @@ class Lesson:
     dice: Floats
 
     def save(self, path: Path) -> None:
-        with replacing(path) as temporary, temporary.open("wb") as stream:
+        with path.open("wb") as stream:
             np.savez_compressed(stream, features=self.features, dice=self.dice)
 
     @classmethod
@@ -49,43 +48,40 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Lessons:
-    """Lessons as files, made once for each case and model.
+class RankerExamples:
+    """The outlines of prompts on the lesions of cases.
 
     Attributes:
-        folder: where they are kept.
+        store: where they are kept.
         prompts: each lesion starts so many times, from clicks and strokes in turn.
         least: prompts of a case with few lesions.
         most: of a case's lesions, so many are taken, drawn at random.
         smallest_ml: lesions below are left out.
     """
 
-    folder: Path
+    store: ExampleStore
     prompts: int = 2
     least: int = 8
     most: int = 16
     smallest_ml: float = 0.3
 
-    def prepare(self, cases: Sequence[Case], segmenter: Segmenter, seed: int) -> list[Lesson]:
-        """Make what is missing; the lessons of those cases that have a lesion, in their order."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        found = []
-        parts = {k: v for k, v in segmenter.record.parts.items() if k in ("refiner", "contour")}
-        for case in steps(cases, "outlines"):
-            settings = [self.prompts, self.least, self.most, self.smallest_ml, seed]
-            facts = [case.name, segmenter.sha256, parts, NAMES, *settings]
-            key = key_of(facts)
-            path = self.folder / f"{key}.npz"
-            if not path.is_file():
-                self._lesson(case, segmenter, np.random.default_rng([seed, int(key, 16)])).save(path)
-            lesson = Lesson.load(path)
-            if len(lesson.dice):
-                found.append(lesson)
-        return found
+    def of(self, case: Case, segmenter: Segmenter, seed: int) -> RankerExample | None:
+        """Those of a case; None where it has no lesion."""
+        parts = {k: v for k, v in segmenter.record.part_hashes.items() if k in ("refiner", "contour")}
+        facts = [
+            *(self.store.fingerprint(case), segmenter.sha256, parts, NAMES),
+            *(self.prompts, self.least, self.most, self.smallest_ml, seed),
+        ]
+        rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
+        path = self.store.get("outlines", facts, lambda file: self._lesson(case, segmenter, rng).save(file))
+        lesson = RankerExample.load(path)
+        return lesson if len(lesson.dice) else None
 
-    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> Lesson:
+    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
         rows = list(self._rows(case, segmenter, rng))
-        return Lesson(np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32))
+        return RankerExample(
+            np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32)
+        )
 
     def _rows(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[tuple[Floats, Floats]]:
         study = case.study()

@@ -8,24 +8,91 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
+from sam_pet.phantom.frame import parse_grid
 from sam_pet.sam2.clips import ClipRecipe
+
+_MOST_BYTES = 1 << 20
+_MANY = 10**9
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_a_name(cls, value: Any) -> Any:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("must not hold the character 0")
+        return value
+
 
 class Data(_Part):
-    """Cases of one folder; all of them, or those named, or one side of a fold of nnU-Net's `splits_final.json`."""
+    """Cases of one folder, or phantoms.
 
-    folder: Path
+    Attributes:
+        folder: of the cases; all of them, or those named in `cases`, or one side of a `fold` of nnU-Net's `splits`
+            (`splits_final.json`).
+        phantoms: seeds, as `FIRST:COUNT`, `FIRST:COUNT:STEP`, and several of these with commas between; even ones are
+            FDG, odd ones PSMA.
+        grid: of the phantoms, as 200x200x326@4.07x4.07x3; by default one of the challenge's.
+        variant: of the phantoms: `warped` ones lie on another phantom's bent organs, `atypical` ones have a hot
+            bladder or are cut short.
+        ct: whether they come with their CT.
+        weight: how often networks draw from them.
+    """
+
+    folder: Path | None = None
     cases: list[str] | None = None
     splits: Path | None = None
     fold: int = 0
+    phantoms: str | None = None
+    grid: str | None = None
+    variant: Literal["plain", "warped", "atypical"] = "plain"
+    ct: bool = True
     weight: float = Field(default=1.0, gt=0)
+
+    @field_validator("phantoms")
+    @classmethod
+    def _are_seeds(cls, text: str | None) -> str | None:
+        if text is not None:
+            seeds(text)
+        return text
+
+    @field_validator("grid")
+    @classmethod
+    def _is_grid(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse_grid(text)
+        return text
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.folder is None) == (self.phantoms is None):
+            raise ValueError("give either a folder of cases or seeds of phantoms")
+        if self.variant == "warped" and self.grid is None:
+            raise ValueError("warped phantoms need a grid; give one, as 200x200x326@4.07x4.07x3")
+        if self.splits is not None and self.cases is not None:
+            raise ValueError(f"data {self.folder}: give either cases or splits, not both")
+        return self
+
+
+def seeds(text: str) -> list[int]:
+    """The seeds of FIRST, FIRST:COUNT or FIRST:COUNT:STEP, and of several of these with commas between.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        numbers = part.split(":")
+        if not 1 <= len(numbers) <= 3 or not all(number.strip().isdecimal() for number in numbers):
+            raise ValueError(f"seeds {part!r} are not FIRST, FIRST:COUNT or FIRST:COUNT:STEP")
+        first, count, step = map(int, [*numbers, "1", "1"][:3])
+        found += range(first, first + count * max(step, 1), max(step, 1))
+    return found
 
 
 class Stage(_Part):
@@ -34,10 +101,10 @@ class Stage(_Part):
     `batch` is that of all processes together. Up to `corrections` strokes follow the first prompt.
     """
 
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    length: int = Field(gt=0)
-    corrections: int = Field(default=0, ge=0)
+    steps: int = Field(gt=0, le=_MANY)
+    batch: int = Field(gt=0, le=_MANY)
+    length: int = Field(gt=0, le=_MANY)
+    corrections: int = Field(default=0, ge=0, le=_MANY)
 
 
 class Optimization(_Part):
@@ -83,8 +150,67 @@ class Validation(_Part):
     limit: int | None = None
 
 
+class NetworkStage(_Part):
+    """How a network beside SAM 2 is trained: AdamW with linear warm-up and cosine decay, a moving average."""
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    decay: float = Field(ge=0)
+    warmup: int = Field(default=50, ge=0)
+    average: float = Field(default=0.995, ge=0, lt=1)
+
+
+class RefinerStage(NetworkStage):
+    """The refiner; each lesion is clicked `clicks` times, at most `most` lesions of a case."""
+
+    steps: int = Field(default=1000, gt=0)
+    batch: int = Field(default=4, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=1e-3, ge=0)
+    average: float = Field(default=0.99, ge=0, lt=1)
+    clicks: int = Field(default=4, gt=0)
+    most: int = Field(default=12, gt=0)
+
+
+class ContourStage(NetworkStage):
+    """The contour network; in bfloat16 a step takes half the time on a device that knows it."""
+
+    steps: int = Field(default=2500, gt=0)
+    batch: int = Field(default=8, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=0.02, ge=0)
+    bfloat16: bool = False
+
+
+class RankerStage(_Part):
+    """The outline ranker; each lesion is prompted `prompts` times, those of a case at least `least` times in all."""
+
+    prompts: int = Field(default=2, gt=0)
+    least: int = Field(default=8, gt=0)
+    most: int = Field(default=16, gt=0)
+
+
+class AppearanceStage(NetworkStage):
+    """The appearance network."""
+
+    steps: int = Field(default=4000, gt=0)
+    batch: int = Field(default=48, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=0.03, ge=0)
+
+
+class ClassifierStage(_Part):
+    """The lesion classifier: trees, calibration and operating points; it has no settings."""
+
+
 class Recipe(_Part):
-    """One training run. Relative folders are relative to where the command runs."""
+    """One training run. Relative folders are relative to where the command runs.
+
+    `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
+    named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
+    `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
+    """
 
     name: str
     out: Path
@@ -104,16 +230,23 @@ class Recipe(_Part):
     gradient_checkpointing: bool = False
     workers: int = Field(default=1, ge=0)
     save_every: int = Field(default=200, gt=0)
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**40), le=2**40)
     licence: str = "Apache-2.0"
     attribution: str = ""
+    folds: int = Field(default=5, ge=2)
+    store: Path | None = None
+    half: bool = False
+    refiner: RefinerStage | None = None
+    contour: ContourStage | None = None
+    ranker: RankerStage | None = None
+    appearance: AppearanceStage | None = None
+    classifier: ClassifierStage | None = None
 
-    @model_validator(mode="after")
-    def _splits_have_no_names(self) -> Self:
-        for data in (*self.train, *(self.validation.data if self.validation else ())):
-            if data.splits is not None and data.cases is not None:
-                raise ValueError(f"data {data.folder}: give either cases or splits, not both")
-        return self
+    @field_validator("precision", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, value: Any) -> Any:
+        # YAML takes it for false.
+        return "no" if value is False else value
 
     @property
     def steps(self) -> int:
@@ -124,25 +257,49 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
     """A recipe file with changes of the form `key=value` or `part.key=value`, values in YAML.
 
     Raises:
-        InputError: no such file, not YAML, or a key or value that is not a recipe's.
+        InputError: no such file, not YAML in UTF-8, or a key or value that is not a recipe's.
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"recipe: no such file: {path}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise InputError(f"recipe: {path} is not YAML ({' '.join(str(error).split())})") from error
+        if path.stat().st_size > _MOST_BYTES:
+            raise InputError(f"recipe: {path} has more than {_MOST_BYTES >> 20} MB; give a recipe")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"recipe: {path} is not in UTF-8 ({error.reason}); save it in this encoding") from error
+    except OSError as error:
+        raise InputError(f"recipe: {path} cannot be read ({error.strerror})") from error
+    content = _yaml(text, f"recipe: {path}")
     if not isinstance(content, dict):
         raise InputError(f"recipe: {path} must be a mapping of keys to values")
     for change in changes:
         _apply(content, change)
+    return parsed_recipe(content, f"recipe: {path}")
+
+
+def parsed_recipe(content: Any, where: str) -> Recipe:
+    """A recipe from decoded YAML.
+
+    Raises:
+        InputError: a key or value that is not a recipe's; `where` says whose.
+    """
     try:
         return Recipe.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "recipe"
-        raise InputError(f"recipe: {path}: {where}: {first['msg']}") from error
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "recipe"
+        raise InputError(f"{where}: {place[:200]}: {first['msg']}") from error
+    except (RecursionError, ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{where} holds values that are not a recipe's ({one_line(error)[:100]})") from error
+
+
+def _yaml(text: str, where: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    # Besides its own errors PyYAML raises those of what it makes dates and numbers with.
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError(f"{where} is not YAML ({one_line(error)[:200]}); correct it") from error
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
@@ -152,10 +309,25 @@ def _apply(content: dict[str, Any], change: str) -> None:
     *parents, last = key.split(".")
     place: Any = content
     for parent in parents:
-        place = place[int(parent)] if isinstance(place, list) and parent.isdigit() else place.setdefault(parent, {})
+        place = _below(place, parent, key)
         if not isinstance(place, dict | list):
             raise InputError(f"recipe: {key!r} has nothing below {parent!r}")
+    decoded = _yaml(value, f"recipe: {change[:80]!r}")
     if isinstance(place, list):
-        place[int(last)] = yaml.safe_load(value)
+        place[_index(place, last, key)] = decoded
     else:
-        place[last] = yaml.safe_load(value)
+        place[last] = decoded
+
+
+def _below(place: Any, name: str, key: str) -> Any:
+    if isinstance(place, list):
+        return place[_index(place, name, key)]
+    if place.get(name) is None:
+        place[name] = {}
+    return place[name]
+
+
+def _index(items: list[Any], name: str, key: str) -> int:
+    if not (name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(items)):
+        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}, counted from 0")
+    return int(name)

@@ -2,115 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
 from sam_pet.boxes import LOGIT_LIMIT
-from sam_pet.proposers.refiner import Refiner, new_network
-from sam_pet.proposers.refiner_input import View
+from sam_pet.proposers.refiner import new_network
+from sam_pet.proposers.refiner_input import RefinerInput
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, answer
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.study import AIR_HU
 from sam_pet.train.losses import entropy_and_dice
-from sam_pet.train.refiner_examples import Lesson
-from sam_pet.train.schedule import averaging, warm_cosine
+from sam_pet.train.network import TrainSettings, train_network
+from sam_pet.train.refiner_examples import RefinerExample
 
 Rng = np.random.Generator
 Groups = Sequence[tuple[Sequence[Path], float]]
 
 
-@dataclass(frozen=True)
-class Course:
-    """How a refiner is trained: `steps` of `batch` lessons each, after up to `strokes` of a simulated reader."""
-
-    steps: int = 1000
-    batch: int = 4
-    strokes: int = 3
-    lr: float = 2e-3
-    weight_decay: float = 1e-3
-    ema: float = 0.99
-    seed: int = 0
+# Of a simulated reader, on what the network answers.
+_STROKES = 3
 
 
 def train_refiner(
     groups: Groups,
     settings: RefinerSettings,
-    course: Course,
-    report: Callable[[int, float, UNet], None] = lambda *_: None,
-    start: Refiner | None = None,
+    training: TrainSettings,
+    **options: Any,
 ) -> UNet:
     """A trained network, the moving average of the weights; the same arguments give the same weights.
 
     Args:
         groups: lesson files and how often each group is drawn from.
         settings: of the refiner.
-        course: see `Course`.
-        report: called after each step with its number, its loss and the averaged network.
-        start: whose weights to go on from, of the same settings; it is left as it is.
+        training: how long and how fast.
+        options: of `train_network`.
     """
-    torch.manual_seed(course.seed)
-    network = new_network(settings)
-    if start is not None:
-        network.load_state_dict(start.network.state_dict())
-    average = AveragedModel(network, avg_fn=averaging(course.ema))
-    averaged = cast("UNet", average.module)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=course.lr, weight_decay=course.weight_decay)
-    rate = warm_cosine(course.steps // 30, course.steps)
+    torch.manual_seed(training.seed)
     chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
-    for step in range(course.steps):
-        rng = np.random.default_rng([course.seed, step])
+
+    def loss(network: UNet, step: int) -> Tensor:
+        rng = np.random.default_rng([training.seed, step])
         lessons = []
-        for _ in range(course.batch):
+        for _ in range(training.batch):
             files = groups[int(rng.choice(len(groups), p=chances))][0]
-            lessons.append(augmented(Lesson.load(files[int(rng.integers(len(files)))]), settings.side, rng))
-        lessons = corrected(network, lessons, settings, int(rng.integers(course.strokes + 1)), rng)
-        loss = lesson_loss(network, lessons, settings)
-        for group in optimizer.param_groups:
-            group["lr"] = course.lr * rate(step)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.update_parameters(network)
-        report(step + 1, loss.item(), averaged)
-    return averaged.eval()
+            lessons.append(augmented(RefinerExample.load(files[int(rng.integers(len(files)))]), settings.side, rng))
+        lessons = corrected(network, lessons, settings, int(rng.integers(_STROKES + 1)), rng)
+        return lesson_loss(network, lessons, settings)
+
+    return train_network(new_network(settings), loss, training, name="refiner", **options)
 
 
-def answered(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+def answered(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
     """Refined logits (n, z, y, x)."""
-    inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons]))
-    logits = torch.from_numpy(np.stack([lesson.view.logits for lesson in lessons]))
+    device = next(network.parameters()).device
+    inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons])).to(device)
+    logits = torch.from_numpy(np.stack([lesson.view.logits for lesson in lessons])).to(device)
     return logits + answer(network, inputs)
 
 
-def lesson_loss(network: UNet, lessons: Sequence[Lesson], settings: RefinerSettings) -> Tensor:
+def lesson_loss(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
     """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
     logits = answered(network, lessons, settings)
-    truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons]))
+    truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons])).to(logits.device)
     entropy, dice = entropy_and_dice(logits, truth)
     return entropy + (1 - dice).mean()
 
 
 @torch.no_grad()
-def corrected(network: UNet, lessons: list[Lesson], settings: RefinerSettings, strokes: int, rng: Rng) -> list[Lesson]:
+def corrected(
+    network: UNet, lessons: list[RefinerExample], settings: RefinerSettings, strokes: int, rng: Rng
+) -> list[RefinerExample]:
     """The lessons after strokes that a reader draws on what the network answers."""
     for _ in range(strokes):
-        masks = (answered(network, lessons, settings) > 0).numpy().astype(np.uint8)
+        masks = (answered(network, lessons, settings) > 0).cpu().numpy().astype(np.uint8)
         lessons = [_with_stroke(lesson, mask, rng) for lesson, mask in zip(lessons, masks, strict=True)]
     return lessons
 
 
-def _with_stroke(lesson: Lesson, mask: npt.NDArray[np.uint8], rng: Rng) -> Lesson:
+def _with_stroke(lesson: RefinerExample, mask: npt.NDArray[np.uint8], rng: Rng) -> RefinerExample:
     strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
     truth = (lesson.truth > 0.5).astype(np.uint8)
     stroke = draw_scribble(mask, truth, strategy, seed=int(rng.integers(1 << 31)))
@@ -121,7 +99,7 @@ def _with_stroke(lesson: Lesson, mask: npt.NDArray[np.uint8], rng: Rng) -> Lesso
     return replace(lesson, view=replace(lesson.view, tumor=tumor, background=background))
 
 
-def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
+def augmented(lesson: RefinerExample, length: int, rng: Rng) -> RefinerExample:
     """`length` cells along z of a lesson seen from another side, by another scanner, by a tracker that errs more."""
     flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
     turned = rng.random() < 0.5
@@ -146,5 +124,5 @@ def augmented(lesson: Lesson, length: int, rng: Rng) -> Lesson:
         error = gaussian_filter(rng.standard_normal(logits.shape, dtype=np.float32), rng.uniform(2, 5))
         logits = logits + error * np.float32(rng.uniform(0, 1.5) / max(float(error.std()), 1e-6))
         logits = np.clip(logits + np.float32(rng.normal(0, 0.7)), -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
-    view = View(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
-    return Lesson(view, seen(lesson.truth))
+    view = RefinerInput(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
+    return RefinerExample(view, seen(lesson.truth))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -14,17 +13,16 @@ import numpy.typing as npt
 
 from sam_pet.boxes import Block, bounding_box
 from sam_pet.cases import Case
-from sam_pet.files import key_of, replacing, write_json
-from sam_pet.progress import steps
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
-from sam_pet.proposers.refiner_input import View, cells_of, view
+from sam_pet.proposers.refiner_input import RefinerInput, cells_of, view
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.study import Study, Volume
+from sam_pet.train.store import ExampleStore, digest
 
 Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
@@ -34,16 +32,16 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RefinerExample:
     """A view of a lesion and the share of each of its cells that is lesion, [z, y, x]."""
 
-    view: View
+    view: RefinerInput
     truth: Volume
 
     def save(self, path: Path) -> None:
         v = self.view
         ct: dict[str, Any] = {} if v.ct is None else {"ct": v.ct.astype(np.int16)}
-        with replacing(path) as temporary, temporary.open("wb") as stream:
+        with path.open("wb") as stream:
             np.savez_compressed(
                 stream,
                 pet=v.pet.astype(np.float16),
@@ -58,7 +56,7 @@ class Lesson:
     @classmethod
     def load(cls, path: Path) -> Self:
         with np.load(path, allow_pickle=False) as held:
-            seen = View(
+            seen = RefinerInput(
                 held["ct"].astype(np.float32) if "ct" in held else None,
                 held["pet"].astype(np.float32),
                 held["logits"].astype(np.float32),
@@ -70,42 +68,33 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class LessonFolder:
-    """Lessons as files, made once for each case and model.
+class RefinerExamples:
+    """What a tracker makes of the lesions of cases.
 
     Attributes:
-        folder: where they are kept.
+        store: where they are kept.
         settings: of the refiner that is to learn from them.
-        clicks: how often each lesion is clicked; each time it becomes lessons after 0, 2 and 4 strokes.
+        clicks: how often each lesion is clicked; each time it becomes examples after 0, 2 and 4 strokes.
         most: of a case's lesions, so many are taken, drawn at random.
         smallest_ml: lesions below are left out.
     """
 
-    folder: Path
+    store: ExampleStore
     settings: RefinerSettings
     clicks: int = 4
     most: int = 12
     smallest_ml: float = 0.2
 
-    def prepare(self, cases: Sequence[Case], segmenter: Segmenter, seed: int) -> list[Path]:
-        """Make what is missing; the files of all cases, in their order."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        files: list[Path] = []
-        for case in steps(cases, "lessons"):
-            facts = [case.name, segmenter.sha256, self.settings.model_dump(), self.clicks, self.most, seed]
-            key = key_of(facts)
-            index = self.folder / f"{key}.json"
-            if not index.is_file():
-                names = []
-                rng = np.random.default_rng([seed, int(key, 16)])
-                for number, lesson in enumerate(self._lessons(case, segmenter, rng)):
-                    lesson.save(self.folder / f"{key}-{number:04d}.npz")
-                    names.append(f"{key}-{number:04d}.npz")
-                write_json(names, index)
-            files += [self.folder / name for name in json.loads(index.read_text(encoding="utf-8"))]
-        return files
+    def of(self, case: Case, segmenter: Segmenter, seed: int) -> list[Path]:
+        """The files of a case's examples."""
+        facts = [
+            *(self.store.fingerprint(case), segmenter.sha256, self.settings.model_dump()),
+            *(self.clicks, self.most, self.smallest_ml, seed),
+        ]
+        rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
+        return self.store.many("refiner", facts, lambda: self._lessons(case, segmenter, rng))
 
-    def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[Lesson]:
+    def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[RefinerExample]:
         study = case.study()
         # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
         tracker = LesionSegmenter(Proposers(segmenter.proposers(study).sam2))
@@ -119,7 +108,7 @@ class LessonFolder:
 
     def _course(
         self, study: Study, tracker: LesionSegmenter, lesion: Lesion, mask: Bools, rng: Rng
-    ) -> Iterator[Lesson]:
+    ) -> Iterator[RefinerExample]:
         background = _NONE
         yield self._seen(study, lesion, mask, background)
         for number in (1, 2, 3, 4):
@@ -132,11 +121,11 @@ class LessonFolder:
             if number % 2 == 0:
                 yield self._seen(study, lesion, mask, background)
 
-    def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> Lesson:
+    def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> RefinerExample:
         held = lesion.bank.all()
         cells = cells_of(lesion.clip, held, study, self.settings)
         seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
-        return Lesson(seen, cells.sample(mask.astype(np.float32), 0.0))
+        return RefinerExample(seen, cells.sample(mask.astype(np.float32), 0.0))
 
 
 def lesions_of(case: Case, study: Study, smallest_ml: float) -> tuple[npt.NDArray[np.integer], list[int]]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
+import time
+import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,13 +19,18 @@ from typing import Any
 import torch
 import yaml
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import replacing, write_json
-from sam_pet.train.recipe import Recipe
+from sam_pet.models.record import read_record
+from sam_pet.train.recipe import Recipe, read_recipe
 
 _PACKAGES = ("sam-pet", "torch", "transformers", "peft", "accelerate", "numpy", "SimpleITK", "monai")
+_POLL_S = 0.2
 # What may differ between a run and its continuation.
-_FREE = ("out", "workers", "save_every", "validation")
+_FREE = (
+    *("out", "workers", "save_every", "validation", "store", "folds", "half"),
+    *("refiner", "contour", "ranker", "appearance", "classifier"),
+)
 
 
 class RunFolder:
@@ -41,8 +50,8 @@ class RunFolder:
             InputError: the folder holds a run of another recipe.
         """
         path = self.path / "recipe.yaml"
-        if path.is_file():
-            earlier = Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        earlier = self.recipe()
+        if earlier is not None:
             old, new = (r.model_dump(mode="json", exclude=set(_FREE)) for r in (earlier, recipe))
             changed = [key for key in new if new[key] != old[key]]
             if changed:
@@ -51,19 +60,80 @@ class RunFolder:
                     "give another out= or remove the folder"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
-            temporary.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        if earlier != recipe:
+            with replacing(path) as temporary:
+                text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+                temporary.write_text(text, encoding="utf-8")
         write_json(environment(), self.path / "environment.json")
         names = "\n".join(p.name for p in crops)
         write_json({"crops": len(crops), "sha256": hashlib.sha256(names.encode()).hexdigest()}, self.path / "data.json")
 
+    def recipe(self) -> Recipe | None:
+        """The recipe of the run in the folder, None where there is none.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        path = self.path / "recipe.yaml"
+        if not path.is_file():
+            return None
+        try:
+            return read_recipe(path)
+        except InputError as error:
+            raise InputError(f"finetune: {error}; restore it, or remove {self.path} to start the run anew") from error
+
+    def is_finished(self, recipe: Recipe) -> bool:
+        """Whether the run of this recipe has come to its end and its checkpoint is there.
+
+        Raises:
+            InputError: what the run keeps is damaged.
+        """
+        if self.recipe() != recipe:
+            return False
+        record = read_record(self.checkpoint)
+        if record is None or record.training.get("steps") != recipe.steps:
+            return False
+        state = self.load_state()
+        return state is None or state["done"] == recipe.steps
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was logged, a mapping a line; a line that a killed run left unfinished is dropped."""
+        found = []
+        for line in self._metrics_file.read_text(encoding="utf-8", errors="replace").splitlines():
+            with suppress(ValueError, RecursionError):
+                content = json.loads(line)
+                if isinstance(content, dict) and isinstance(content.get("step"), int):
+                    found.append(content)
+        return found
+
+    @property
+    def _metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
     def log(self, step: int, **values: float) -> None:
         """One line of metrics, and the same for TensorBoard."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": step, **values}) + "\n")
+        with self._metrics_file.open("a+b") as stream:
+            # A killed run may have left half a line.
+            if stream.tell() and (stream.seek(-1, os.SEEK_END), stream.read(1))[1] != b"\n":
+                stream.write(b"\n")
+            stream.write((json.dumps({"step": step, **values}) + "\n").encode())
         for name, value in values.items():
             self._board.add_scalar(name, value, step)
         self._board.flush()
+
+    def mark(self, step: int) -> None:
+        """Tell the other processes that the main one has validated at a step."""
+        self._mark.write_text(str(step), encoding="utf-8")
+
+    def wait_for(self, step: int) -> None:
+        """Wait until the main process has validated at a step; where that one dies, the launcher ends this one, too."""
+        while not self._mark.is_file() or int(self._mark.read_text(encoding="utf-8") or 0) < step:
+            time.sleep(_POLL_S)
+
+    @property
+    def _mark(self) -> Path:
+        return self.path / "validated"
 
     @cached_property
     def _board(self) -> Any:
@@ -72,15 +142,44 @@ class RunFolder:
         return SummaryWriter(str(self.path / "tensorboard"))
 
     def save_state(self, state: dict[str, Any]) -> None:
-        with replacing(self.path / "state.pt") as temporary:
+        with replacing(self.state_file) as temporary:
             torch.save(state, temporary)
 
+    @property
+    def state_file(self) -> Path:
+        return self.path / "state.pt"
+
     def load_state(self) -> dict[str, Any] | None:
-        path = self.path / "state.pt"
-        if not path.is_file():
-            return None
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return state
+        """What `save_state` has kept, see `read_state`."""
+        return read_state(self.state_file)
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What a training has kept to go on from; None where it has not yet.
+
+    Raises:
+        InputError: the file is not whole.
+    """
+    if not path.is_file():
+        return None
+    try:
+        # Its checksums are not looked at by torch.
+        with zipfile.ZipFile(path) as parts:
+            if (damaged := parts.testzip()) is not None:
+                raise ValueError(f"{damaged} does not fit its checksum")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or not isinstance(state.get("done"), int):
+            raise ValueError("it does not say how far the run was")
+    except Exception as error:  # zipfile and torch raise what their parts raise
+        raise damaged_state(path, error) from error
+    return state
+
+
+def damaged_state(path: Path, error: Exception) -> InputError:
+    """The error for a state that cannot be gone on from."""
+    return InputError(
+        f"{path} is damaged ({one_line(error)[:100]}); restore it from a copy, or remove it to train from the start"
+    )
 
 
 def environment() -> dict[str, Any]:

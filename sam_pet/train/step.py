@@ -18,7 +18,7 @@ from sam_pet.sam2.lanes import lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank, Prediction
 from sam_pet.sam2.points import spread_points
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import SlicePrompt, Tracker, TrackRequest
 from sam_pet.train.losses import clip_loss
 from sam_pet.train.samples import Sample
 
@@ -87,11 +87,13 @@ class ClipStep(nn.Module):
         return Features.join([checkpoint(core.encode, clip, use_reentrant=False) for clip in clips])
 
     @staticmethod
-    def _job(start: int, seen: list[tuple[int, Prediction]]) -> Job:
-        return Job(MemoryBank(), [], key=lambda z: start + z, observe=lambda z, p: seen.append((z, p)))
+    def _job(start: int, seen: list[tuple[int, Prediction]]) -> TrackRequest:
+        return TrackRequest(MemoryBank(), [], key=lambda z: start + z, observe=lambda z, p: seen.append((z, p)))
 
     @staticmethod
-    def _pass(tracker: Tracker, jobs: Sequence[Job], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]) -> None:
+    def _pass(
+        tracker: Tracker, jobs: Sequence[TrackRequest], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]
+    ) -> None:
         banks = tracker.prompt(jobs, prompts)
         for job, bank, prompt, sample in zip(jobs, banks, prompts, samples, strict=True):
             last = len(sample.frames) - 1

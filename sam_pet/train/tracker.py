@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,32 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from sam_pet.cases import Case, find_cases
 from sam_pet.errors import InputError
 from sam_pet.models.adapters import save_adapter
 from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
 from sam_pet.models.record import ModelRecord
+from sam_pet.processes import end_with_parent
 from sam_pet.sam2.frames import frame_recipe
 from sam_pet.threads import leave_room
 from sam_pet.train.crops import CropFolder
 from sam_pet.train.curve import write_curve
+from sam_pet.train.data import Groups, cases_of, example_store
 from sam_pet.train.lora import add_lora, parameter_counts
-from sam_pet.train.recipe import Data, Recipe, Stage, Validation
-from sam_pet.train.run_folder import RunFolder
+from sam_pet.train.recipe import Recipe, Stage
+from sam_pet.train.run_folder import RunFolder, damaged_state
 from sam_pet.train.samples import ClipDataset, Sample, SampleSettings, WeightedCrops
 from sam_pet.train.schedule import averaging, warm_cosine
 from sam_pet.train.step import ClipStep
 
+logger = logging.getLogger(__name__)
+
 Validate = Callable[[LoadedModel], dict[str, float]]
 
 
-def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
+def finetune(
+    recipe: Recipe, validate: Validate | None = None, groups: Groups | None = None, device: str = "auto"
+) -> Path:
     """Run a recipe to its end, from where it was left, and return the checkpoint folder.
 
     Under `accelerate launch` or torchrun every process calls this. A run that was killed and started again
@@ -48,6 +53,8 @@ def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
     Args:
         recipe: see `sam_pet.train.recipe`.
         validate: called on the main process with the averaged model; its numbers are logged.
+        groups: the cases to train on and how often each group is drawn from, in place of the recipe's.
+        device: "cpu", or "auto" for the best there is.
 
     Raises:
         InputError: a faulty case or recipe, or a run folder of another recipe.
@@ -55,14 +62,19 @@ def finetune(recipe: Recipe, validate: Validate | None = None) -> Path:
     # Else a process, such as a notebook's, is held to the precision of its first run.
     AcceleratorState._reset_state()
     accelerator = Accelerator(
+        cpu=device == "cpu",
         mixed_precision=recipe.precision,
         kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
     )
     leave_room(recipe.workers)
     run = RunFolder(recipe.out)
+    if run.is_finished(recipe):
+        # Parts may have been trained into its checkpoint since.
+        logger.warning("the run in %s is finished; it is left as it is", recipe.out)
+        return run.checkpoint
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)
-    crops = _crops(recipe, accelerator)
+    crops = _crops(recipe, accelerator, groups)
     if accelerator.is_main_process:
         run.open(recipe, [path for paths, _ in crops for path in paths])
 
@@ -106,7 +118,10 @@ class _Run:
         self.done = 0
         state = folder.load_state()
         if state is not None:
-            self._restore(state)
+            try:
+                self._restore(state)
+            except Exception as error:  # torch raises what its parts raise
+                raise damaged_state(folder.state_file, error) from error
         self.wrapped, self.optimizer = accelerator.prepare(self.step_module, self.optimizer)
 
     def finish(self) -> None:
@@ -146,7 +161,7 @@ class _Run:
                     )
                 if self.done % self.recipe.save_every == 0 or end:
                     self.folder.save_state(self._state())
-                self._validate_if_due(end)
+            self._validate_if_due(end)
             yield losses
 
     def _batches(self, stage: Stage, number: int, first: int) -> Iterator[list[Sample]]:
@@ -173,13 +188,14 @@ class _Run:
             list(range(step * stage.batch + start, step * stage.batch + start + share))
             for step in range(first, stage.steps)
         ]
-        return iter(
+        return _told_in_one_line(
             DataLoader(
                 dataset,
                 batch_sampler=batches,
                 collate_fn=list,
                 num_workers=self.recipe.workers,
                 prefetch_factor=4 if self.recipe.workers else None,
+                worker_init_fn=end_with_parent,
             )
         )
 
@@ -205,11 +221,16 @@ class _Run:
             return
         if not end and self.done % self.recipe.validation.every:
             return
+        # The others wait for its numbers to appear: a collective would time out meanwhile.
+        if not self.accelerator.is_main_process:
+            self.folder.wait_for(self.done)
+            return
         model: Any = self.average.module
         if self.recipe.mode == "lora":
             model = model.base_model.model
         loaded = LoadedModel(model.eval(), self.record, sha256="", source=self.recipe.name)
         self.folder.log(step=self.done, **self.validate(loaded))
+        self.folder.mark(self.done)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -221,14 +242,14 @@ class _Run:
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.done = state["done"]
+        self.done = int(state["done"])
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 
     def _save_checkpoint(self) -> None:
-        metrics = [json.loads(line) for line in (self.folder.path / "metrics.jsonl").read_text().splitlines()]
+        metrics = self.folder.metrics
         last = {k: v for m in metrics for k, v in m.items() if k not in ("step", "seconds", "lr")}
         training = {
             "recipe": _portable(self.recipe.model_dump(mode="json", exclude={"out"})),
@@ -241,39 +262,27 @@ class _Run:
         if self.recipe.mode == "lora":
             save_adapter(self.average.module, self.base, record, self.folder.checkpoint)
         else:
-            save_model(self.average.module, record, self.folder.checkpoint)
+            save_model(self.average.module, record, self.folder.checkpoint, self.base.parts)
         write_curve(metrics, self.folder.checkpoint)
 
 
-def cases_of(data: Data, training: bool = True) -> list[Case]:
-    """The cases of one entry of a recipe: for training or for validation, where nnU-Net's splits tell them apart."""
-    if data.splits is None:
-        return find_cases(data.folder, data.cases)
-    if not data.splits.is_file():
-        raise InputError(f"recipe: no such file: {data.splits}")
-    folds = json.loads(data.splits.read_text(encoding="utf-8"))
+def _told_in_one_line(batches: Iterable[list[Sample]]) -> Iterator[list[Sample]]:
+    """The batches; a worker's error without the traceback that torch puts before it."""
     try:
-        fold = folds[data.fold]
-        train, val = list(fold["train"]), list(fold["val"])
-    except (KeyError, IndexError, TypeError) as error:
-        raise InputError(f"recipe: {data.splits} has no fold {data.fold} with train and val") from error
-    cases = find_cases(data.folder, train if training else val)
-    kept = {c.patient for c in find_cases(data.folder, val if training else train)}
-    shared = sorted({c.patient for c in cases} & kept)
-    if shared:
-        raise InputError(f"recipe: {data.splits} has patient {shared[0]} on both sides of fold {data.fold}")
-    return cases
+        yield from batches
+    except InputError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise InputError(last.rpartition("InputError: ")[2]) from None
 
 
-def validation_cases(validation: Validation) -> list[Case]:
-    """The cases a recipe validates on, no more than it says."""
-    return [case for data in validation.data for case in cases_of(data, training=False)][: validation.limit]
-
-
-def _crops(recipe: Recipe, accelerator: Accelerator) -> list[WeightedCrops]:
-    folder = CropFolder(recipe.out / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
-    with accelerator.main_process_first():
-        crops: list[WeightedCrops] = [(folder.prepare(cases_of(data)), data.weight) for data in recipe.train]
+def _crops(recipe: Recipe, accelerator: Accelerator, groups: Groups | None) -> list[WeightedCrops]:
+    store = example_store(recipe)
+    folder = CropFolder(store.folder / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
+    groups = groups or [(cases_of(data, store), data.weight) for data in recipe.train]
+    # Each process cuts its share, then waits for the others' files: a collective would time out meanwhile.
+    rank, ranks = accelerator.process_index, accelerator.num_processes
+    folder.prepare([case for cases, _ in groups for case in cases][rank::ranks])
+    crops: list[WeightedCrops] = [(folder.collect(cases), weight) for cases, weight in groups]
     if not any("lesion" in path.name for paths, _ in crops for path in paths):
         raise InputError("recipe: no case to train on has a lesion; check the labels of the folders under train")
     return crops
@@ -284,6 +293,8 @@ def _record(recipe: Recipe, base: LoadedModel) -> ModelRecord:
         name=recipe.name,
         frames=base.record.frames if recipe.frames is None else frame_recipe(recipe.frames),
         clip=recipe.clip or base.record.clip,
+        refiner=base.record.refiner,
+        parts=base.record.parts,
         trained=True,
         base=base.source,
         base_sha256=base.sha256,
@@ -294,7 +305,7 @@ def _record(recipe: Recipe, base: LoadedModel) -> ModelRecord:
 def _portable(recipe: dict[str, Any]) -> dict[str, Any]:
     """The recipe without where the data lay: a checkpoint travels, folders do not."""
     for data in (*recipe["train"], *((recipe["validation"] or {}).get("data", ()))):
-        data["folder"] = Path(data["folder"]).name
+        data["folder"] = None if data["folder"] is None else Path(data["folder"]).name
     return recipe
 
 

@@ -11,7 +11,6 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.files import replacing
 from sam_pet.proposers.isotropic_grid import Cells
 from sam_pet.proposers.volume_input import SIDE, WIDTHS_MM
 from sam_pet.sam2.clips import Clip
@@ -75,7 +74,7 @@ def save_cubes(cubes: Sequence[Cube], path: Path) -> None:
         arrays |= {f"pet{number}": cube.pet, f"truth{number}": cube.truth}
         if cube.ct is not None:
             arrays[f"ct{number}"] = cube.ct
-    with replacing(path) as temporary, temporary.open("wb") as stream:
+    with path.open("wb") as stream:
         np.savez_compressed(stream, mm=[cube.mm for cube in cubes], ml=[cube.ml for cube in cubes], **arrays)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from skimage.draw import line
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor
 
 from sam_pet.errors import InputError
 from sam_pet.proposers.unet import UNet, answer
@@ -19,13 +18,12 @@ from sam_pet.proposers.volume_input import SIDE, Window
 from sam_pet.proposers.volume_net import new_network
 from sam_pet.study import AIR_HU, Volume
 from sam_pet.train.losses import entropy_and_dice
-from sam_pet.train.schedule import averaging, warm_cosine
+from sam_pet.train.network import TrainSettings, train_network
 from sam_pet.train.volume_examples import Cube
 
 Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 Cells = npt.NDArray[np.int64]
-_WARMUP, _AVERAGED = 50, 0.995
 _ANOTHER, _MOST_STROKES = 0.25, 4
 _WITH_BACKGROUND, _NEAR = 0.25, 14.0
 _GAIN, _NOISY, _NOISE, _WITHOUT_CT = 0.15, 0.4, 0.08, 0.1
@@ -35,31 +33,19 @@ _SMALL_ML, _SMALL_WEIGHT, _WIDE_WEIGHT = 0.5, 0.4, 0.8
 _ENTROPY = 4.0
 
 
-@dataclass(frozen=True)
-class Course:
-    """How long and how fast the network learns; in bfloat16 a step takes half the time on a CPU that knows it."""
-
-    steps: int = 2500
-    batch: int = 8
-    rate: float = 2e-3
-    decay: float = 0.02
-    seed: int = 0
-    bfloat16: bool = False
-
-
 def train_contour(
     groups: Sequence[tuple[Sequence[Cube], float]],
-    course: Course,
-    report: Callable[[int, float], None] | None = None,
-    start: UNet | None = None,
+    training: TrainSettings,
+    bfloat16: bool = False,
+    **options: Any,
 ) -> UNet:
-    """The moving average of a network's weights over the course, in eval mode; the same arguments give the same.
+    """The moving average of a network's weights over a training, in eval mode; the same arguments give the same.
 
     Args:
         groups: cubes, and how often each group is drawn from.
-        course: its length and speed.
-        report: called after each step with its number and the soft Dice.
-        start: a network to go on from, which changes.
+        training: how long and how fast.
+        bfloat16: a step takes half the time on a device that knows it.
+        options: of `train_network`.
 
     Raises:
         InputError: a group has no lesion.
@@ -68,33 +54,23 @@ def train_contour(
         raise InputError("contour: there is no lesion to learn from; give cases with labels")
     chances = np.array([weight for _, weight in groups]) / sum(weight for _, weight in groups)
     weights = [_weights(cubes) for cubes, _ in groups]
-    torch.manual_seed(course.seed)
-    network = new_network() if start is None else start.train()
-    average = AveragedModel(network, avg_fn=averaging(_AVERAGED))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=course.rate, weight_decay=course.decay)
-    rate = warm_cosine(_WARMUP, course.steps)
-    for step in range(course.steps):
-        rng = np.random.default_rng([course.seed, step])
+    torch.manual_seed(training.seed)
+
+    def loss(network: UNet, step: int) -> Tensor:
+        rng = np.random.default_rng([training.seed, step])
         drawn = []
-        for _ in range(course.batch):
+        for _ in range(training.batch):
             group = int(rng.choice(len(groups), p=chances))
             cubes = groups[group][0]
             drawn.append(prompted(cubes[int(rng.choice(len(cubes), p=weights[group]))], rng))
-        inputs, truth = (torch.from_numpy(np.stack(part)) for part in zip(*drawn, strict=True))
-        for settings in optimizer.param_groups:
-            settings["lr"] = course.rate * rate(step)
-        with torch.autocast("cpu", torch.bfloat16, enabled=course.bfloat16):
+        device = next(network.parameters()).device
+        inputs, truth = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*drawn, strict=True))
+        with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             logits = answer(network, inputs)
-        entropy, each = entropy_and_dice(logits.float(), truth)
-        dice = each.mean()
-        torch.autograd.backward(_ENTROPY * entropy + 1 - dice)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        average.update_parameters(network)
-        if report is not None:
-            report(step + 1, dice.item())
-    return cast("UNet", average.module).eval()
+        entropy, dice = entropy_and_dice(logits.float(), truth)
+        return _ENTROPY * entropy + 1 - dice.mean()
+
+    return train_network(new_network(), loss, training, name="contour network", **options)
 
 
 def _weights(cubes: Sequence[Cube]) -> npt.NDArray[np.float64]:

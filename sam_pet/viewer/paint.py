@@ -13,7 +13,7 @@ from PIL import Image
 
 from sam_pet.labels import lesion_colour
 from sam_pet.prompts import Label, Voxels
-from sam_pet.viewer.planes import Pixel, View
+from sam_pet.viewer.planes import Pixel, SliceView
 
 RGB = npt.NDArray[np.uint8]
 Flat = npt.NDArray[Any]
@@ -26,7 +26,7 @@ _GAP = 8
 _FILL = 0.2
 
 
-def scaled(flat: Flat, view: View, limits: tuple[float, float]) -> npt.NDArray[np.float32]:
+def scaled(flat: Flat, view: SliceView, limits: tuple[float, float]) -> npt.NDArray[np.float32]:
     """A shown slice at the canvas's pixels, linear between voxels, as 0..1 of a window of values."""
     # Cut before it is scaled: what lies beyond the window must not shine into its neighbours.
     low, high = limits
@@ -35,7 +35,7 @@ def scaled(flat: Flat, view: View, limits: tuple[float, float]) -> npt.NDArray[n
     return np.asarray(image)
 
 
-def fused(ct: Flat | None, pet: Flat, view: View, suv: tuple[float, float], fusion: float) -> RGB:
+def fused(ct: Flat | None, pet: Flat, view: SliceView, suv: tuple[float, float], fusion: float) -> RGB:
     """CT in grey under PET in colour; `fusion` 0 is CT alone, 1 PET alone, and without CT there is PET alone."""
     share = 1.0 if ct is None else fusion
     rgb = (_hot() * share).astype(np.uint8)[_bytes(scaled(pet, view, suv))]
@@ -45,12 +45,12 @@ def fused(ct: Flat | None, pet: Flat, view: View, suv: tuple[float, float], fusi
     return rgb
 
 
-def projected(pet: Flat, view: View, suv: tuple[float, float]) -> RGB:
+def projected(pet: Flat, view: SliceView, suv: tuple[float, float]) -> RGB:
     """A projection as nuclear medicine prints it: high uptake is black."""
     return np.repeat(255 - _bytes(scaled(pet, view, suv))[..., None], 3, axis=2)
 
 
-def mark_lesions(rgb: RGB, labels: Flat, view: View) -> None:
+def mark_lesions(rgb: RGB, labels: Flat, view: SliceView) -> None:
     """Outline the lesions of a shown slice of lesion numbers in their colours, and tint them."""
     left, upper, right, lower = view.box
     rows = np.floor(upper + (np.arange(view.height) + 0.5) * (lower - upper) / view.height).astype(int)
@@ -69,7 +69,7 @@ def mark_lesions(rgb: RGB, labels: Flat, view: View) -> None:
         rgb[here & ~inner] = colour
 
 
-def mark_strokes(rgb: RGB, strokes: Iterable[tuple[Voxels, Label]], view: View, index: int) -> None:
+def mark_strokes(rgb: RGB, strokes: Iterable[tuple[Voxels, Label]], view: SliceView, index: int) -> None:
     """Dot the voxels of strokes that lie on slice `index`."""
     for voxels, label in strokes:
         for voxel in voxels[voxels[:, view.plane.through] == index].tolist():

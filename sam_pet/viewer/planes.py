@@ -54,7 +54,7 @@ SAGITTAL = Plane("sagittal", 1, 2, 0)
 
 
 @dataclass(frozen=True)
-class View:
+class SliceView:
     """A window on a plane, drawn on a canvas of `width` x `height` pixels.
 
     `size` and `spacing` (mm) are those of the axial view, (x, y, z). The window begins `low` mm from the outer corner

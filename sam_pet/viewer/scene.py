@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sam_pet.geometry import Voxel
 from sam_pet.prompts import Box, Label
 from sam_pet.viewer.paint import RGB, fused, mark_cursor, mark_lesions, mark_strokes, projected, side_by_side
-from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, Pixel, Plane, View, canvas_size, window
+from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, Pixel, Plane, SliceView, canvas_size, window
 
 if TYPE_CHECKING:
     from sam_pet.session.session import Session
@@ -51,16 +51,16 @@ class Scene:
 
     # Where things are
 
-    def view(self, plane: Plane) -> View:
+    def view(self, plane: Plane) -> SliceView:
         """The window on a plane that the zoom leaves."""
         low, span = window(self.size, self.spacing, self._centre, self.zoom)
-        return View(plane, self.size, self.spacing, low, span, *self.canvas(plane))
+        return SliceView(plane, self.size, self.spacing, low, span, *self.canvas(plane))
 
     @property
-    def mip_view(self) -> View:
+    def mip_view(self) -> SliceView:
         """The projection shows everything, whatever the zoom."""
         low, span = window(self.size, self.spacing, self.cursor, 1.0)
-        return View(MIP, self.size, self.spacing, low, span, *self.canvas(MIP))
+        return SliceView(MIP, self.size, self.spacing, low, span, *self.canvas(MIP))
 
     def canvas(self, plane: Plane) -> tuple[int, int]:
         return canvas_size(plane, self.size, self.spacing, self._longest)

@@ -34,7 +34,7 @@ _COLUMNS = (
 )
 
 
-class Canvas(anywidget.AnyWidget):
+class CanvasWidget(anywidget.AnyWidget):
     """A picture that tells its `on_msg` callbacks of strokes and of turns of the wheel."""
 
     _esm = Path(__file__).with_name("canvas.js")
@@ -61,7 +61,7 @@ class Viewer:
         self.scene = Scene(session)
         self._canvases = {plane: self._canvas(plane) for plane in PLANES}
         width, height = self.scene.canvas(MIP)
-        self._mip = Canvas(name="mip", hint=_MIP_HINT, width=width, height=height)
+        self._mip = CanvasWidget(name="mip", hint=_MIP_HINT, width=width, height=height)
         self._mip.on_msg(self._on_mip)
         self._slices = {plane: self._slice_slider(plane) for plane in PLANES}
         top = max(self.scene.suv[1] * 2, round(float(self.scene.study.pet.max())))
@@ -97,9 +97,9 @@ class Viewer:
 
     # Parts
 
-    def _canvas(self, plane: Plane) -> Canvas:
+    def _canvas(self, plane: Plane) -> CanvasWidget:
         width, height = self.scene.canvas(plane)
-        canvas = Canvas(name=plane.name, hint=_HINT, width=width, height=height)
+        canvas = CanvasWidget(name=plane.name, hint=_HINT, width=width, height=height)
         canvas.on_msg(partial(self._on_plane, plane))
         return canvas
 

@@ -75,7 +75,7 @@ def test_a_method_is_handed_the_study_and_strokes_and_nothing_else(case):
     method = Recorder(NOTHING, HALF)
     run(case, method)
     assert [type(item) for item in method.given] == [Study, Stroke, Stroke, Stroke]
-    assert set(vars(method.given[0])) <= {"pet", "ct", "grid", "order"}
+    assert set(vars(method.given[0])) <= {"pet", "ct", "grid", "order", "ct_share"}
 
 
 @pytest.mark.parametrize("name", CLASSICAL + LEARNED)

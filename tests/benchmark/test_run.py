@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sam_pet.benchmark import run as runs
-from sam_pet.benchmark.folder import RESULTS, RunFolder, slug
+from sam_pet.benchmark.folder import RESULTS, ResultsFolder, slug
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.run import evaluate
 from sam_pet.cases import find_cases
@@ -48,7 +48,7 @@ def test_a_killed_run_goes_on_where_it_was_with_the_same_numbers(cases, tmp_path
 def test_the_last_mask_and_the_strokes_are_kept_and_can_be_replayed(cases, tmp_path):
     out = tmp_path / "out"
     first = evaluate(cases[:1], ["suv4"], PROTOCOL, out)
-    assert RunFolder(out).mask_path("A", "suv4").is_file()
+    assert ResultsFolder(out).mask_path("A", "suv4").is_file()
     strokes = out / "strokes" / "suv4" / "A.json"
     assert len(json.loads(strokes.read_text())["prompts"]) == first[0]["rows"][-1]["interactions"]
     replay = Protocol(f"replay:{strokes}", 3, "nothing", 42)
@@ -70,7 +70,7 @@ def test_a_case_that_fails_is_recorded_and_the_others_go_on(tmp_path):
     assert [r["case"] for r in ran] == ["AA"]
 
 
-def _dies_on_b(case, method, *_):
+def _dies_on_b(case, method, **_):
     if case.name == "B":
         os._exit(9)
     return {"case": case.name, "method": method, "facts": {}, "rows": []}
@@ -89,8 +89,8 @@ def test_a_process_that_dies_costs_no_more_than_its_case(tmp_path, monkeypatch):
 class TestManifest:
     @pytest.fixture
     def out(self, cases, tmp_path):
-        RunFolder(tmp_path / "out").open(PROTOCOL, cases, {"suv4": {}})
-        return RunFolder(tmp_path / "out")
+        ResultsFolder(tmp_path / "out").open(PROTOCOL, cases, {"suv4": {}})
+        return ResultsFolder(tmp_path / "out")
 
     def test_the_same_run_is_taken_up_and_methods_may_be_added(self, out, cases):
         out.open(PROTOCOL, cases, {"sam-pet": {"sha256": "1"}})
@@ -129,7 +129,7 @@ class TestManifest:
         (tmp_path / "thesis").mkdir()
         (tmp_path / "thesis" / "chapter.txt").write_text("1")
         with pytest.raises(InputError, match="holds no run"):
-            RunFolder(tmp_path / "thesis").open(PROTOCOL, cases, {})
+            ResultsFolder(tmp_path / "thesis").open(PROTOCOL, cases, {})
         assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
 
     def test_a_damaged_line_before_the_last_is_told(self, out):

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -104,9 +105,12 @@ def test_points_empty(step: Step) -> None:
     step.mask()
 
 
-def test_points_truncated(step: Step) -> None:
-    step.points.write_text(step.points.read_text()[:-30])
-    step.run()
+@pytest.mark.parametrize("damage", [lambda text: text[:-30].encode(), lambda text: text.encode("utf-16")])
+def test_points_that_cannot_be_read_are_a_fallback(step: Step, damage: Callable[[str], bytes]) -> None:
+    step.points.write_bytes(damage(step.points.read_text()))
+    report = step.run()
+    assert report["fallback"]
+    assert "FALLBACK: the mask is 0 of 0 strokes; the points cannot be read" in step.log
     step.mask()
 
 
@@ -150,8 +154,67 @@ def test_lfs_pointer_instead_of_the_ct(step: Step, points: bool) -> None:
     step.ct.write_text(LFS_POINTER)
     if not points:
         step.draw([])
-    assert not step.run()["fallback"]
+    assert step.run()["fallback"]
+    assert "FALLBACK" in step.log
+    assert "no CT can be read" in step.log
     assert at(step.mask(), TUMOR) >= points
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"DimSize = 64 48 40", b"DimSize = 100000 100000 100"),
+        (b"NDims = 3", b"NDims = 100"),
+        (b"NDims = 3", b"NDims = -3"),
+        (b"ElementType = MET_SHORT", b"ElementType = MET_STRING"),
+        (b"ElementDataFile = LOCAL", b"ElementDataFile = /etc/passwd"),
+    ],
+)
+def test_an_absurd_header_of_the_ct_costs_the_ct_and_not_the_mask(step: Step, old: bytes, new: bytes) -> None:
+    content = step.ct.read_bytes()
+    assert old in content
+    step.ct.write_bytes(content.replace(old, new))
+    assert step.run()["fallback"]
+    assert "FALLBACK" in step.log
+    assert at(step.mask(), TUMOR) == 1
+
+
+def test_a_folder_that_cannot_be_read_costs_the_ct_and_not_the_mask(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _locked(step.ct.parent, monkeypatch)
+    assert step.run()["fallback"]
+    assert "no CT can be read" in step.log
+    assert at(step.mask(name="pet-uuid.mha"), TUMOR) == 1
+
+
+def test_a_wrong_byte_in_the_compressed_pet_is_not_taken_for_uptake(step: Step) -> None:
+    content = bytearray(step.pet.read_bytes())
+    content[-1] ^= 1
+    step.pet.write_bytes(content)
+    assert step.run()["fallback"]
+    assert "do not fit their checksum" in step.log
+    assert np.argwhere(step.mask()).tolist() == [TUMOR[::-1]]
+
+
+def _locked(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if this user might not read a folder, which root always may."""
+    iterdir, glob = Path.iterdir, Path.glob
+
+    def refuse(path: Path) -> None:
+        if path == folder:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    def locked_iterdir(path: Path) -> object:
+        refuse(path)
+        return iterdir(path)
+
+    def locked_glob(path: Path, pattern: str) -> object:
+        refuse(path)
+        return glob(path, pattern)
+
+    monkeypatch.setattr(Path, "iterdir", locked_iterdir)
+    monkeypatch.setattr(Path, "glob", locked_glob)
 
 
 def test_lfs_pointer_instead_of_the_pet_leaves_the_drawn_voxels(step: Step) -> None:
@@ -163,7 +226,7 @@ def test_lfs_pointer_instead_of_the_pet_leaves_the_drawn_voxels(step: Step) -> N
 
 def test_image_cut_short(step: Step) -> None:
     step.ct.write_bytes(step.ct.read_bytes()[:-100])
-    assert not step.run()["fallback"]
+    assert step.run()["fallback"]
     assert "the CT is left out" in step.log
     assert at(step.mask(), TUMOR) == 1
 
@@ -183,7 +246,7 @@ def test_ct_on_another_grid_has_the_mask_and_the_points(step: Step) -> None:
 
 def test_ct_without_air_is_left_out(step: Step) -> None:
     step.write(step.ct, np.full(GRID.shape, 40, np.int16))
-    assert not step.run()["fallback"]
+    assert step.run()["fallback"]
     assert "the CT is left out" in step.log
     step.mask()
 
@@ -299,6 +362,35 @@ def test_killed_in_the_middle_leaves_no_half_mask_and_no_worker(step: Step) -> N
 
 
 # Weights
+
+
+@pytest.mark.parametrize("damage", ["locked", "junk", "NaN"])
+def test_uploaded_weights_that_cannot_be_used_leave_those_inside(
+    step: Step, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    model = step.root / "opt/ml/model"
+    model.mkdir(parents=True)
+    if damage == "locked":
+        _locked(model, monkeypatch)
+    elif damage == "junk":
+        (model / "weights.pt").write_bytes(b"junk" * 1000)
+    else:
+        from sam_pet.models import ModelRecord, save_model, untrained
+
+        network = untrained("nano")
+        next(network.parameters()).data.flatten()[0] = np.nan
+        save_model(network, ModelRecord(name="mine", trained=True), model / "mine")
+    report = step.run()
+    assert report["fallback"]
+    assert "the uploaded weights cannot be used" in step.log
+    assert report["answer"] == "2 of 2 strokes"
+    assert at(step.mask(), TUMOR) == 1
+
+
+def test_a_worker_that_is_killed_is_logged_with_the_likely_reason(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmenting, "first_answer", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    assert step.run()["fallback"]
+    assert "killed, as the system does where memory runs out" in step.log
 
 
 def test_missing_weights_are_an_error_when_the_container_is_built(

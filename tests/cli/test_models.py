@@ -85,7 +85,7 @@ def test_convert_writes_a_checkpoint_that_loads_and_verifies(
     meta_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "converted"
-    found = run_json(capsys, "convert", meta_file, out, "--name", "petct", "--image-size", 256)
+    found = run_json(capsys, "convert", meta_file, "--out", out, "--name", "petct", "--image-size", 256)
     loaded = load_model(out)
     assert (found["name"], found["sha256"]) == ("petct", loaded.sha256)
     assert loaded.image_size == 256
@@ -139,6 +139,13 @@ def test_merge_writes_a_checkpoint_that_needs_no_base(tmp_path: Path, capsys: py
     assert code == 2
     assert not (tmp_path / "out").exists()
     assert "is an adapter on" in err
-    found = run_json(capsys, "merge", tmp_path / "lora", tmp_path / "out", "--base", tmp_path / "moved")
+    found = run_json(capsys, "merge", tmp_path / "lora", "--out", tmp_path / "out", "--base", tmp_path / "moved")
     assert found["trained"] is True
     assert load_model(tmp_path / "out").sha256 == found["sha256"]
+
+
+@pytest.mark.parametrize("folders", [[], ["one", "--out", "two"]])
+def test_without_one_folder_to_write_nothing_is_read(folders: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "merge", "no-adapter", *folders)
+    assert (code, out) == (2, "")
+    assert err == "sam-pet: give the checkpoint folder to write once, as --out FOLDER or after the model\n"

@@ -120,7 +120,7 @@ def test_dicom_that_cannot_be_written_is_refused_before_anything_is_done(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_empty_mask_has_no_dicom_object_and_no_file_is_left(
+def test_an_empty_mask_has_no_dicom_object_but_is_there_itself(
     series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "p.json").write_text('{"background": [[20, 24, 10]]}')
@@ -129,7 +129,8 @@ def test_an_empty_mask_has_no_dicom_object_and_no_file_is_left(
         main(["segment", *map(str, given), "--rtstruct", str(tmp_path / "rt.dcm")])
     assert ended.value.code == 2
     assert "no lesion to write to" in capsys.readouterr().err
-    assert not (tmp_path / "m.mha").exists()
+    assert not (tmp_path / "rt.dcm").exists()
+    assert not sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "m.mha"))).any()
 
 
 def test_a_real_dicom_study_is_segmented_from_its_folders(

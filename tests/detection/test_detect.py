@@ -20,21 +20,21 @@ from sam_pet.proposers.lesion import Lesion
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
-from sam_pet.train.candidate_examples import FRACTIONS, Sample
+from sam_pet.train.candidate_examples import FRACTIONS, CandidateExample
 from sam_pet.train.classifier import fit, glances
 from sam_pet.train.operating_point import best_point, play
 from tests.detection.studies import SPOT, ball, body_study
 from tests.fakes import random_segmenter
 
 
-def taught(seed: int, lesions: int) -> Sample:
+def taught(seed: int, lesions: int) -> CandidateExample:
     """40 candidates, of which the hot ones low in the body are lesions of 100 voxels."""
     rng = np.random.default_rng(seed)
     features = rng.normal(0, 0.1, (40, len(NAMES))).astype(np.float32)
     is_lesion = np.arange(40) < lesions
     features[:, NAMES.index("below_top")] = np.where(is_lesion, 500, 50) + rng.normal(0, 20, 40)
     voxels = np.tile(np.linspace(150, 50, len(FRACTIONS)).astype(np.int64), (40, 1))
-    return Sample(
+    return CandidateExample(
         tracer="fdg" if seed % 2 else "psma",
         features=features,
         places=np.zeros((40, 3)),
@@ -131,7 +131,7 @@ def test_an_outline_loses_a_peak_that_is_improbable_not_one_that_is_doubtful(
     study.pet[second] = 5.0
     both = ball(SPOT, 10) | second
     tracker = segmenter.tracker(study)
-    monkeypatch.setattr(tracker, "chooser", object())
+    tracker.corrections = replace(tracker.corrections, chooser=object())  # type: ignore[arg-type]
     monkeypatch.setattr(tracker, "outlined", lambda lesion, _: replace(lesion, block=Block((0, 0, 0), both)))
     (lesion,) = first_answer(tracker, Torn(0.9, listens=False), "fdg")  # type: ignore[arg-type]
     assert lesion.block.within((0, 0, 0), both.shape)[ball(SPOT, 10)].all()
@@ -214,7 +214,7 @@ def test_a_judge_learns_and_survives_its_file(judge: Judge, tmp_path: Path) -> N
 def test_where_others_convince_a_doubtful_candidate_is_likelier() -> None:
     """Doubtful ones are lesions in studies with lesions beyond doubt, and nothing in others."""
 
-    def made(seed: int) -> Sample:
+    def made(seed: int) -> CandidateExample:
         one, rng = taught(seed, 4 if seed % 4 < 2 else 0), np.random.default_rng(seed)
         doubtful = np.arange(40) >= 34
         features = one.features.copy()
@@ -248,14 +248,14 @@ def test_a_judge_listens_if_the_model_has_taught_it_something(judge: Judge) -> N
 def test_looks_are_weighed_with_the_trees_and_belong_to_their_network(tmp_path: Path) -> None:
     appearance = Appearance(AppearanceNetwork(len(NAMES)), "a" * 64)
 
-    def blurred(seed: int) -> Sample:
+    def blurred(seed: int) -> CandidateExample:
         """Features and looks each tell lesions from the rest in part."""
         one, rng = taught(seed, (0, 3, 4, 5)[seed // 2 % 4]), np.random.default_rng(seed)
         features = one.features.copy()
         features[:, NAMES.index("below_top")] += rng.normal(0, 300, 40)
         return replace(one, features=features, looks=np.where(one.positive, 2.0, -2.0) + rng.normal(0, 1.5, 40))
 
-    def told(judge: Judge, one: Sample, looks: np.ndarray) -> float:
+    def told(judge: Judge, one: CandidateExample, looks: np.ndarray) -> float:
         found = judge.verdict(one.features, one.said, looks)
         return float((found[one.positive][:, None] > found[~one.positive]).mean())
 

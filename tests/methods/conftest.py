@@ -8,7 +8,7 @@ import torch
 from sam_pet.methods import make_method
 from sam_pet.methods.unet_click import Settings, build, save
 
-CLASSICAL = ["threshold41", "threshold50", "suv4", "percist", "random-walker", "geodesic"]
+CLASSICAL = ["threshold41", "threshold50", "suv4", "percist", "stable-region", "random-walker", "geodesic"]
 LEARNED = ["sam-pet:nano-untrained", "sam2-stock:nano-untrained", "sam2-slices:nano-untrained", "unet-click"]
 
 

@@ -75,7 +75,7 @@ class Hub:
             def _answer(self, with_body: bool) -> None:
                 hub.asked.append(f"{self.command} {self.path}")
                 repository, _, rest = self.path.lstrip("/").partition("/resolve/")
-                file = rest.partition("/")[2]
+                asked_for, _, file = rest.partition("/")
                 path = hub.root / repository / file
                 if repository in hub.gates:
                     given = self.headers.get("Authorization")
@@ -95,7 +95,7 @@ class Hub:
                 if content:
                     sha256 = hub.lies_about.get(file, hashlib.sha256(content).hexdigest())
                     self.send_header("ETag", f'"{sha256}"')
-                    self.send_header("X-Repo-Commit", hub.commit)
+                    self.send_header("X-Repo-Commit", asked_for if len(asked_for) == 40 else hub.commit)
                 else:
                     known = (hub.root / repository).is_dir()
                     self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")

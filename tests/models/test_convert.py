@@ -173,7 +173,7 @@ def test_wrapped_and_bare_state_dicts_are_read_alike(tmp_path: Path, wrap: Calla
         ({"image_encoder.trunk.pos_embed": torch.ones(1, 80, 7, 7)}, "80 wide with no blocks, none of SAM 2's"),
         ([1, 2], "holds no state dict"),
         ({"model": {}}, "holds no state dict"),
-        (Path("x"), "cannot be loaded as PyTorch weights alone"),
+        (Path("x"), "holds an object that is no tensor .pathlib"),
     ],
 )
 def test_a_file_that_is_not_sam_2_is_named_with_the_reason(tmp_path: Path, content: Any, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sam_pet.phantom.lesions import Burden, Scene, grow_at
+from sam_pet.phantom.lesions import Burden, LesionScene, grow_at
 from sam_pet.phantom.tissue import Tissue, Tracer
 
 
@@ -24,8 +24,8 @@ def test_counts_and_sizes_are_those_of_the_challenge(tracer: Tracer, median: int
     assert 3.5 < np.median(uptakes) < 6.5
 
 
-def scene(shape: tuple[int, int, int] = (40, 40, 40), spacing: float = 2.0) -> Scene:
-    return Scene(
+def scene(shape: tuple[int, int, int] = (40, 40, 40), spacing: float = 2.0) -> LesionScene:
+    return LesionScene(
         tissue=np.full(shape, Tissue.MUSCLE, np.uint8),
         uptake=np.full(shape, 0.7, np.float32),
         hu=np.full(shape, 50, np.float32),

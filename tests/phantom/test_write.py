@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from sam_pet.cases import find_cases
 from sam_pet.cli.app import main
 from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
@@ -101,6 +102,32 @@ def test_the_command_says_which_case_is_in_the_way(tmp_path: Path, capsys: pytes
     with pytest.raises(SystemExit):
         main(arguments)
     with pytest.raises(SystemExit) as done:
-        main(arguments)
+        main([*arguments[:-1], GRID.replace("x", "x1", 1)])
     assert done.value.code == 2
     assert "phantom_fdg_00000 exists" in capsys.readouterr().err
+
+
+def test_the_command_goes_on_where_it_was_killed_and_changes_nothing_when_repeated(tmp_path: Path) -> None:
+    def run(out: str) -> None:
+        with pytest.raises(SystemExit) as done:
+            main(["phantom", "--out", str(tmp_path / out), "--n", "3", "--grid", GRID])
+        assert done.value.code == 0
+
+    run("whole")
+    run("killed")
+    folder = tmp_path / "killed"
+    # As after a kill while the second case was written: its label comes last.
+    for path in (folder / "labelsTr").glob("*_0000[12].nii.gz"):
+        path.unlink()
+    (folder / "imagesTr" / "phantom_fdg_00002_0000.nii.gz").unlink()
+    (folder / "imagesTr" / "phantom_psma_00001_0001.nii.gz").write_bytes(b"half")
+    (folder / "labelsTr" / ".partial-000000-99999999-x.nii.gz").write_bytes(b"half")
+    assert [case.name for case in find_cases(tmp_path / "whole")] == sorted(
+        p.name.removesuffix(".nii.gz") for p in (tmp_path / "whole/labelsTr").iterdir()
+    )
+    run("killed")
+    (folder / "labelsTr" / ".partial-000000-99999999-x.nii.gz").unlink()
+    assert digests(folder) == digests(tmp_path / "whole")
+    times = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    run("killed")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == times

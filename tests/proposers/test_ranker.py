@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import runpy
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -12,10 +10,12 @@ import pytest
 from scipy.ndimage import binary_dilation
 
 from sam_pet.boxes import Block, overlap
+from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
-from sam_pet.models.checkpoint import untrained
-from sam_pet.models.record import CHOOSER, ModelRecord
+from sam_pet.models.checkpoint import add_part, untrained
+from sam_pet.models.parts import CHOOSER
+from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
@@ -26,13 +26,13 @@ from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.train.ranker import fit
-from sam_pet.train.ranker_examples import Lesson
+from sam_pet.train.ranker_examples import RankerExample, RankerExamples
+from sam_pet.train.store import ExampleStore
 from sam_pet.uptake.peaks import Candidate, candidates_at
 from sam_pet.uptake.regions import look_at
 from tests.fakes import random_segmenter, two_lesion_study
 from tests.train.cases import write_cases
 
-SCRIPT = Path(__file__).parents[2] / "finetune" / "train_chooser.py"
 FIRST, SECOND = (20, 24, 10), (44, 24, 30)
 
 
@@ -73,7 +73,7 @@ def ball(study: Study, place: tuple[int, int, int]) -> np.ndarray:
     return (study.pet > 5) & near
 
 
-def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> Lesson:
+def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> RankerExample:
     """The outline with the steepest edge fits best; the model's one always fits moderately."""
     rng = np.random.default_rng(seed)
     features = rng.normal(0, 1, (prompts, outlines, len(NAMES))).astype(np.float32)
@@ -82,7 +82,7 @@ def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> Lesson:
     dice[:, 0] = 0.6
     features[:, 0, NAMES.index("level")] = 0
     features[:, 1:, NAMES.index("level")] = 1
-    return Lesson(features, dice.astype(np.float32))
+    return RankerExample(features, dice.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_a_background_stroke_cuts_an_outline_that_it_speaks_against_and_only_tak
     study.pet[shell & (study.pet < 5)] = 3.0
     session = opened(study, None)
     tracker = session._tracker
-    tracker.chooser = Wary(0)  # type: ignore[assignment]
+    tracker.corrections = replace(tracker.corrections, chooser=Wary(0))  # type: ignore[arg-type]
     session.add_click(FIRST)
     before = session.array > 0
     assert (before >= shell).all()
@@ -260,19 +260,21 @@ def test_a_damaged_or_foreign_file_says_so(chooser: Chooser, tmp_path: Path) -> 
         Chooser.read(path)
 
 
-def test_the_script_stores_a_chooser_that_loads_and_is_verified(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     clip = ClipRecipe(first_mm=64.0, largest_mm=64.0)
     save_model(untrained("nano", 64), ModelRecord(name="small", clip=clip, trained=True), checkpoint)
-    cases = write_cases(tmp_path / "cases", 1)
-    arguments = ["--checkpoint", checkpoint, "--work", tmp_path / "outlines", "--cases", cases, "--prompts", "1"]
-    monkeypatch.setattr(sys, "argv", ["train_chooser.py", *map(str, arguments)])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
-    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "outlines").iterdir()}
-    runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "outlines").iterdir()} == made
+    plain = Segmenter(load_model(checkpoint), "cpu")
+    (case,) = find_cases(write_cases(tmp_path / "cases", 1))
+    examples = RankerExamples(ExampleStore(tmp_path / "store"), prompts=1)
+    found = examples.of(case, plain, seed=0)
+    made = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.npz")}
+    again = examples.of(case, plain, seed=0)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.npz")} == made
+    assert found is not None
+    assert again is not None
+    assert len(found.dice) == 8
+    add_part(checkpoint, "chooser", fit([[found]]).write, {"tracker": plain.sha256})
     segmenter = Segmenter(load_model(checkpoint), "cpu")
     assert segmenter.chooser is not None
     assert segmenter.chooser.content.training["prompts"] == [8]
@@ -280,9 +282,6 @@ def test_the_script_stores_a_chooser_that_loads_and_is_verified(
     session = segmenter.open(two_lesion_study())
     session.add_click(FIRST)
     session.save(tmp_path / "saved")
-    plain = Segmenter(
-        replace(load_model(checkpoint), record=segmenter.record.model_copy(update={"chooser_sha256": None}))
-    )
     with pytest.raises(InputError, match="another model"):
         Session.replay(tmp_path / "saved", two_lesion_study(), plain)
     damaged = bytearray((checkpoint / CHOOSER).read_bytes())
@@ -292,17 +291,6 @@ def test_the_script_stores_a_chooser_that_loads_and_is_verified(
         verify(checkpoint)
     with pytest.raises(InputError, match=CHOOSER):
         load_model(checkpoint)
-
-
-def test_the_script_says_what_is_wrong_with_its_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--checkpoint", tmp_path, "--work", tmp_path / "outlines", "--cases", tmp_path]
-    monkeypatch.setattr(sys, "argv", ["train_chooser.py", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(SCRIPT), run_name="__main__")
-    assert ended.value.code == 2
-    assert "is no checkpoint" in capsys.readouterr().err
 
 
 def test_a_block_without_a_voxel_is_described_too() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from sam_pet.errors import InputError
 from sam_pet.proposers.refiner import Refiner, new_network
-from sam_pet.proposers.refiner_input import CHANNELS, View
+from sam_pet.proposers.refiner_input import CHANNELS, RefinerInput
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, answer
 from sam_pet.segmenter import Segmenter
@@ -96,7 +96,7 @@ def test_the_same_prompts_give_the_same_bytes_and_undo_is_exact() -> None:
 def test_a_view_has_all_channels_and_tells_whether_there_is_a_ct(ct: np.ndarray | None) -> None:
     pet = np.ones((4, 6, 6), np.float32)
     marks = np.zeros(pet.shape, bool)
-    inputs = View(ct, pet, np.full_like(pet, -8.0), marks, marks, 2.0).inputs(10.0)
+    inputs = RefinerInput(ct, pet, np.full_like(pet, -8.0), marks, marks, 2.0).inputs(10.0)
     assert inputs.shape == (CHANNELS, 4, 6, 6)
     assert np.isfinite(inputs).all()
     assert (inputs[1] == float(ct is not None)).all()

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import runpy
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,30 +10,24 @@ import torch
 
 from sam_pet.boxes import Block, Field
 from sam_pet.errors import InputError
-from sam_pet.models import load_model, save_model
-from sam_pet.models.card import CARD
-from sam_pet.models.checkpoint import untrained
 from sam_pet.models.half import write_half
-from sam_pet.models.record import CONTOUR, WEIGHTS, ModelRecord
-from sam_pet.models.verify import verify
 from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outline_features import NAMES
 from sam_pet.proposers.outlines import Outlines
+from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
 from sam_pet.proposers.volume_net import Contour, new_network
 from sam_pet.sam2.clip_width import first_clip
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.memory import MemoryBank
-from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
+from sam_pet.train.network import TrainSettings
 from sam_pet.train.volume_examples import Cube, cubes_of, load_cubes, save_cubes
-from sam_pet.train.volume_net import Course, prompted, train_contour
+from sam_pet.train.volume_net import prompted, train_contour
 from tests.fakes import random_segmenter, two_lesion_study
-from tests.train.cases import write_cases
 
-SCRIPT = Path(__file__).parents[2] / "finetune" / "train_contour.py"
 FIRST, SECOND = (20, 24, 10), (44, 24, 30)
 NOTHING: Voxels = np.zeros((0, 3), np.int64)
 
@@ -51,6 +43,10 @@ class Fixed:
         return np.ones(len(features))
 
 
+def settings(steps: int, batch: int = 1, rate: float = 2e-3, seed: int = 0) -> TrainSettings:
+    return TrainSettings(steps, batch, rate, decay=0.02, seed=seed)
+
+
 def lesions(study: Study) -> np.ndarray:
     labels = np.zeros(study.pet.shape, np.uint32)
     labels[:20][study.pet[:20] > 5] = 1
@@ -64,7 +60,7 @@ def cubes(study: Study) -> list[Cube]:
 
 @pytest.fixture(scope="module")
 def contour() -> Contour:
-    return Contour(train_contour([(cubes(two_lesion_study()), 1.0)], Course(steps=60, batch=4, rate=5e-3)))
+    return Contour(train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=60, batch=4, rate=5e-3)))
 
 
 @pytest.mark.parametrize("width", WIDTHS_MM)
@@ -139,13 +135,13 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     contour: Contour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[int] = []
-    whole = LesionSegmenter._settle
+    whole = Sam2Proposer._settle
 
-    def counted(self: LesionSegmenter, drafts: list[Any], *rest: Any) -> Any:
+    def counted(self: Sam2Proposer, drafts: list[Any], *rest: Any) -> Any:
         shown.extend(len(draft.prompts) - draft.shown for draft in drafts)
         return whole(self, drafts, *rest)
 
-    monkeypatch.setattr(LesionSegmenter, "_settle", counted)
+    monkeypatch.setattr(Sam2Proposer, "_settle", counted)
     segmenter = random_segmenter()
     segmenter.contour = contour
     segmenter.__dict__["chooser"] = Fixed(1)
@@ -239,27 +235,47 @@ def test_cubes_are_kept_as_they_are(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: Path) -> None:
     written = []
     for number, seed in enumerate((0, 0, 1)):
-        network = train_contour([(cubes(two_lesion_study()), 1.0)], Course(steps=2, batch=2, seed=seed))
+        network = train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=2, batch=2, seed=seed))
         write_half(network, tmp_path / f"{number}")
         written.append((tmp_path / f"{number}").read_bytes())
     assert written[0] == written[1] != written[2]
 
 
-def test_it_goes_on_from_a_network_also_in_bfloat16() -> None:
+def test_it_learns_in_bfloat16_too_and_is_kept_in_float32() -> None:
     lessons = [(cubes(two_lesion_study()), 1.0)]
-    first = train_contour(lessons, Course(steps=40, batch=4, rate=5e-3))
-    dice: list[float] = []
-    course = Course(steps=3, batch=4, rate=1e-4, seed=1, bfloat16=True)
-    further = train_contour(lessons, course, lambda _, value: dice.append(value), first)
-    new: list[float] = []
-    train_contour(lessons, course, lambda _, value: new.append(value))
-    assert min(dice) > max(new)
-    assert {parameter.dtype for parameter in further.parameters()} == {torch.float32}
+    losses: list[float] = []
+    network = train_contour(lessons, settings(steps=20, batch=4, rate=5e-3), True, report=lambda _, x: losses.append(x))
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+
+
+def test_cut_off_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    lessons = [(cubes(two_lesion_study()), 1.0)]
+    whole = train_contour(lessons, settings(steps=4, batch=2))
+    state = tmp_path / "state.pt"
+
+    def stop(step: int, _: float) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_contour(lessons, settings(steps=4, batch=2), state=state, save_every=2, report=stop)
+    again = train_contour(lessons, settings(steps=4, batch=2), state=state)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
+
+
+def test_a_state_that_was_cut_short_says_so(tmp_path: Path) -> None:
+    state = tmp_path / "state.pt"
+    lessons = [(cubes(two_lesion_study()), 1.0)]
+    train_contour(lessons, settings(steps=1, batch=1), state=state)
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(InputError, match="is damaged"):
+        train_contour(lessons, settings(steps=2, batch=1), state=state)
 
 
 def test_without_a_lesion_there_is_nothing_to_learn() -> None:
     with pytest.raises(InputError, match="no lesion to learn from"):
-        train_contour([([], 1.0)], Course(steps=1))
+        train_contour([([], 1.0)], settings(steps=1))
 
 
 def test_weights_of_another_network_are_refused() -> None:
@@ -267,67 +283,3 @@ def test_weights_of_another_network_are_refused() -> None:
     state.pop("enter.weight")
     with pytest.raises(InputError, match="contour network"):
         Contour.of(state, Path("contour.safetensors"))
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["train_contour.py", *map(str, arguments)])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
-
-
-def test_the_script_stores_a_network_with_the_checkpoint(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checkpoint, work = tmp_path / "checkpoint", tmp_path / "cubes"
-    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
-    write_cases(tmp_path / "cases")
-    common = ("--checkpoint", checkpoint, "--work", work, "--train", "21000:1", "--grid", "80x60x110@7x7x8.5")
-    with pytest.raises(SystemExit):
-        run(monkeypatch, *common, "--go-on")
-    assert "has no contour network" in capsys.readouterr().err
-    run(monkeypatch, *common, "--cases", tmp_path / "cases", "--steps", 2)
-    before = load_model(checkpoint).facts["contour"]
-    made = {path: path.stat().st_mtime_ns for path in work.iterdir()}
-    run(monkeypatch, *common, "--cases", tmp_path / "cases", "--steps", 2)
-    assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made
-    assert load_model(checkpoint).facts["contour"] == before
-    run(monkeypatch, *common, "--go-on", "--steps", 2, "--rate", 1e-3, "--bfloat16")
-    loaded = load_model(checkpoint)
-    assert loaded.contour is not None
-    assert loaded.facts["contour"] != before
-    assert torch.isfinite(loaded.contour.network.leave.weight).all()
-    assert loaded.facts["contour"] == verify(checkpoint)[CONTOUR]
-    (checkpoint / CONTOUR).unlink()
-    with pytest.raises(InputError, match=CONTOUR):
-        load_model(checkpoint)
-
-
-def test_the_script_says_what_is_wrong_with_its_input(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, "--checkpoint", tmp_path, "--work", tmp_path / "cubes")
-    assert ended.value.code == 2
-    assert "is no checkpoint" in capsys.readouterr().err
-
-
-def test_weights_stored_in_half_precision_take_half_the_room_and_are_used_in_float32(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    script = SCRIPT.with_name("store_half.py")
-    checkpoint = tmp_path / "checkpoint"
-    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
-    before, size = load_model(checkpoint), (checkpoint / WEIGHTS).stat().st_size
-    monkeypatch.setattr(sys, "argv", ["store_half.py", "--checkpoint", str(checkpoint)])
-    runpy.run_path(str(script), run_name="__main__")
-    after = load_model(checkpoint)
-    assert (checkpoint / WEIGHTS).stat().st_size < 0.55 * size
-    assert verify(checkpoint)[WEIGHTS] == after.sha256 != before.sha256
-    assert after.sha256 in (checkpoint / CARD).read_text(encoding="utf-8")
-    for old, new in zip(before.model.parameters(), after.model.parameters(), strict=True):
-        assert new.dtype == torch.float32
-        torch.testing.assert_close(new, old, rtol=1e-3, atol=1e-6)
-    monkeypatch.setattr(sys, "argv", ["store_half.py", "--checkpoint", str(tmp_path)])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(script), run_name="__main__")
-    assert ended.value.code == 2
-    assert "is no checkpoint" in capsys.readouterr().err

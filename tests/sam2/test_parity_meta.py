@@ -16,7 +16,7 @@ from sam_pet.models.convert import convert_meta
 from sam_pet.sam2.features import EncodedFrames
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, Lane, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, shake
 
 SIZE, COUNT, ANCHOR, CORRECTED = 128, 19, 9, 13
@@ -135,7 +135,7 @@ def our_masks(model: Any, video: torch.Tensor, prompts: dict[int, Prompt], corre
     masks: list[Masks] = [{} for _ in prompts]
 
     def show(banks: list[MemoryBank], slice_: int, drawn: list[SlicePrompt]) -> list[MemoryBank]:
-        banks = tracker.prompt([Job(bank, [], key=lambda z: z) for bank in banks], drawn)
+        banks = tracker.prompt([TrackRequest(bank, [], key=lambda z: z) for bank in banks], drawn)
         for seen, bank in zip(masks, banks, strict=False):
             seen[slice_] = bank.conditioning[slice_].logits
         return banks
@@ -147,7 +147,7 @@ def our_masks(model: Any, video: torch.Tensor, prompts: dict[int, Prompt], corre
                 if clear and z in banks[0].conditioning:
                     banks = [bank.without_tracked(range(z - 7, z + 8)) for bank in banks]
                 banks = tracker.track(
-                    [Job(bank, [Lane(range(z, z + slices.step, slices.step))], lambda z: z) for bank in banks]
+                    [TrackRequest(bank, [Lane(range(z, z + slices.step, slices.step))], lambda z: z) for bank in banks]
                 )
                 for seen, bank in zip(masks, banks, strict=False):
                     seen[z] = bank.all()[z].logits

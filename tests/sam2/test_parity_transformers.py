@@ -12,7 +12,7 @@ from transformers import Sam2VideoInferenceSession
 from sam_pet.sam2.features import EncodedFrames
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, Lane, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import TINY, frames, random_model
 
 COUNT, ANCHOR, CORRECTED = 18, 9, 13
@@ -73,11 +73,11 @@ def our_tracker(model: Any, video: torch.Tensor) -> Tracker:
 
 
 def walk(tracker: Tracker, banks: list[MemoryBank], slices: range) -> list[MemoryBank]:
-    return tracker.track([Job(bank, [Lane(slices)], key=lambda z: z) for bank in banks])
+    return tracker.track([TrackRequest(bank, [Lane(slices)], key=lambda z: z) for bank in banks])
 
 
 def prompt(tracker: Tracker, banks: list[MemoryBank], slice_: int, prompts: list[Prompt]) -> list[MemoryBank]:
-    jobs = [Job(bank, [], key=lambda z: z) for bank in banks]
+    jobs = [TrackRequest(bank, [], key=lambda z: z) for bank in banks]
     return tracker.prompt(jobs, [SlicePrompt(slice_, points, labels) for points, labels in prompts])
 
 

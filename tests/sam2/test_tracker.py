@@ -9,7 +9,7 @@ from sam_pet.sam2.features import EncodedFrames, FeatureCache
 from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import Memory, MemoryBank
 from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Job, Lane, SlicePrompt, Tracker
+from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, random_model
 
 COUNT = 12
@@ -30,9 +30,9 @@ def click(slice_: int, u: float, v: float, label: int = 1) -> SlicePrompt:
 
 
 def tracked(tracker: Tracker, prompts: list[SlicePrompt]) -> list[MemoryBank]:
-    jobs = [Job(MemoryBank(), [], key=lambda z: z) for _ in prompts]
+    jobs = [TrackRequest(MemoryBank(), [], key=lambda z: z) for _ in prompts]
     banks = tracker.prompt(jobs, prompts)
-    return tracker.track([Job(b, lanes_to_fill(b, 0, COUNT - 1), key=lambda z: z) for b in banks])
+    return tracker.track([TrackRequest(b, lanes_to_fill(b, 0, COUNT - 1), key=lambda z: z) for b in banks])
 
 
 @torch.no_grad()
@@ -75,7 +75,7 @@ def test_a_believed_prompt_is_shown_against_the_object_score(video: torch.Tensor
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
     tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT)
-    job = Job(MemoryBank(), [], key=lambda z: z)
+    job = TrackRequest(MemoryBank(), [], key=lambda z: z)
     doubted, believed = (
         tracker.prompt([job], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), believed=b)])[0]
         for b in (False, True)
@@ -145,8 +145,8 @@ def test_a_bank_is_never_changed() -> None:
 def test_prompted_slices_on_the_way_are_passed_by(model: Any, video: torch.Tensor) -> None:
     tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
     bank = tracked(tracker, [click(3, 60, 70)])[0]
-    bank = tracker.prompt([Job(bank, [], key=lambda z: z)], [click(6, 60, 70)])[0]
+    bank = tracker.prompt([TrackRequest(bank, [], key=lambda z: z)], [click(6, 60, 70)])[0]
     held = bank.conditioning[6]
-    bank = tracker.track([Job(bank, [Lane(range(4, 9))], key=lambda z: z)])[0]
+    bank = tracker.track([TrackRequest(bank, [Lane(range(4, 9))], key=lambda z: z)])[0]
     assert bank.conditioning[6] is held
     assert 6 not in bank.tracked

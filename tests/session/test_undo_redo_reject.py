@@ -97,3 +97,15 @@ def test_what_is_no_number_of_a_lesion_is_refused(session: Session, lesion: obje
         session.add_click(FIRST, lesion=lesion)  # type: ignore[arg-type]
     assert np.array_equal(session.labels, before)
     assert len(session.prompts) == 2
+
+
+def test_after_a_first_answer_that_stays_silent_strokes_give_what_they_give_alone(
+    study: Study, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sam_pet.detection.detect.first_answer", lambda *_: [])
+    stroke = [(19, 24, 10), (20, 24, 10), (21, 24, 10)]
+    alone, after = segmenter.open(study), segmenter.open(study)
+    assert after.first_answer() == 0
+    for session in (alone, after):
+        session.add_scribble(stroke)
+    assert np.array_equal(alone.array, after.array)

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +12,7 @@ from sam_pet.detection.context import CONTEXT_NAMES
 from sam_pet.detection.detect import gather
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
-from sam_pet.models.checkpoint import save_model, untrained
-from sam_pet.models.loading import load_model
-from sam_pet.models.record import JUDGE, WEIGHTS, ModelRecord, write_record
-from sam_pet.segmenter import Segmenter
+from sam_pet.models.parts import JUDGE
 from sam_pet.train.prompt_examples import Pointed, fit, pointed
 from tests.detection.studies import SPOT, ball, body_study
 
@@ -83,32 +78,9 @@ def test_lesions_and_places_beside_them_are_pointed_at() -> None:
     assert not np.isclose(suv[~found.lesion], np.log(6.0), atol=0.05).any()
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:
-    monkeypatch.setattr(sys, "argv", ["train_opinion.py", *map(str, arguments)])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
-
-
-def test_the_script_stores_trees_with_the_classifier(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    checkpoint, work = tmp_path / "checkpoint", tmp_path / "places"
-    save_model(untrained("nano", 64), ModelRecord(name="small", trained=True), checkpoint)
-    common = ("--checkpoint", checkpoint, "--work", work, "--train", "23000:2", "--grid", "80x60x110@7x7x8.5")
-    with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *common)
-    assert ended.value.code == 2
-    assert "has no lesion classifier" in capsys.readouterr().err
-    judge().write(checkpoint / JUDGE)
-    write_record(load_model(checkpoint).record, checkpoint, WEIGHTS)
-    run(monkeypatch, *common)
-    counted = json.loads(capsys.readouterr().out)
-    assert counted["on_lesions"] > 0
-    assert counted["beside"] > 0
-    made_files = {path: path.stat().st_mtime_ns for path in work.iterdir()}
-    stored = (checkpoint / JUDGE).read_bytes()
-    run(monkeypatch, *common)
-    assert {path: path.stat().st_mtime_ns for path in work.iterdir()} == made_files
-    assert (checkpoint / JUDGE).read_bytes() == stored
-    loaded = Segmenter(load_model(checkpoint), "cpu").judge
-    assert loaded is not None
-    assert loaded.content.opinion is not None
+def test_places_are_kept_as_they_are(tmp_path: Path) -> None:
+    some = Pointed(np.array([[1.0, np.nan]], np.float32), np.array([True]))
+    some.save(tmp_path / "places.npz")
+    kept = Pointed.load(tmp_path / "places.npz")
+    assert np.array_equal(kept.features, some.features, equal_nan=True)
+    assert kept.lesion.tolist() == [True]

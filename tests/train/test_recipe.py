@@ -32,11 +32,16 @@ def test_values_are_changed_by_key() -> None:
         ("mode=partial", "mode: Input should be 'full' or 'lora'"),
         ("seed", "not of the form key=value"),
         ("name.first=a", "nothing below"),
+        ("train.5.folder=x", "there is no '5' in a list of 1"),
+        ("train.x.folder=x", "there is no 'x' in a list of 1"),
+        ("name=[", "is not YAML"),
+        ("train.0.phantoms=many", "seeds 'many' are not FIRST"),
+        ("refiner.steps=0", "refiner.steps: Input should be greater than 0"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(change: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
-        read_recipe(RECIPES[-1], [change])
+        read_recipe(next(p for p in RECIPES if p.stem == "tiny"), [change])
     assert "\n" not in str(raised.value)
 
 
@@ -54,3 +59,26 @@ def test_names_and_splits_exclude_each_other() -> None:
     path = next(p for p in RECIPES if p.stem == "autopet_lora")
     with pytest.raises(InputError, match="either cases or splits"):
         read_recipe(path, ["train.0.cases=[a]"])
+
+
+def test_a_recipe_that_is_no_utf8_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("name: Münster".encode("latin-1"))
+    with pytest.raises(InputError, match="UTF-8") as raised:
+        read_recipe(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("{weight: 1}", "either a folder of cases or seeds"),
+        ('{folder: a, phantoms: "1"}', "either a folder of cases or seeds"),
+        ('{phantoms: "1", variant: warped}', "warped phantoms need a grid"),
+        ('{phantoms: "1", grid: 4x4}', "grid"),
+    ],
+)
+def test_data_are_cases_or_phantoms(data: str, message: str) -> None:
+    path = next(p for p in RECIPES if p.stem == "tiny")
+    with pytest.raises(InputError, match=message):
+        read_recipe(path, [f"train=[{data}]"])

@@ -17,11 +17,16 @@ from sam_pet.errors import InputError
 from sam_pet.files import write_image
 from sam_pet.models import load_model
 from sam_pet.models.hashes import file_sha256
+from sam_pet.train.data import cases_of
 from sam_pet.train.recipe import Data, Recipe, read_recipe
 from sam_pet.train.run_folder import RunFolder
-from sam_pet.train.tracker import cases_of, finetune
+from sam_pet.train.store import ExampleStore
+from sam_pet.train.tracker import finetune
 from sam_pet.train.validate import Validator
 from tests.train.cases import recipe, write_cases
+
+# None of these cases needs one.
+STORE = ExampleStore(Path("no store"))
 
 
 @pytest.fixture(scope="module")
@@ -103,13 +108,13 @@ def test_splits_keep_patients_apart(cases: Path, tmp_path: Path) -> None:
     splits = tmp_path / "splits_final.json"
     splits.write_text(json.dumps([{"train": ["case 0"], "val": ["case 1"]}]))
     data = Data(folder=cases, splits=splits)
-    assert [c.name for c in cases_of(data)] == ["case 0"]
-    assert [c.name for c in cases_of(data, training=False)] == ["case 1"]
+    assert [c.name for c in cases_of(data, STORE)] == ["case 0"]
+    assert [c.name for c in cases_of(data, STORE, training=False)] == ["case 1"]
     splits.write_text(json.dumps([{"train": ["case 0", "case 1"], "val": ["case 1"]}]))
     with pytest.raises(InputError, match="on both sides"):
-        cases_of(data)
+        cases_of(data, STORE)
     with pytest.raises(InputError, match="no fold 3"):
-        cases_of(Data(folder=cases, splits=splits, fold=3))
+        cases_of(Data(folder=cases, splits=splits, fold=3), STORE)
 
 
 def test_two_processes_learn_as_one_with_the_same_batch(cases: Path, tmp_path: Path) -> None:
@@ -163,7 +168,7 @@ def test_the_autopet_recipes_run_on_phantoms_in_the_autopet_layout(name: str, tm
         "validation.scribbles=1",
     ]
     settings = read_recipe(Path(__file__).parents[2] / "finetune" / f"{name}.yaml", changes)
-    cases = [case for data in settings.validation.data for case in cases_of(data, training=False)]
+    cases = [case for data in settings.validation.data for case in cases_of(data, STORE, training=False)]
     checkpoint = finetune(settings, Validator(cases, 1))
     loaded = load_model(checkpoint)
     assert loaded.record.licence == "CC-BY-NC-4.0"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, View, canvas_size, window
+from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, SliceView, canvas_size, window
 
 # 40 x 20 x 60 mm; with 2 pixels a mm the canvases are 80 x 40 (axial), 80 x 120 (coronal), 40 x 120 (sagittal).
 SIZE, SPACING = (20, 10, 12), (2.0, 2.0, 5.0)
@@ -13,7 +13,7 @@ SIZE, SPACING = (20, 10, 12), (2.0, 2.0, 5.0)
 
 def view(plane, centre=(9, 4, 5), zoom=1.0):
     low, span = window(SIZE, SPACING, centre, zoom)
-    return View(plane, SIZE, SPACING, low, span, *canvas_size(plane, SIZE, SPACING, 120))
+    return SliceView(plane, SIZE, SPACING, low, span, *canvas_size(plane, SIZE, SPACING, 120))
 
 
 @pytest.mark.parametrize(("plane", "canvas"), [(AXIAL, (80, 40)), (CORONAL, (80, 120)), (SAGITTAL, (40, 120))])

@@ -1,0 +1,1 @@
+"""Many studies by one model: found, segmented over processes, each kept as soon as it is done."""

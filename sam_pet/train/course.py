@@ -1,0 +1,182 @@
+"""The whole course of a recipe: tracker, networks, ranker, classifier, and the checkpoint that holds them all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from sam_pet.errors import InputError
+from sam_pet.files import write_json
+from sam_pet.models.checkpoint import LoadedModel, add_part, finish_folder, replacing_folder
+from sam_pet.models.half import write_half
+from sam_pet.models.loading import load_model
+from sam_pet.models.parts import PARTS
+from sam_pet.models.record import WEIGHTS, require_record
+from sam_pet.segmenter import find_device
+from sam_pet.train.data import Groups, cases_of, example_store, split
+from sam_pet.train.recipe import Recipe
+from sam_pet.train.run_folder import environment
+from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
+from sam_pet.train.store import ExampleStore, digest
+from sam_pet.train.tracker import Validate, finetune
+
+logger = logging.getLogger(__name__)
+TRACKER = "tracker"
+# Stages of another version of the code are run anew.
+_FORMAT = 1
+
+
+def train(
+    recipe: Recipe,
+    validate: Validate | None = None,
+    device: str = "auto",
+    only: str | None = None,
+    start: str | None = None,
+) -> Path:
+    """Run a recipe's stages and return the folder of the complete checkpoint.
+
+    Each stage is named by the content of what it depends on: the files of its cases, its settings, the parts that it is
+    fitted to. Where that stands it is not run again. Killed and started again the course goes on and gives the same
+    bytes on the same machine, on a CPU.
+
+    Args:
+        recipe: see `sam_pet.train.recipe`; parts that it does not name are those of its base.
+        validate: as `sam_pet.train.tracker.finetune` takes it.
+        device: for the networks: auto, cpu, cuda, mps.
+        only: this stage alone, after others that are done.
+        start: this stage and those after it anew.
+
+    Raises:
+        InputError: a faulty case or recipe, an unknown stage, or nothing to learn from.
+    """
+    course = _Course(recipe, device)
+    for name in (only, start):
+        if name is not None and name not in course.names:
+            raise InputError(f"train: there is no stage {name!r} in this recipe; it has {', '.join(course.names)}")
+    if start is not None:
+        for name in course.names[course.names.index(start) :]:
+            shutil.rmtree(recipe.out / name, ignore_errors=True)
+    loaded = course.tracker(validate, run=only in (None, TRACKER))
+    for stage, part in parts_of(recipe):
+        if only is None or stage == only or course.is_done(stage):
+            loaded = course.part(stage, part, loaded)
+    return course.export() if all(map(course.is_done, course.names)) else recipe.out
+
+
+class _Course:
+    def __init__(self, recipe: Recipe, device: str) -> None:
+        self.recipe = recipe
+        self.device = find_device(device)
+        self._asked = device
+        self.store: ExampleStore = example_store(recipe)
+        self.names = [TRACKER, *(stage for stage, _ in parts_of(recipe))]
+        groups = [(cases_of(data, self.store), data.weight) for data in recipe.train]
+        self.seen, self.held = (groups, []) if len(self.names) == 1 else split(groups, recipe.folds)
+        if not self.seen or (len(self.names) > 1 and not self.held):
+            raise InputError(
+                f"train: too few patients to keep one in {recipe.folds} from the networks; give more, or lower folds"
+            )
+
+    def tracker(self, validate: Validate | None, *, run: bool) -> LoadedModel:
+        """The checkpoint of the first stage, with the base's other parts."""
+        recipe = self.recipe
+        folder = recipe.out / TRACKER
+        without = {"out", "store", "folds", "workers", "save_every", "validation", *STAGES}
+        settings = recipe.model_dump(mode="json", exclude=without)
+        facts = [settings, load_model(recipe.base, recipe.image_size).hashes, self._cases(self.seen)]
+        if self._begin(TRACKER, facts):
+            if not run:
+                raise InputError("train: the tracker is not trained yet; leave --only out, or give --only tracker")
+            own = recipe.model_copy(update={"out": folder, "store": self.store.folder})
+            finetune(own, validate, self.seen, "cpu" if self._asked == "cpu" else "auto")
+            metrics = require_record(folder / "checkpoint").training.get("metrics", {})
+            self._finish(TRACKER, {"steps": recipe.steps, **metrics})
+        work = self._assembled
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(folder / "checkpoint", work)
+        if recipe.half and recipe.mode == "full":
+            write_half(load_model(work).model, work / WEIGHTS)
+            finish_folder(work, require_record(work), {})
+        return load_model(work)
+
+    def part(self, stage: str, name: str, loaded: LoadedModel) -> LoadedModel:
+        """The checkpoint with one part more."""
+        maker = MAKERS[name]
+        fitted_to = {other: loaded.hashes[other] for other in maker.fitted_to if other in loaded.hashes}
+        settings = getattr(self.recipe, stage).model_dump(mode="json")
+        facts = [settings, self.recipe.seed, fitted_to, self._cases(self.seen), self._cases(self.held)]
+        folder = self.recipe.out / stage
+        if self._begin(stage, facts):
+            made = maker.make(Work(self.recipe, self.store, self.seen, self.held, self.device, folder, loaded))
+            made.write(folder / PARTS[name])
+            self._finish(stage, made.facts)
+
+        def copy(path: Path) -> None:
+            shutil.copyfile(folder / PARTS[name], path)
+
+        add_part(self._assembled, name, copy, fitted_to, **maker.changes)
+        return load_model(self._assembled)
+
+    def export(self) -> Path:
+        """Give the assembled checkpoint its record, and move it to its place."""
+        record = require_record(self._assembled)
+        training = {
+            **record.training,
+            "stages": [self.row(stage) for stage in self.names],
+            "environment": environment(),
+            "patients": {"seen": _patients(self.seen), "held": _patients(self.held)},
+        }
+        target = self.recipe.out / "checkpoint"
+        with replacing_folder(target) as temporary:
+            shutil.copytree(self._assembled, temporary, dirs_exist_ok=True)
+            finish_folder(temporary, record.model_copy(update={"training": training}), {})
+        shutil.rmtree(self._assembled, ignore_errors=True)
+        return target
+
+    def is_done(self, stage: str) -> bool:
+        return (self.recipe.out / stage / "done.json").is_file()
+
+    def row(self, stage: str) -> dict[str, Any]:
+        """A stage's line in the card."""
+        done = self._done(stage)
+        return {"stage": stage, "key": done["key"][:12], **done["facts"]}
+
+    @property
+    def _assembled(self) -> Path:
+        return self.recipe.out / "assembled"
+
+    def _begin(self, stage: str, facts: Any) -> bool:
+        """Whether a stage is to be run; what was made from other facts is removed."""
+        folder = self.recipe.out / stage
+        key = digest([_FORMAT, stage, facts])
+        file = folder / "key.json"
+        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) == key:
+            done = self.is_done(stage)
+            logger.info("%s: %s", stage, "done" if done else "goes on")
+            return not done
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(key, file)
+        logger.info("%s: starts", stage)
+        return True
+
+    def _finish(self, stage: str, facts: dict[str, Any]) -> None:
+        folder = self.recipe.out / stage
+        key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        seconds = round(time.time() - (folder / "key.json").stat().st_mtime)
+        write_json({"key": key, "seconds": seconds, "facts": facts}, folder / "done.json")
+        logger.info("%s: done after %d s", stage, seconds)
+
+    def _done(self, stage: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.recipe.out / stage / "done.json").read_text(encoding="utf-8"))
+        return found
+
+    def _cases(self, groups: Groups) -> list[Any]:
+        return [[sorted(map(self.store.fingerprint, cases)), weight] for cases, weight in groups]
+
+
+def _patients(groups: Groups) -> int:
+    return len({case.patient for cases, _ in groups for case in cases})

@@ -1,0 +1,112 @@
+"""The cases of a recipe: folders and phantoms alike, and which of them networks never see."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sam_pet.cases import Case, find_cases
+from sam_pet.errors import InputError
+from sam_pet.geometry import Grid
+from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, write_folder
+from sam_pet.phantom.frame import parse_grid
+from sam_pet.phantom.tissue import Tracer
+from sam_pet.progress import steps
+from sam_pet.train.recipe import Data, Recipe, Validation, seeds
+from sam_pet.train.store import ExampleStore, digest
+
+# Cases, and how often they are drawn from beside the other groups.
+Groups = Sequence[tuple[Sequence[Case], float]]
+# Phantoms of another version of the generator are made anew.
+_PHANTOMS = 1
+
+
+def example_store(recipe: Recipe) -> ExampleStore:
+    """Where a run keeps its examples."""
+    return ExampleStore(recipe.store or recipe.out / "examples")
+
+
+def cases_of(data: Data, store: ExampleStore, training: bool = True) -> list[Case]:
+    """The cases of one entry of a recipe: for training or for validation, where nnU-Net's splits tell them apart.
+
+    Raises:
+        InputError: no such folder, case or fold, or a patient on both sides of a fold.
+    """
+    if data.folder is None:
+        cases = _phantoms(data, store)
+    elif data.splits is None:
+        cases = find_cases(data.folder, data.cases)
+    else:
+        cases = _side(data, data.folder, data.splits, training)
+    return cases if data.ct else [replace(case, ct=None) for case in cases]
+
+
+def validation_cases(validation: Validation, store: ExampleStore) -> list[Case]:
+    """The cases a recipe validates on, no more than it says."""
+    return [case for data in validation.data for case in cases_of(data, store, training=False)][: validation.limit]
+
+
+def split(groups: Groups, folds: int) -> tuple[Groups, Groups]:
+    """The cases that networks learn from, and one in `folds` patients of each group, which they never see.
+
+    Studies of a patient stay together, also where they are in several groups.
+    """
+    held: set[str] = set()
+    taken: set[str] = set()
+    for cases, _ in groups:
+        patients = sorted({case.patient for case in cases} - held - taken)
+        held.update(patients[folds - 1 :: folds])
+        taken.update(set(patients) - held)
+    return _only(groups, taken), _only(groups, held)
+
+
+def _only(groups: Groups, patients: set[str]) -> Groups:
+    kept = [([case for case in cases if case.patient in patients], weight) for cases, weight in groups]
+    return [(cases, weight) for cases, weight in kept if cases]
+
+
+def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
+    try:
+        folds = json.loads(splits.read_text(encoding="utf-8"))
+        fold = folds[data.fold]
+        train, val = list(fold["train"]), list(fold["val"])
+    except FileNotFoundError as error:
+        raise InputError(f"recipe: no such file: {splits}") from error
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val") from error
+    cases = find_cases(folder, train if training else val)
+    kept = {c.patient for c in find_cases(folder, val if training else train)}
+    shared = sorted({c.patient for c in cases} & kept)
+    if shared:
+        raise InputError(f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}")
+    return cases
+
+
+def _made(seed: int, variant: str, grid: Grid | None) -> Phantom:
+    tracer: Tracer = "psma" if seed % 2 else "fdg"
+    if variant == "warped" and grid is not None:
+        return make_borrowed(seed, tracer, grid)
+    phantom = make_phantom(seed, tracer, grid)
+    return make_odd(phantom) if variant == "atypical" else phantom
+
+
+def _phantoms(data: Data, store: ExampleStore) -> list[Case]:
+    """Phantoms as folders of cases, made where they are not there yet."""
+    assert data.phantoms is not None
+    key = digest([_PHANTOMS, data.grid, data.variant])[:16]
+    folder = store.folder / "phantoms" / key
+    grid = None if data.grid is None else parse_grid(data.grid)
+    names = []
+    for seed in steps(seeds(data.phantoms), "phantoms"):
+        tracer = "psma" if seed % 2 else "fdg"
+        name = f"{tracer}_{seed}sim_{data.variant}"
+        names.append(name)
+        # The label is written last.
+        if not (folder / name / "SEG.nii.gz").is_file():
+            shutil.rmtree(folder / name, ignore_errors=True)
+            phantom = _made(seed, data.variant, grid)
+            write_folder(phantom, name, folder, instances=False)
+    return find_cases(folder, names) if names else []

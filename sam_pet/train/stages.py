@@ -1,0 +1,273 @@
+"""The stages of a course: what each part of a checkpoint is made from, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cc3d
+import numpy as np
+import torch
+
+from sam_pet.boxes import CONNECTIVITY
+from sam_pet.cases import Case
+from sam_pet.detection.appearance import Appearance
+from sam_pet.detection.classifier import ASK, Judge
+from sam_pet.detection.coarse_batch import CoarseBatch
+from sam_pet.detection.coarse_study import CoarseStudy
+from sam_pet.detection.detect import AUTO, gather
+from sam_pet.detection.features import NAMES
+from sam_pet.errors import InputError
+from sam_pet.models.checkpoint import LoadedModel
+from sam_pet.models.half import write_half
+from sam_pet.progress import steps
+from sam_pet.proposers.refiner_settings import RefinerSettings
+from sam_pet.segmenter import Segmenter
+from sam_pet.train import appearance as appearance_net
+from sam_pet.train import classifier as trees
+from sam_pet.train import prompt_examples, ranker, refiner, volume_net
+from sam_pet.train.candidate_examples import CandidateExample, sample
+from sam_pet.train.data import Groups
+from sam_pet.train.network import TrainSettings
+from sam_pet.train.ranker_examples import RankerExamples
+from sam_pet.train.recipe import NetworkStage, Recipe
+from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
+from sam_pet.train.store import ExampleStore
+from sam_pet.train.volume_examples import cubes_of, load_cubes, save_cubes
+from sam_pet.trees import predict
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage has to work with.
+
+    Attributes:
+        recipe: of the run.
+        store: of examples.
+        seen: the cases that networks learn from.
+        held: those they never see.
+        device: for networks.
+        folder: the stage's own, for its state.
+        loaded: the checkpoint so far.
+    """
+
+    recipe: Recipe
+    store: ExampleStore
+    seen: Groups
+    held: Groups
+    device: torch.device
+    folder: Path
+    loaded: LoadedModel
+
+    @property
+    def segmenter(self) -> Segmenter:
+        return Segmenter(self.loaded, str(self.device))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of `train_network`."""
+        return {
+            "device": self.device,
+            "state": self.folder / "state.pt",
+            "save_every": self.recipe.save_every,
+        }
+
+
+@dataclass(frozen=True)
+class Made:
+    """A part: what writes its file, and what was counted and measured on the way."""
+
+    write: Callable[[Path], object]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How a part is made.
+
+    Attributes:
+        make: makes it.
+        fitted_to: the parts that it learns from besides cases: when they change it is made anew.
+        changes: what the record says of it.
+    """
+
+    make: Callable[[Work], Made]
+    fitted_to: tuple[str, ...] = ()
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_refiner(work: Work) -> Made:
+    """Learns from what the tracker makes of clicks and strokes on the seen cases."""
+    stage = work.recipe.refiner
+    assert stage is not None
+    settings = RefinerSettings()
+    examples = RefinerExamples(work.store, settings, stage.clicks, stage.most)
+    segmenter = work.segmenter
+    groups = []
+    for cases, weight in work.seen:
+        files = [path for case in steps(cases, "refiner") for path in examples.of(case, segmenter, work.recipe.seed)]
+        if files:
+            groups.append((files, weight))
+    _require(groups, "refiner")
+    network = refiner.train_refiner(groups, settings, _settings(stage, work.recipe.seed), **work.options)
+    facts = {"examples": sum(len(files) for files, _ in groups), "steps": stage.steps}
+    return Made(lambda path: write_half(network, path), facts)
+
+
+def make_contour(work: Work) -> Made:
+    """Learns from cubes round the lesions of the seen cases."""
+    stage = work.recipe.contour
+    assert stage is not None
+    groups = []
+    for cases, weight in work.seen:
+        cubes = [cube for case in steps(cases, "cubes") for cube in load_cubes(_cubes(work, case))]
+        if cubes:
+            groups.append((cubes, weight))
+    _require(groups, "contour network")
+    settings = _settings(stage, work.recipe.seed)
+    network = volume_net.train_contour(groups, settings, stage.bfloat16, **work.options)
+    facts = {"examples": sum(len(cubes) for cubes, _ in groups), "steps": stage.steps}
+    return Made(lambda path: write_half(network, path), facts)
+
+
+def make_ranker(work: Work) -> Made:
+    """Learns from the outlines of prompts on the held cases, which no network has seen."""
+    stage = work.recipe.ranker
+    assert stage is not None
+    examples = RankerExamples(work.store, stage.prompts, stage.least, stage.most)
+    segmenter = work.segmenter
+    groups = []
+    for cases, _ in work.held:
+        found = [examples.of(case, segmenter, work.recipe.seed) for case in steps(cases, "outlines")]
+        groups.append([one for one in found if one is not None])
+    groups = [group for group in groups if group]
+    _require(groups, "outline ranker")
+    chooser = ranker.fit(groups, work.recipe.seed)
+    return Made(chooser.write, dict(chooser.content.training))
+
+
+def make_appearance(work: Work) -> Made:
+    """Learns from the candidates of the seen cases."""
+    stage = work.recipe.appearance
+    assert stage is not None
+    cases = _all(work.seen)
+    samples = [_sample(work, case) for case in steps(cases, "candidates")]
+    stack = CoarseBatch.of((_scene(work, case) for case in cases), work.device)
+    lessons = [
+        appearance_net.AppearanceExample(one.places, one.features, one.positive, seen)
+        for one, seen in zip(samples, trees.glances(samples), strict=True)
+    ]
+    options = {key: value for key, value in work.options.items() if key != "device"}
+    network = appearance_net.train_appearance(stack, lessons, _settings(stage, work.recipe.seed), **options)
+    facts = {"examples": sum(len(one.features) for one in samples), "steps": stage.steps}
+    return Made(lambda path: write_half(network, path), facts)
+
+
+def make_classifier(work: Work) -> Made:
+    """First trees learn from the candidates of the seen cases, all that weighs their verdicts from the held ones."""
+    path = work.loaded.parts.get("appearance")
+    network = None if path is None else Appearance.read(path)
+    seen = [_sample(work, case) for case in steps(_all(work.seen), "candidates")]
+    held_cases = _all(work.held)
+    held = [_sample(work, case) for case in steps(held_cases, "candidates")]
+    if not any(one.positive.any() for one in seen):
+        raise InputError("lesion classifier: no candidate is a lesion; give more cases, or other ones")
+    glance = trees.glancer(seen, work.recipe.seed)
+    if network is not None:
+        held = [_looked(work, case, one, network, glance) for case, one in zip(held_cases, held, strict=True)]
+    judge = trees.fit(seen, held, work.recipe.seed, network, glance)
+    places = [_places(work, case, judge) for case in steps(held_cases, "places")]
+    judge = judge.with_opinion(prompt_examples.fit(places, work.recipe.seed))
+    points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
+    facts = {"examples": sum(len(one.features) for one in seen), "points": points, **judge.content.training}
+    return Made(judge.write, facts)
+
+
+MAKERS = {
+    "refiner": Maker(make_refiner, ("tracker",), {"refiner": RefinerSettings()}),
+    "contour": Maker(make_contour),
+    "chooser": Maker(make_ranker, ("tracker", "refiner", "contour")),
+    "appearance": Maker(make_appearance),
+    "judge": Maker(make_classifier, ("appearance",)),
+}
+# The stages by the names that recipes have for them, with the parts that they make, in this order.
+STAGES = {
+    "refiner": "refiner",
+    "contour": "contour",
+    "ranker": "chooser",
+    "appearance": "appearance",
+    "classifier": "judge",
+}
+
+
+def _settings(stage: NetworkStage, seed: int) -> TrainSettings:
+    return TrainSettings(stage.steps, stage.batch, stage.rate, stage.decay, stage.warmup, stage.average, seed)
+
+
+def _require(groups: Sequence[Any], what: str) -> None:
+    if not groups:
+        raise InputError(f"{what}: no case has a lesion to learn from; check the labels, or give more cases")
+
+
+def _all(groups: Groups) -> list[Case]:
+    return [case for cases, _ in groups for case in cases]
+
+
+def _cubes(work: Work, case: Case) -> Path:
+    def make(path: Path) -> None:
+        study = case.study()
+        save_cubes(
+            list(cubes_of(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(work.recipe.seed))), path
+        )
+
+    return work.store.get("cubes", [work.store.fingerprint(case), work.recipe.seed], make)
+
+
+def _sample(work: Work, case: Case) -> CandidateExample:
+    def make(path: Path) -> None:
+        study = case.study()
+        labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
+        sample(study, labels, gather(study, case.tracer or AUTO)).save(path)
+
+    return CandidateExample.load(
+        work.store.get("candidates", [work.store.fingerprint(case), case.tracer, list(NAMES)], make)
+    )
+
+
+def _scene(work: Work, case: Case) -> CoarseStudy:
+    def make(path: Path) -> None:
+        study = case.study()
+        evidence = gather(study, case.tracer or AUTO)
+        CoarseStudy.of(study, evidence.body, evidence.tracer).save(path)
+
+    return CoarseStudy.load(work.store.get("scenes", [work.store.fingerprint(case), case.tracer], make))
+
+
+def _looked(work: Work, case: Case, one: CandidateExample, network: Appearance, glance: Any) -> CandidateExample:
+    rows = np.flatnonzero(predict(glance, one.features) >= ASK)
+    looks = np.full(len(one.features), np.nan)
+    looks[rows] = network.look(_scene(work, case), one.places[rows], one.features[rows])
+    return CandidateExample(**{**vars(one), "looks": looks})
+
+
+def _places(work: Work, case: Case, judge: Judge) -> prompt_examples.Pointed:
+    content = judge.content
+
+    def make(path: Path) -> None:
+        study = case.study()
+        labels = lesions_of(case, study, 0.0)[0]
+        evidence = gather(study, case.tracer or AUTO)
+        rng = np.random.default_rng(work.recipe.seed)
+        prompt_examples.pointed(study, labels, judge, evidence, rng).save(path)
+
+    facts = [work.store.fingerprint(case), case.tracer, content.model_dump(exclude={"training", "opinion"})]
+    return prompt_examples.Pointed.load(work.store.get("places", [*facts, work.recipe.seed], make))
+
+
+def parts_of(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """The stages that a recipe names, with the parts that they make, in order."""
+    for stage, part in STAGES.items():
+        if getattr(recipe, stage) is not None:
+            yield stage, part

@@ -1,0 +1,85 @@
+"""Examples as files, made once: named by the content of what they were made from, shared by every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from sam_pet.cases import Case
+from sam_pet.errors import InputError
+from sam_pet.files import replacing, write_json
+from sam_pet.models.hashes import file_sha256
+
+# Examples of another format are made anew.
+_FORMAT = 1
+_DIGESTS = "digests"
+
+
+class Example(Protocol):
+    """What is learnt from, as it is kept."""
+
+    def save(self, path: Path) -> None: ...
+
+
+class ExampleStore:
+    """A folder of examples.
+
+    Args:
+        folder: where they lie; several runs, one after the other or at once, may use it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, kind: str, facts: Any, make: Callable[[Path], object], suffix: str = ".npz") -> Path:
+        """The file of an example, made if it is not there.
+
+        Args:
+            kind: of example, the name of a folder.
+            facts: all that it depends on, as JSON knows it.
+            make: writes it under the name that it is given; killed meanwhile, it leaves nothing behind.
+            suffix: of the file.
+        """
+        key = digest([_FORMAT, kind, facts])
+        path = self.folder / kind / key[:2] / f"{key[:24]}{suffix}"
+        if not path.exists():
+            with replacing(path) as temporary:
+                make(temporary)
+        return path
+
+    def many(self, kind: str, facts: Any, make: Callable[[], Iterable[Example]]) -> list[Path]:
+        """The files of examples that are made together but read one by one, as `get`."""
+
+        def write(index: Path) -> None:
+            key = digest([_FORMAT, kind, facts])
+            names = []
+            for number, example in enumerate(make()):
+                names.append(f"{key[:2]}/{key[:24]}-{number:04d}.npz")
+                with replacing(self.folder / kind / names[-1]) as temporary:
+                    example.save(temporary)
+            write_json(names, index)
+
+        index = self.get(kind, facts, write, ".json")
+        return [self.folder / kind / name for name in json.loads(index.read_text(encoding="utf-8"))]
+
+    def fingerprint(self, case: Case) -> str:
+        """The SHA-256 of a case's files, whatever their names; reckoned once for each state of a file."""
+        parts = {name: getattr(case, name) for name in ("ct", "pet", "truth")}
+        return digest({name: None if path is None else self._sha256(path) for name, path in parts.items()})
+
+    def _sha256(self, path: Path) -> str:
+        try:
+            facts = path.stat()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}); put it back, or leave its case out") from error
+        state = [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
+        kept = self.get(_DIGESTS, state, lambda file: write_json(file_sha256(path), file), ".json")
+        return str(json.loads(kept.read_text(encoding="utf-8")))
+
+
+def digest(facts: Any) -> str:
+    """The SHA-256 of facts as JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
