@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
+_COLUMNS = 100
 _Folder = Annotated[Path | None, typer.Argument(metavar="[OUT]", help="The checkpoint folder to write, as --out.")]
 _Out = Annotated[Path | None, typer.Option("--out", help="The checkpoint folder to write.")]
 _Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")]
-_COLUMNS = 100
 
 
 @models.command("list")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,7 +75,7 @@ class Hub:
             def _answer(self, with_body: bool) -> None:
                 hub.asked.append(f"{self.command} {self.path}")
                 repository, _, rest = self.path.lstrip("/").partition("/resolve/")
-                file = rest.partition("/")[2]
+                asked_for, _, file = rest.partition("/")
                 path = hub.root / repository / file
                 if repository in hub.gates:
                     given = self.headers.get("Authorization")
@@ -96,9 +95,7 @@ class Hub:
                 if content:
                     sha256 = hub.lies_about.get(file, hashlib.sha256(content).hexdigest())
                     self.send_header("ETag", f'"{sha256}"')
-                    # A commit stays what it is, whatever branches move on to.
-                    asked = re.search(r"/resolve/([0-9a-f]{40})/", self.path)
-                    self.send_header("X-Repo-Commit", asked.group(1) if asked else hub.commit)
+                    self.send_header("X-Repo-Commit", asked_for if len(asked_for) == 40 else hub.commit)
                 else:
                     known = (hub.root / repository).is_dir()
                     self.send_header("X-Error-Code", "EntryNotFound" if known else "RepoNotFound")
