@@ -32,7 +32,8 @@ def write_nnunet(
         "instances": folder / "phantoms" / f"{name}_lesions.nii.gz",
         "facts": folder / "phantoms" / f"{name}.json",
     }
-    _write(phantom, name, files, instances=instances, asked=asked)
+    # This layout has no cases without CT.
+    _write(phantom, name, files, needs_ct=True, instances=instances, asked=asked)
     cases = len([path for path in (folder / "labelsTr").glob("*.nii.gz") if not path.name.startswith(".")])
     write_json(_dataset(cases), folder / "dataset.json")
 
@@ -53,7 +54,7 @@ def write_folder(
         "instances": case / "lesions.nii.gz",
         "facts": case / "phantom.json",
     }
-    _write(phantom, name, files, instances=instances, asked=asked)
+    _write(phantom, name, files, needs_ct=False, instances=instances, asked=asked)
 
 
 def made_before(name: str, folder: Path, layout: str, asked: dict[str, Any]) -> int | None:
@@ -77,7 +78,13 @@ def made_before(name: str, folder: Path, layout: str, asked: dict[str, Any]) -> 
 
 
 def _write(
-    phantom: Phantom, name: str, files: dict[str, Path], *, instances: bool, asked: dict[str, Any] | None
+    phantom: Phantom,
+    name: str,
+    files: dict[str, Path],
+    *,
+    needs_ct: bool,
+    instances: bool,
+    asked: dict[str, Any] | None,
 ) -> None:
     # The label comes last: without it the others are what a killed run has left.
     if files["label"].exists():
@@ -85,8 +92,7 @@ def _write(
     grid = phantom.study.grid
     if phantom.study.ct is not None:
         write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
-    elif files["ct"].name.endswith("_0000.nii.gz"):
-        # This layout has no cases without CT.
+    elif needs_ct:
         write_image(grid.image(np.full(grid.shape, AIR_HU, np.int16)), files["ct"])
     write_image(grid.image(phantom.study.pet), files["pet"])
     if instances:

@@ -12,7 +12,7 @@ import torch
 from sam_pet.boxes import Block
 from sam_pet.prompts import Box, Click, Prompt, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
-from sam_pet.proposers.outlines import Outlines, Proposers
+from sam_pet.proposers.outlines import Proposers
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
@@ -73,10 +73,6 @@ class LesionSegmenter:
         number = self.chooser.choose(outlines.features)
         chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
         return replace(chosen, expected=float(self.chooser.expect(outlines.features)[number]))
-
-    def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
-        """The outlines that a lesion of one click or stroke may have, the model's first."""
-        return self.proposers.outlines(lesion, background)
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""

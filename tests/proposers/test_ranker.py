@@ -156,7 +156,7 @@ def test_every_outline_is_described(with_ct: bool) -> None:
     tracker = random_segmenter().tracker(study)
     session = opened(study, 0)
     session.add_click(FIRST)
-    outlines = tracker.outlines(session.state.lesions[1], np.zeros((0, 3), np.int64))
+    outlines = tracker.proposers.outlines(session.state.lesions[1], np.zeros((0, 3), np.int64))
     blocks, features = outlines.blocks, outlines.features
     assert features.shape == (len(blocks), len(NAMES)) == (1 + len(LEVELS), len(NAMES))
     of_ct = np.isin(NAMES, ("hu", "hu_spread", "rim_hu"))
@@ -300,7 +300,7 @@ def test_a_block_without_a_voxel_is_described_too() -> None:
     lesion = session.state.lesions[1]
     tracker = random_segmenter().tracker(study)
     empty = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
-    outlines = tracker.outlines(replace(lesion, block=empty), voxels(FIRST))
+    outlines = tracker.proposers.outlines(replace(lesion, block=empty), voxels(FIRST))
     blocks, features = outlines.blocks, outlines.features
     assert all(not block.touches(voxels(FIRST)) for block in blocks)
     assert len(features) == len(blocks)

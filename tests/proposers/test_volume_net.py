@@ -196,11 +196,11 @@ def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(c
     study = two_lesion_study()
     tracker = segmenter.tracker(study)
     (lesion,) = tracker.sketch([Click(FIRST)], NOTHING)
-    plain = tracker.outlines(lesion, NOTHING)
+    plain = tracker.proposers.outlines(lesion, NOTHING)
     assert plain.widths == ()
     assert np.isnan(plain.features[:, NAMES.index("contour_logit_64")]).all()
     segmenter.contour = contour
-    drawn = segmenter.tracker(study).outlines(lesion, NOTHING)
+    drawn = segmenter.tracker(study).proposers.outlines(lesion, NOTHING)
     assert drawn.widths == WIDTHS_MM
     assert len(drawn.blocks) == len(plain.blocks) + len(WIDTHS_MM)
     assert drawn.features[1, NAMES.index("agreement_64")] == 1
