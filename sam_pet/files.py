@@ -17,9 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.headers import require_sound_metaimage, require_sound_nrrd, unpacked_size
 from sam_pet.nifti import read_nifti, require_sound_nifti_header
 from sam_pet.sanity import UnsoundError, cut_short, require_one_volume, require_sound_geometry
@@ -328,6 +329,20 @@ def _require_whole(path: Path, image: sitk.Image) -> None:
             whole = unpacked_size(stream, wanted) if path.name.endswith(".gz") else path.stat().st_size
         if whole <= wanted:
             raise cut_short(wanted)
+
+
+@contextmanager
+def stored_arrays(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """The arrays in an `.npz` file that was made to be learnt from, by name.
+
+    Raises:
+        InputError: the file is damaged, or the block does not find in it what belongs there.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            yield held
+    except Exception as error:  # numpy and zipfile raise what their parts raise
+        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); remove it to have it made again") from error
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:

@@ -134,9 +134,17 @@ def _done(folder: Path, key: str) -> Manifest | None:
     try:
         manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         same = manifest["key"] == key and "error" not in manifest and file_sha256(folder / MASK) == manifest["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        _lesions_in(folder)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return {**manifest, "resumed": True} if same and (folder / LESIONS).is_file() else None
+    return {**manifest, "resumed": True} if same else None
+
+
+def _lesions_in(folder: Path) -> Any:
+    """The table of a study's lesions; an OSError or a ValueError where it is missing or damaged."""
+    import pandas as pd
+
+    return pd.read_csv(folder / LESIONS)
 
 
 def _segment(study: CohortStudy, folder: Path, key: str, segmenter: Segmenter) -> Manifest:
@@ -185,7 +193,7 @@ def _write_table(names: Sequence[str], out: Path) -> None:
 
     tables = []
     for name in names:
-        table = pd.read_csv(out / name / LESIONS)
+        table = _lesions_in(out / name)
         table.insert(0, "study", name)
         tables.append(table)
     with replacing(out / TABLE) as temporary:

@@ -289,9 +289,9 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
             state.setdefault(other, state[one])
-    if record is None:
+    if record is None or record.config_sha256 is None:
         require_working(config, folder / CONFIG)
-    elif record.config_sha256 is not None:
+    else:
         check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
