@@ -52,7 +52,14 @@ class Series:
         volume = np.empty(self.grid.shape, np.float32)
         with quiet():
             for plane, header, path in zip(volume, self.slices, self.paths, strict=True):
-                plane[:] = _rescaled(path, header)
+                pixels = _rescaled(path, header)
+                if pixels.shape != plane.shape:
+                    shown = " x ".join(map(str, pixels.shape))
+                    raise InputError(
+                        f"{path} is damaged: its pixels are {shown}, and its header tells of {plane.shape[0]} x "
+                        f"{plane.shape[1]} ({described('Rows')}); export it again"
+                    )
+                plane[:] = pixels
         return volume
 
 
