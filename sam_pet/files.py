@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from sam_pet.errors import InputError, one_line
+from sam_pet.errors import InputError, one_line, without_native_messages
 from sam_pet.headers import require_sound_metaimage, require_sound_nrrd, unpacked_size
 from sam_pet.nifti import read_nifti, require_sound_nifti_header
 from sam_pet.sanity import UnsoundError, cut_short, require_one_volume, require_sound_geometry
@@ -79,7 +79,7 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
         else:
             check = require_sound_metaimage if _READERS[suffix] == "MetaImageIO" else require_sound_nrrd
             check(path)
-            with plain_path(path) as plain:
+            with plain_path(path) as plain, without_native_messages():
                 image = sitk.ReadImage(plain, imageIO=_READERS[suffix])
             if image.GetDimension() == 4 and image.GetSize()[3] == 1:
                 image = image[:, :, :, 0]
@@ -296,7 +296,8 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:
     require_image_name(path)
     with replacing(path) as temporary, _plain_to_write(temporary) as plain:
         try:
-            sitk.WriteImage(image, plain, useCompression=True)
+            with without_native_messages():
+                sitk.WriteImage(image, plain, useCompression=True)
             _require_whole(temporary, image)
         except (RuntimeError, UnsoundError) as error:
             # ITK does not look whether its bytes have gone to the disk.

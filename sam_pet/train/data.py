@@ -73,6 +73,8 @@ def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
         folds = json.loads(splits.read_text(encoding="utf-8"))
         fold = folds[data.fold]
         train, val = list(fold["train"]), list(fold["val"])
+        if not all(isinstance(name, str) for name in (*train, *val)):
+            raise TypeError("no names")
     except FileNotFoundError as error:
         raise InputError(f"recipe: no such file: {splits}") from error
     except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
