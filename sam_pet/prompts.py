@@ -83,7 +83,7 @@ def scribble(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> 
     """A checked stroke; voxels drawn twice count once, the first time."""
     drawn = _tuples(checked_voxels(voxels, "scribble"))
     if not drawn:
-        raise InputError("scribble: no voxel is drawn")
+        raise InputError("scribble: no voxel is drawn; draw some")
     return Scribble(tuple(dict.fromkeys(drawn)), checked_label(label, "scribble"))
 
 

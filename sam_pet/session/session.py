@@ -141,7 +141,7 @@ class Session:
             InputError: nothing has been done.
         """
         if not self._earlier:
-            raise InputError("undo: nothing has been drawn yet")
+            raise InputError("undo: nothing has been drawn yet; draw something first")
         self._later.append(self._state)
         self._state = self._earlier.pop()
 
@@ -152,7 +152,7 @@ class Session:
             InputError: nothing has been taken back, or something else has been done since.
         """
         if not self._later:
-            raise InputError("redo: nothing has been taken back since the last change")
+            raise InputError("redo: nothing has been taken back since the last change; undo something first")
         self._earlier.append(self._state)
         self._state = self._later.pop()
 
