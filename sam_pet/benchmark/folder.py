@@ -17,10 +17,9 @@ from typing import Any
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.cases import Case
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import read_image, write_image, write_json
+from sam_pet.files import file_sha256, read_image, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Mask
-from sam_pet.models.hashes import file_sha256
 from sam_pet.prompt_files import record
 from sam_pet.readers import Stroke
 

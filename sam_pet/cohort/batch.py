@@ -14,8 +14,7 @@ from sam_pet import outputs
 from sam_pet.cohort.engine import DIED, completed
 from sam_pet.cohort.studies import CohortStudy
 from sam_pet.errors import InputError
-from sam_pet.files import key_of, replacing, require_apart, require_folder, write_json
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, key_of, replacing, require_apart, require_folder, write_json
 from sam_pet.prompt_files import read_prompts
 from sam_pet.study import LITTLE_COVERED, read_study
 

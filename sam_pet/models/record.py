@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sam_pet import __version__
 from sam_pet.errors import InputError
-from sam_pet.files import write_json
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, write_json
 from sam_pet.models.parts import ABOUT, PARTS, Part, from_hashes, stale
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import ClipRecipe
