@@ -3,6 +3,6 @@
 from sam_pet.audit.actor import CALLER, PERSON, PROGRAM, Actor
 from sam_pet.audit.environment import environment
 from sam_pet.audit.log import LOG, AuditLog, mask_sha256
-from sam_pet.audit.seal import seal
+from sam_pet.audit.seal import begin, seal
 
-__all__ = ["CALLER", "LOG", "PERSON", "PROGRAM", "Actor", "AuditLog", "environment", "mask_sha256", "seal"]
+__all__ = ["CALLER", "LOG", "PERSON", "PROGRAM", "Actor", "AuditLog", "begin", "environment", "mask_sha256", "seal"]

@@ -20,9 +20,11 @@ def environment(device: str | None = None) -> dict[str, Any]:
     """All that last digits may depend on beside inputs and weights; it names no machine and no user.
 
     Args:
-        device: that the model is on.
+        device: that the model is on; by default the one that models go to by themselves.
     """
     torch = sys.modules.get("torch")
+    if device is None and torch is not None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     gpu = torch.cuda.get_device_name() if torch is not None and (device or "").startswith("cuda") else None
     return {
         "sam_pet": sam_pet.__version__,

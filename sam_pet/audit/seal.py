@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,21 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
     manifest[AUDIT] = log.record
     write_json(manifest, folder / MANIFEST)
     return manifest
+
+
+def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> None:
+    """Note that a run starts, or goes on; the manifest that it may have is no longer sealed.
+
+    Args:
+        log: of the run; it gets the line `start`.
+        details: kind of run and environment, and what it depends on.
+        actor: who started it.
+    """
+    log.append(Act(actor, "start", details))
+    path = log.path.parent / MANIFEST
+    if path.is_file():
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:

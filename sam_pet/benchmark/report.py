@@ -10,8 +10,9 @@ from typing import Any
 import pandas as pd
 import SimpleITK as sitk
 
+from sam_pet.audit.seal import MANIFEST
 from sam_pet.benchmark import figures, pictures
-from sam_pet.benchmark.folder import MANIFEST, Result, ResultsFolder
+from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Interval, Ranking, by_group, compare, rank, worst_group
 from sam_pet.benchmark.tables import case_table, step_table
@@ -84,6 +85,7 @@ def write_report(
     with replacing(folder.path / REPORT) as temporary:
         page = render("Interactive PET/CT segmentation: benchmark", lead, sections)
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+    folder.seal()
     return summary
 
 
