@@ -38,6 +38,7 @@ LAYERS = (
     ("methods",),
     ("benchmark",),
     ("train",),
+    ("verify",),
     ("cli",),
 )
 

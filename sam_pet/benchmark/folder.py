@@ -147,8 +147,11 @@ class ResultsFolder:
                     f"and is {_short(new.get(changed))}; give another --out"
                 )
 
-    def results(self) -> list[Result]:
+    def results(self, repair: bool = True) -> list[Result]:
         """The latest result of every case and method. A line that a killed run left unfinished is dropped.
+
+        Args:
+            repair: whether it is dropped from the file, too.
 
         Raises:
             InputError: a line before the last is damaged.
@@ -169,7 +172,8 @@ class ResultsFolder:
                     raise InputError(
                         f"evaluate: line {number} of {path} is damaged; remove the line to have its case run again"
                     ) from error
-                os.truncate(path, good)
+                if repair:
+                    os.truncate(path, good)
             good += len(line) + 1
         return list(found.values())
 
@@ -184,7 +188,10 @@ class ResultsFolder:
     def keep(self, case: str, method: str, mask: Mask, grid: Grid, strokes: Sequence[Stroke]) -> None:
         """Write the last mask and the strokes that led to it, which `replay:FILE` can draw again."""
         write_image(grid.image(mask), self.mask_path(case, method))
-        write_json(record([stroke.prompt for stroke in strokes]), self._place("strokes", case, method, ".json"))
+        write_json(record([stroke.prompt for stroke in strokes]), self.strokes_path(case, method))
+
+    def strokes_path(self, case: str, method: str) -> Path:
+        return self._place("strokes", case, method, ".json")
 
     def mask_path(self, case: str, method: str) -> Path:
         return self._place("masks", case, method, ".nii.gz")

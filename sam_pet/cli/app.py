@@ -20,6 +20,7 @@ from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
 from sam_pet.cli.train import train
+from sam_pet.cli.verify import verify
 from sam_pet.errors import reported
 
 app = typer.Typer(
@@ -55,6 +56,7 @@ app.command()(report)
 app.command()(score)
 app.command()(simulate)
 app.command()(train)
+app.command()(verify)
 
 app.add_typer(models)
 

@@ -113,7 +113,7 @@ class Session:
         if lesion is not None:
             _require_number(lesion)
         entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
-        self._take(entry)
+        self.take(entry)
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -134,7 +134,7 @@ class Session:
             known = ", ".join(map(str, self._state.lesions)) or "none"
             raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
-        self._take(Entry(Rejection((x, y, z)), (lesion,)))
+        self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
 
     def undo(self) -> None:
@@ -245,7 +245,7 @@ class Session:
         session = cls(study, segmenter)
         session.history.actor = Actor("program", "replay")
         for entry in saved.read(folder, session):
-            session._take(entry)
+            session.take(entry)
         session.history.actor = CALLER
         return session
 
@@ -268,11 +268,12 @@ class Session:
         """Go on from a state of a session on the same study and model; this can be undone."""
         self._change(state, "restore", line=self.history.line_of(state))
 
-    # How it comes about
-
-    def _take(self, entry: Entry) -> None:
+    def take(self, entry: Entry) -> None:
+        """Take a prompt with the numbers of the lesions that it acts on, as saved sessions and logs have it."""
         action = "reject" if isinstance(entry.prompt, Rejection) else "add"
         self._change(self._applied(self._state, entry), action, **entry.record)
+
+    # How it comes about
 
     def _change(self, state: State, action: str, **details: Any) -> None:
         self._earlier.append(self._state)

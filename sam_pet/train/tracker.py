@@ -81,7 +81,9 @@ def finetune(
         run.open(recipe, [path for paths, _ in crops for path in paths])
         store = example_store(recipe)
         learnt = [store.fingerprint(case) for cases, _ in groups for case in cases]
-        run.begin("finetune", recipe, base.facts, learnt, str(accelerator.device))
+        many = accelerator.num_processes
+        where = f"{accelerator.device}, {many} processes" if many > 1 else str(accelerator.device)
+        run.begin("finetune", recipe, base.facts, learnt, where)
 
     model: Any = base.model
     _set_dropout(model, recipe.dropout)
