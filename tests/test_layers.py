@@ -38,7 +38,7 @@ LAYERS = (
     ("methods",),
     ("benchmark",),
     ("train",),
-    ("verify",),
+    ("verify", "manuscript"),
     ("cli",),
 )
 

@@ -102,9 +102,7 @@ class ResultsFolder:
 
     def seal(self) -> None:
         """Write the hashes of all files and of the log into the manifest."""
-        manifest = self._manifest()
-        assert manifest is not None
-        seal(self.log, manifest, files_below(self.path))
+        seal(self.log, self.require_manifest(), files_below(self.path))
 
     def told(self, result: Result, case: str, acts: Sequence[Act]) -> None:
         """Add to the log what was done in a case, which goes by its fingerprint there, and what came of it."""
@@ -132,6 +130,17 @@ class ResultsFolder:
         except (ValueError, RecursionError) as error:
             raise InputError(f"evaluate: {path} is damaged ({one_line(error)[:100]}); give another --out") from error
         return content
+
+    def require_manifest(self) -> dict[str, Any]:
+        """The manifest of the run.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        manifest = self._manifest()
+        if manifest is None:
+            raise InputError(f"evaluate: {self.path} holds no run; give the --out of an evaluation")
+        return manifest
 
     def _compare(self, earlier: dict[str, Any], now: dict[str, Any]) -> None:
         known = earlier.get("methods", {})

@@ -13,6 +13,7 @@ from sam_pet.cli.batch import batch
 from sam_pet.cli.demo import demo
 from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
+from sam_pet.cli.methods import methods
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
 from sam_pet.cli.report import report
@@ -51,6 +52,7 @@ app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
+app.command()(methods)
 app.command()(phantom)
 app.command()(report)
 app.command()(score)
