@@ -49,6 +49,11 @@ def key_of(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def image_suffix(path: Path) -> str | None:
     """The image suffix of a file name (".nii.gz" whole), or None if it is not one we read."""
     return next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
@@ -349,4 +354,9 @@ def stored_arrays(path: str | os.PathLike[str]) -> Iterator[Any]:
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write indented JSON; the file is whole or absent."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_bytes(json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(content, indent=2) + "\n").encode()

@@ -13,6 +13,7 @@ from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_mode
 from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError, one_line
+from sam_pet.files import file_sha256
 from sam_pet.models.checkpoint import (
     LoadedModel,
     finish_folder,
@@ -21,7 +22,7 @@ from sam_pet.models.checkpoint import (
     weights_sha256,
     with_parts,
 )
-from sam_pet.models.hashes import check_sha256, file_sha256
+from sam_pet.models.hashes import check_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
 from sam_pet.models.state import unwrapped
 

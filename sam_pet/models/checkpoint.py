@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import clear_left, partial_prefix, restore
+from sam_pet.files import clear_left, file_sha256, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
-from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.record import (
     CONFIG,

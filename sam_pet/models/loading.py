@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.models import hub, registry
 from sam_pet.models.checkpoint import (
     LoadedModel,
@@ -18,7 +19,7 @@ from sam_pet.models.checkpoint import (
     weights_sha256,
 )
 from sam_pet.models.convert import convert_meta, read_meta
-from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import TRACKER
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord, read_record
 

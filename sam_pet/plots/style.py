@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
@@ -36,6 +38,16 @@ def png(figure: Figure, dpi: float = 110) -> bytes:
 def pdf(figure: Figure, title: str) -> bytes:
     """The figure as one page of its size, without a date."""
     return _bytes(figure, "pdf", {"Title": title, "Creator": "sam_pet", "CreationDate": None}, dpi=200)
+
+
+def pdf_pages(figures: Sequence[Figure], title: str) -> bytes:
+    """Figures as the pages of one file, without a date."""
+    stream = io.BytesIO()
+    metadata: Any = {"Title": title, "Creator": "sam_pet", "CreationDate": None}
+    with PdfPages(stream, metadata=metadata) as pages:
+        for figure in figures:
+            pages.savefig(figure, dpi=200)
+    return stream.getvalue()
 
 
 def _bytes(figure: Figure, kind: str, metadata: dict[str, str | None], **options: Any) -> bytes:
