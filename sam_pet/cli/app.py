@@ -15,6 +15,7 @@ from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
+from sam_pet.cli.recipes import recipes
 from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
@@ -51,6 +52,7 @@ app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
 app.command()(phantom)
+app.command()(recipes)
 app.command()(report)
 app.command()(score)
 app.command()(simulate)
