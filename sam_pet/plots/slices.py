@@ -89,14 +89,13 @@ def strip(
     width_mm: float | None = 150.0,
     height_in: float = 2.2,
 ) -> Figure:
-    """The same slice after each step of a session, in rows of six.
+    """The same slice after each step of a session, in rows of six; what is not said below is as for `slice_`.
 
     Args:
         steps: labels or masks [z, y, x], one a step.
         at: as for `slice_`; None goes by the truth, or the last step.
         prompts: what had been drawn by each step, if it is to be shown.
         titles: of the steps; "step 0", "step 1" ... where there are none.
-        study, suv, hu, truth, plane, width_mm, height_in: as for `slice_`.
 
     Raises:
         ValueError: a step or the truth is not on the study's grid, or there is no step.
