@@ -8,7 +8,7 @@ from setuptools.command.build_py import build_py
 
 
 class BuildWithData(build_py):
-    """Copies checkpoints/ and the recipes of finetune/ into the package; an editable install finds them where they are."""
+    """Copies checkpoints/ and recipes into the package; an editable install finds them where they are."""
 
     def run(self) -> None:
         super().run()

@@ -66,6 +66,14 @@ def slice_(
 
     Raises:
         ValueError: labels or truth are not on the study's grid.
+
+    Examples:
+        >>> from sam_pet import plots
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> figure = plots.slice_(phantom.study, (30, 22, 59), phantom.lesions, width_mm=150.0)
+        >>> len(figure.axes)
+        1
     """
     view, at = View(study, plane), at or telling_voxel(study, labels, truth)
     figure, (ax,) = panels([shown_mm(view, width_mm)], height_in)
@@ -99,6 +107,14 @@ def strip(
 
     Raises:
         ValueError: a step or the truth is not on the study's grid, or there is no step.
+
+    Examples:
+        >>> from sam_pet import plots
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> figure = plots.strip(phantom.study, [phantom.lesions * 0, phantom.lesions], titles=["before", "after"])
+        >>> len(figure.axes)
+        2
     """
     if not steps:
         raise ValueError("a strip needs at least one step")

@@ -57,6 +57,11 @@ def copy_recipes(names: Sequence[str], folder: str | os.PathLike[str]) -> list[P
 
     Raises:
         InputError: no recipe of that name, or another file would be replaced; nothing is copied then.
+
+    Examples:
+        >>> from sam_pet.train.recipes import copy_recipes
+        >>> [path.name for path in copy_recipes(["tiny.yaml"], "finetune")]
+        ['tiny.yaml']
     """
     folder, known = Path(folder), shipped_recipes()
     require_folder(folder)

@@ -11,7 +11,14 @@ ROOT = Path(__file__).parents[2]
 # All that the site shows, less the changelog, whose lines are of their day.
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/**/*.md", "finetune/*.md", "infer/*.md", "checkpoints/*.md", "checkpoints/default/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "finetune/*.md",
+        "infer/*.md",
+        "checkpoints/*.md",
+        "checkpoints/default/*.md",
+    )
     for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ _TINY_RUN = (
     "train='[{folder: cases}]' stages='[{steps: 1, batch: 1, length: 2}]' workers=0 "
     "refiner=null contour=null ranker=null appearance=null classifier=null"
 )
-_TINY_LORA = f"{_TINY_RUN} base=nano-untrained image_size=64 validation=null precision=float32"
+_TINY_LORA = f"{_TINY_RUN} base=nano-untrained image_size=64 validation=null precision=no"
 _SMALL_GRID = "--grid 60x60x90@8x8x11"
 # Run in place of what would take minutes or gigabytes: fewer or smaller studies, or one step of training.
 SMALL = {
@@ -53,7 +52,9 @@ NOT_RUN = {
     "sam-pet train finetune/default.yaml --from appearance": "hours, on 1,100 studies; tests/train/test_course.py runs "
     "--from on a small course",
     "sam-pet models fetch sam2.1-hiera-tiny": "needs the hub; tests/models/test_hub.py fetches from one of its own",
-    "sam-pet models convert MedSAM2_latest.pt medsam2/": "needs foreign weights; tests/models/test_convert.py makes some",
+    "sam-pet models convert MedSAM2_latest.pt medsam2/": (
+        "needs foreign weights; tests/models/test_convert.py makes some of that form"
+    ),
     "accelerate launch --config_file finetune/accelerate_8gpu.yaml finetune/launch.py finetune/autopet_full.yaml": (
         "eight GPUs; tests/train/test_distributed.py launches two processes"
     ),

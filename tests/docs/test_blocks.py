@@ -135,7 +135,12 @@ def test_stand_ins_are_for_lines_that_are_there() -> None:
 
 def test_a_block_that_fails_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for line in ("sam-pet score --prediction no.nii.gz --truth no.nii.gz", "make nothing", "rm file", "pip install numpy"):
+    for line in (
+        "sam-pet score --prediction no.nii.gz --truth no.nii.gz",
+        "make nothing",
+        "rm file",
+        "pip install numpy",
+    ):
         with pytest.raises(AssertionError):
             run_command(line)
 
