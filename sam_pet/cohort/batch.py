@@ -49,6 +49,19 @@ def run_batch(
 
     Raises:
         InputError: nothing can be written to `out`, an output would replace an input, or the model cannot be loaded.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.batch import run_batch
+        >>> from sam_pet.cohort.studies import CohortStudy
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_json
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cohort"))
+        >>> write_json({"tumor": [[30, 22, 59]]}, "cohort/one/prompts.json")
+        >>> study = CohortStudy("one", Path("cohort/one/SUV.nii.gz"), prompts=Path("cohort/one/prompts.json"))
+        >>> [manifest["lesions"] for manifest in run_batch([study], Path("results"))]
+        [1]
     """
     require_folder(out)
     inputs = [path for study in studies for path in (study.pet, study.ct, study.prompts)]
