@@ -16,7 +16,16 @@ _STDERR = 2
 
 
 class InputError(ValueError):
-    """The input is at fault: the command line prints the message alone and exits with 2."""
+    """The input is at fault: the command line prints the message alone and exits with 2.
+
+    Examples:
+        >>> import sam_pet
+        >>> try:
+        ...     sam_pet.read_study(ct=None, pet="nowhere.nii.gz")
+        ... except sam_pet.InputError as error:
+        ...     print(error)
+        PET: no such file: nowhere.nii.gz
+    """
 
 
 def one_line(error: BaseException) -> str:

@@ -48,6 +48,13 @@ def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False
 
     Raises:
         InputError: no such file, not JSON, none of the known forms, or an unusable point.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet import Grid, read_prompts
+        >>> _ = Path("clicks.json").write_text('{"tumor": [[5, 5, 2]], "background": [[9, 9, 2]]}')
+        >>> read_prompts("clicks.json", Grid((30, 40, 20)))
+        [Click(voxel=(5, 5, 2), label='tumor'), Click(voxel=(9, 9, 2), label='background')]
     """
     path = Path(path)
     try:
@@ -78,7 +85,14 @@ def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_prompts(content: Any, grid: Grid, lenient: bool = False) -> list[Prompt]:
-    """As `read_prompts`, from decoded JSON."""
+    """As `read_prompts`, from decoded JSON.
+
+    Examples:
+        >>> from sam_pet import Grid
+        >>> from sam_pet.prompt_files import parse_prompts
+        >>> parse_prompts({"tumor": [[5, 5, 2]]}, Grid((30, 40, 20)))
+        [Click(voxel=(5, 5, 2), label='tumor')]
+    """
     forms = ({"points"}, {"markups"}, {"prompts"}, set(LABELS))
     if isinstance(content, dict) and sum(bool(content.keys() & form) for form in forms) > 1:
         raise InputError("prompts: the file has prompts in more than one form; keep one of them")
@@ -174,7 +188,14 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
 
 
 def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """Prompts as JSON that `parse_prompts` reads back as they are, in order."""
+    """Prompts as JSON that `parse_prompts` reads back as they are, in order.
+
+    Examples:
+        >>> from sam_pet import Click, Grid
+        >>> from sam_pet.prompt_files import parse_prompts, record
+        >>> parse_prompts(record([Click((5, 5, 2))]), Grid((30, 40, 20)))
+        [Click(voxel=(5, 5, 2), label='tumor')]
+    """
     kinds = {Click: "click", Scribble: "scribble", Box: "box", Rejection: "rejection"}
     return {
         "type": RECORD_TYPE,
@@ -184,7 +205,14 @@ def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
 
 
 def points(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """Clicks and scribbles as the challenge's "Multiple points": tumor points first, one entry a voxel."""
+    """Clicks and scribbles as the challenge's "Multiple points": tumor points first, one entry a voxel.
+
+    Examples:
+        >>> from sam_pet import Click
+        >>> from sam_pet.prompt_files import points
+        >>> points([Click((5, 5, 2))])["points"]
+        [{'point': [5, 5, 2], 'name': 'tumor'}]
+    """
     drawn = [
         {"point": voxel, "name": label}
         for label in LABELS

@@ -41,6 +41,13 @@ class Study:
     """CT and PET as float32 arrays [z, y, x] on `grid`; `ct` is None for a PET without CT.
 
     `ct_share` is the part of the PET's volume that the CT covers; elsewhere it is air.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid, Study
+        >>> study = Study(np.ones((20, 40, 30), np.float32), None, Grid((30, 40, 20), (4.0, 4.0, 5.0)))
+        >>> study.frame_spacing
+        (4.0, 4.0, 5.0)
     """
 
     pet: Volume
@@ -83,6 +90,14 @@ def read_study(ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]) -
 
     Raises:
         InputError: see `read_image`, `sam_pet.dicom.read` and `study_of_images`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid, read_study
+        >>> from sam_pet.files import write_image
+        >>> write_image(Grid((30, 40, 20), (4.0, 4.0, 5.0)).image(np.ones((20, 40, 30), np.float32)), "suv.nii.gz")
+        >>> read_study(ct=None, pet="suv.nii.gz").grid.size
+        (30, 40, 20)
     """
     # No names for the images here: each is dropped as soon as its float32 array is made.
     return study_of_images(

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam_pet.errors import InputError, one_line
+from sam_pet.files import file_sha256
 from sam_pet.models import registry
-from sam_pet.models.hashes import file_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES
 
 if TYPE_CHECKING:

@@ -120,6 +120,17 @@ def read_patients(folder: str | os.PathLike[str]) -> list[RealPatient]:
 
     Raises:
         InputError: no such folder, or no organ map in it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.phantom import read_patients
+        >>> phantom = small_phantom()
+        >>> organs = np.where(phantom.organs <= 10, phantom.organs, 0).astype(np.uint8)
+        >>> write_image(phantom.study.grid.image(organs), "maps/organs/fdg_a.nii.gz")
+        >>> [(patient.name, patient.tracer) for patient in read_patients("maps")]
+        [('fdg_a', 'fdg')]
     """
     root = Path(folder)
     maps = {p.name.removesuffix(".nii.gz"): p for p in (root / "organs").glob("*.nii.gz") if not p.name.startswith(".")}

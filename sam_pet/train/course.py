@@ -21,7 +21,7 @@ from sam_pet.models.record import WEIGHTS, read_record, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
-from sam_pet.train.run_folder import environment
+from sam_pet.train.run_folder import RunFolder, environment
 from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
 from sam_pet.train.store import ExampleStore, digest
 from sam_pet.train.tracker import Validate, finetune
@@ -63,16 +63,20 @@ def train(
     if start is not None:
         for name in course.names[course.names.index(start) :]:
             _remove(recipe.out / name)
+    course.begin()
     loaded = course.tracker(validate, run=only in (None, TRACKER))
     for stage, part in parts_of(recipe):
         if only is None or stage == only or course.is_done(stage):
             loaded = course.part(stage, part, loaded)
-    return course.export() if all(map(course.is_done, course.names)) else recipe.out
+    made = course.export() if all(map(course.is_done, course.names)) else recipe.out
+    course.run.seal("train", recipe)
+    return made
 
 
 class _Course:
     def __init__(self, recipe: Recipe, device: str) -> None:
         self.recipe = recipe
+        self.run = RunFolder(recipe.out)
         self.device = find_device(device)
         self._asked = device
         self.store: ExampleStore = example_store(recipe)
@@ -83,6 +87,12 @@ class _Course:
             raise InputError(
                 f"train: too few patients to keep one in {recipe.folds} from the networks; give more, or lower folds"
             )
+
+    def begin(self) -> None:
+        """Start or go on with the log of the run."""
+        base = load_model(self.recipe.base, self.recipe.image_size).facts
+        cases = [self.store.fingerprint(case) for side in (self.seen, self.held) for group, _ in side for case in group]
+        self.run.begin("train", self.recipe, base, cases, str(self.device))
 
     def tracker(self, validate: Validate | None, *, run: bool) -> LoadedModel:
         """The checkpoint of the first stage, with the base's other parts."""
@@ -143,7 +153,8 @@ class _Course:
         }
         with replacing_folder(target) as temporary:
             shutil.copytree(self._assembled, temporary, dirs_exist_ok=True)
-            finish_folder(temporary, record.model_copy(update={"training": training}), {})
+            record = finish_folder(temporary, record.model_copy(update={"training": training}), {})
+        self.run.note("checkpoint", {}, record.hashes)
         shutil.rmtree(self._assembled, ignore_errors=True)
         return target
 
@@ -178,6 +189,7 @@ class _Course:
         key = _kept(folder / _KEY)
         seconds = round(time.time() - (folder / _KEY).stat().st_mtime)
         write_json({"key": key, "seconds": seconds, "facts": facts}, folder / "done.json")
+        self.run.note("stage", {"stage": stage, "key": key}, facts)
         logger.info("%s: done after %d s", stage, seconds)
 
     def _done(self, stage: str) -> dict[str, Any]:

@@ -211,6 +211,12 @@ class Recipe(_Part):
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
     `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
+
+    Examples:
+        >>> from sam_pet.train.recipe import read_recipe
+        >>> from sam_pet.train.recipes import shipped_recipes
+        >>> read_recipe(shipped_recipes()["tiny.yaml"].path).steps
+        26
     """
 
     name: str
@@ -259,6 +265,13 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
 
     Raises:
         InputError: no such file, not YAML in UTF-8, or a key or value that is not a recipe's.
+
+    Examples:
+        >>> from sam_pet.train.recipe import read_recipe
+        >>> from sam_pet.train.recipes import copy_recipes
+        >>> (path,) = copy_recipes(["tiny.yaml"], "finetune")
+        >>> read_recipe(path, ["out=runs/mine"]).out.as_posix()
+        'runs/mine'
     """
     path = Path(path)
     if not path.is_file():

@@ -11,8 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from sam_pet.cases import Case
 from sam_pet.errors import InputError
-from sam_pet.files import replacing, write_json
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, replacing, write_json
 
 # Examples of another format are made anew.
 _FORMAT = 1
