@@ -31,16 +31,18 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Cases, readers and benchmarks": ("cases", "readers", "benchmark", "methods", "scores"),
     "Simulated studies": ("phantom", "demo"),
     "Many studies": ("cohort",),
+    "Verifying and writing up a run": ("audit", "verify", "manuscript"),
     "Pictures and reports": ("plots", "report", "page"),
     "The challenge's container": ("challenge",),
     "The command line": ("cli",),
+    "Elsewhere": (),
 }
 # Where a message says it all, and what is always the same to do.
 _ALWAYS = (
     (r"no such (file|folder)", "Check the path."),
     (r"cannot be (read|fetched)\b", "Check that the file is there, whole, and that you may read it."),
     (r"^REASON|REASON$", "What REASON says."),
-    (r"\b(give|must|needs?|lie on)\b", "What the message says."),
+    (r"\b(give|say|must|needs?|lie on)\b", "What the message says."),
 )
 _NAMES = {
     "FILE": r"path|file|where|source|place|splits|output|table|at|pet_path|ct_path",
@@ -133,7 +135,7 @@ def cause(doc: str) -> str:
 
 def group_of(path: Path) -> str:
     part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    return next((title for title, parts in GROUPS.items() if part in parts), "")
+    return next((title for title, parts in GROUPS.items() if part in parts), "Elsewhere")
 
 
 def page() -> str:
