@@ -30,6 +30,11 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
     folder = log.path.parent
     hashes = {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(files)}
     manifest = {**{key: value for key, value in content.items() if key != AUDIT}, FILES: hashes}
+    if log.waits:
+        earlier = _manifest(folder)
+        if content_sha256(earlier) == content_sha256(manifest):
+            # All was done before: what is sealed stays as it is.
+            return earlier
     log.append(Act(actor, "seal", {"manifest_sha256": content_sha256(manifest)}))
     manifest[AUDIT] = log.record
     write_json(manifest, folder / MANIFEST)
@@ -37,18 +42,38 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
 
 
 def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> None:
-    """Note that a run starts, or goes on; the manifest that it may have is no longer sealed.
+    """Note that a run starts, or goes on.
+
+    The manifest that it may have is no longer sealed then; what is sealed stays so until something else is done.
 
     Args:
         log: of the run; it gets the line `start`.
         details: kind of run and environment, and what it depends on.
         actor: who started it.
     """
-    log.append(Act(actor, "start", details))
-    path = log.path.parent / MANIFEST
-    if path.is_file():
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
+    start = Act(actor, "start", details)
+    if is_sealed(log):
+        log.wait_with(start)
+        return
+    # First the log: a manifest without a seal beside a log that ends in one would look like a change.
+    log.append(start)
+    manifest = _manifest(log.path.parent)
+    if FILES in manifest or AUDIT in manifest:
+        rest = {key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}
+        write_json(rest, log.path.parent / MANIFEST)
+
+
+def is_sealed(log: AuditLog) -> bool:
+    """Whether the manifest beside a log is of this state of it."""
+    return _manifest(log.path.parent).get(AUDIT) == log.record
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:

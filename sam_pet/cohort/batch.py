@@ -17,6 +17,7 @@ from sam_pet.audit import LOG, PROGRAM, Actor, AuditLog, begin, environment, mas
 from sam_pet.audit.log import Act
 from sam_pet.cohort.engine import DIED, completed
 from sam_pet.cohort.studies import CohortStudy
+from sam_pet.csv_cells import defused
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256, key_of, replacing, require_apart, require_folder, write_json
 from sam_pet.prompt_files import read_prompts
@@ -86,7 +87,7 @@ def run_batch(
         if manifest is None:
             manifest = _keep_error(study, out, DIED)
         found[number] = manifest
-        log.append(_act(manifest))
+        (log.wait_with if "resumed" in manifest else log.append)(_act(manifest))
         report(manifest)
     ordered = [found[number] for number in range(len(studies))]
     done = [m["name"] for m in ordered if "error" not in m]
@@ -235,7 +236,7 @@ def _write_table(names: Sequence[str], out: Path) -> None:
     tables = []
     for name in names:
         table = _lesions_in(out / name)
-        table.insert(0, "study", name)
+        table.insert(0, "study", defused(name))
         tables.append(table)
     with replacing(out / TABLE) as temporary:
         (pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"study": []})).to_csv(temporary, index=False)
