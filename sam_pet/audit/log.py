@@ -87,11 +87,6 @@ class AuditLog:
         """Add acts only if others follow."""
         self._waiting += acts
 
-    @property
-    def waits(self) -> bool:
-        """Whether there are acts that wait for others."""
-        return bool(self._waiting)
-
     def repeats(self, acts: Sequence[Act]) -> bool:
         """Whether acts, their times aside, are those that the log ends in, since its last start."""
         if not self.path.is_file():

@@ -30,11 +30,10 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
     folder = log.path.parent
     hashes = {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(files)}
     manifest = {**{key: value for key, value in content.items() if key != AUDIT}, FILES: hashes}
-    if log.waits:
-        earlier = _manifest(folder)
-        if content_sha256(earlier) == content_sha256(manifest):
-            # All was done before: what is sealed stays as it is.
-            return earlier
+    earlier = _manifest(folder)
+    if is_sealed(log) and content_sha256(earlier) == content_sha256(manifest):
+        # Nothing was done since: what is sealed stays as it is.
+        return earlier
     log.append(Act(actor, "seal", {"manifest_sha256": content_sha256(manifest)}))
     manifest[AUDIT] = log.record
     write_json(manifest, folder / MANIFEST)
