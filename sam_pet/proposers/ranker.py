@@ -18,9 +18,6 @@ from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.trees import from_text, predict, to_text
 
-# How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
-# one that takes its place: where all others are far worse, the mask is left to the strokes.
-_DENIED, _BELIEVABLE = 0.15, 0.4
 # Networks' masks have 0, -1, -2... in place of a level: the model's, then the contours from the narrowest cube on.
 _LEVEL = NAMES.index("level")
 
@@ -62,22 +59,15 @@ class Chooser:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} does not choose outlines ({reason}); train or fetch it again") from error
         if chooser.content.features != list(NAMES):
-            raise InputError(f"{path} was trained on other features; train it with finetune/train_chooser.py")
+            raise InputError(f"{path} was trained on other features; train it with sam-pet train --only ranker")
         return chooser
 
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 
-    def choose(self, features: Floats, denied: npt.ArrayLike = 0) -> int:
-        """The best of outlines from their features (n, `NAMES`).
-
-        `denied` says how many background strokes lie in each (n,).
-        """
-        expected = self.expect(features)
-        first = int(self.best(expected, features, self.content.margin))
-        denials = np.asarray(denied, np.float32)
-        chosen = int(self.best(expected - _DENIED * denials, features, self.content.margin))
-        return chosen if expected[chosen] >= _BELIEVABLE * expected[first] else first
+    def choose(self, features: Floats) -> int:
+        """The best of outlines from their features (n, `NAMES`)."""
+        return int(self.best(self.expect(features), features, self.content.margin))
 
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) that is expected of outlines with these features (n, `NAMES`)."""
