@@ -59,7 +59,7 @@ class Chooser:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} does not choose outlines ({reason}); train or fetch it again") from error
         if chooser.content.features != list(NAMES):
-            raise InputError(f"{path} was trained on other features; train it with sam-pet train --only ranker")
+            raise InputError(f"{path} was trained on other features; train it again with sam-pet train")
         return chooser
 
     def write(self, path: Path) -> None:

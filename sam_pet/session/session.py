@@ -13,11 +13,13 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
+from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.session import saved
+from sam_pet.session.history import History
 from sam_pet.session.rejection import is_contralateral
 from sam_pet.session.state import Entry, Lesions, State
 from sam_pet.study import Study
@@ -44,6 +46,16 @@ class Session:
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     A background stroke on a lesion of the first answer may drop it, and with `look_alikes` also the one like it on the
     other side of the body.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> session.add_click((30, 22, 59)), session.add_click((50, 27, 63))
+        (0, 1)
+        >>> session.undo()
+        >>> session.lesions["lesion"].tolist(), int(session.array[59, 22, 30])
+        ([1], 1)
     """
 
     def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
@@ -52,6 +64,7 @@ class Session:
         self.look_alikes = look_alikes
         self._tracker = segmenter.tracker(study)
         self._state = State()
+        self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
         self._gathered: dict[str, Evidence] = {}
@@ -76,7 +89,7 @@ class Session:
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -110,7 +123,7 @@ class Session:
         if lesion is not None:
             _require_number(lesion)
         entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
-        self._change(self._applied(self._state, entry))
+        self.take(entry)
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -131,7 +144,7 @@ class Session:
             known = ", ".join(map(str, self._state.lesions)) or "none"
             raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
-        self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
+        self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
 
     def undo(self) -> None:
@@ -144,6 +157,7 @@ class Session:
             raise InputError("undo: nothing has been drawn yet")
         self._later.append(self._state)
         self._state = self._earlier.pop()
+        self.history.add("undo", self._state)
 
     def redo(self) -> None:
         """Do again what the last `undo` took back; the mask is what it was before that, bit for bit.
@@ -155,6 +169,7 @@ class Session:
             raise InputError("redo: nothing has been taken back since the last change")
         self._earlier.append(self._state)
         self._state = self._later.pop()
+        self.history.add("redo", self._state)
 
     def delete(self, prompt: int) -> None:
         """Take one prompt out; what follows stands as if it had never been drawn.
@@ -168,7 +183,7 @@ class Session:
         state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
         for entry in entries[prompt + 1 :]:
             state = self._applied(state, entry)
-        self._change(state)
+        self._change(state, "delete", prompt=prompt)
 
     # What there is to see
 
@@ -184,12 +199,7 @@ class Session:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-        labels = np.zeros(self.study.grid.shape, np.uint16)
-        axial = self.study.order.view(labels)
-        for number, lesion in self._state.lesions.items():
-            part = axial[lesion.block.slices]
-            part[lesion.block.values & (part == 0)] = number
-        return labels
+        return self._state.labels(self.study)
 
     @property
     def mask(self) -> sitk.Image:
@@ -243,8 +253,10 @@ class Session:
             InputError: no saved session, or one of another study or model.
         """
         session = cls(study, segmenter)
+        session.history.actor = Actor("program", "replay")
         for entry in saved.read(folder, session):
-            session._change(session._applied(session._state, entry))
+            session.take(entry)
+        session.history.actor = CALLER
         return session
 
     @property
@@ -264,14 +276,20 @@ class Session:
 
     def restore(self, state: State) -> None:
         """Go on from a state of a session on the same study and model; this can be undone."""
-        self._change(state)
+        self._change(state, "restore", line=self.history.line_of(state))
+
+    def take(self, entry: Entry) -> None:
+        """Take a prompt with the numbers of the lesions that it acts on, as saved sessions and logs have it."""
+        action = "reject" if isinstance(entry.prompt, Rejection) else "add"
+        self._change(self._applied(self._state, entry), action, **entry.record)
 
     # How it comes about
 
-    def _change(self, state: State) -> None:
+    def _change(self, state: State, action: str, **details: Any) -> None:
         self._earlier.append(self._state)
         self._later.clear()
         self._state = state
+        self.history.add(action, state, **details)
 
     def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
         lesions = self._state.lesions
