@@ -65,20 +65,24 @@ class Chooser:
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 
-    def choose(self, features: Floats) -> int:
-        """The best of outlines from their features (n, `NAMES`)."""
-        return int(self.best(self.expect(features), features, self.content.margin))
-
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) that is expected of outlines with these features (n, `NAMES`)."""
         return predict(self._trees, features)
 
-    @staticmethod
-    def best(expected: Floats, features: Floats, margin: float) -> npt.NDArray[np.int64]:
+    def ranked(self, expected: Floats, features: Floats) -> Floats:
+        """What is expected of outlines (n,), less the margin for the widest contour."""
+        return self._held_back(expected, features, self.content.margin)
+
+    @classmethod
+    def best(cls, expected: Floats, features: Floats, margin: float) -> npt.NDArray[np.int64]:
         """Which outline (...) to take, from the Dice expected of each (..., outlines) and their features."""
-        widest = features[..., _LEVEL] == -len(WIDTHS_MM)
-        best: npt.NDArray[np.int64] = (expected - margin * widest).argmax(axis=-1)
+        best: npt.NDArray[np.int64] = cls._held_back(expected, features, margin).argmax(axis=-1)
         return best
+
+    @staticmethod
+    def _held_back(expected: Floats, features: Floats, margin: float) -> Floats:
+        ranked: Floats = expected - margin * (features[..., _LEVEL] == -len(WIDTHS_MM))
+        return ranked
 
     @cached_property
     def _trees(self) -> xgboost.Booster:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.proposers.revision_features import REVISION_NAMES, Floats, describe_revisions
-from sam_pet.proposers.revisions import Revised
+from sam_pet.proposers.revisions import Revised, Revision
 from sam_pet.study import Study
 from sam_pet.trees import from_text, predict, to_text
 
@@ -56,9 +56,9 @@ class StrokeRanker:
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 
-    def best(self, study: Study, told: Revised) -> int:
-        """The number of the outline that is expected to fit best."""
-        return int(self.expect(describe_revisions(study, told)).argmax())
+    def best(self, study: Study, told: Revised) -> Revision:
+        """The outline that is expected to fit best."""
+        return told.revisions[int(self.expect(describe_revisions(study, told)).argmax())]
 
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) expected of outlines with these features (n, `REVISION_NAMES`)."""

@@ -9,7 +9,8 @@ from sam_pet.boxes import Block
 from sam_pet.prompts import Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, obey, shown_mask
 from sam_pet.proposers.outlines import Proposers
-from sam_pet.proposers.revisions import KINDS, Revised, revised
+from sam_pet.proposers.revisions import Revised, revised
+from sam_pet.proposers.stroke_choice import by_rules
 from sam_pet.proposers.stroke_rules import within_reach
 from sam_pet.study import Study
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # An outline of which less is expected may have run into anything: not all that its stroke can reach is believed then.
 _SURE = 0.5
-_CORRECTED = KINDS.index("corrected")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Corrections:
 
     Attributes:
         proposers: what answers to strokes.
-        ranker: expects the Dice of outlines after a stroke, where there is one.
+        ranker: expects the Dice of outlines after a stroke; without one, rules choose.
     """
 
     proposers: Proposers
@@ -50,14 +50,16 @@ class Corrections:
         told = self.told(old, new, background)
         if told is None:
             return self.refined(new, background)
-        return told.taken(_CORRECTED if self.ranker is None else self.ranker.best(self.study, told))
+        choose = by_rules if self.ranker is None else self.ranker.best
+        return told.taken(choose(self.study, told))
 
     def told(self, old: Lesion, new: Lesion, background: Voxels) -> Revised | None:
         """The outlines that a lesion may have after a stroke; None where there is none to go on from."""
         if not old.block.values.any() or not new.bank.conditioning:
             return None
         new = replace(new, of_uptake=old.of_uptake, contour_mm=old.contour_mm)
-        return revised(self.study, old, new, background, self.proposers.logits(new, background))
+        field = self.proposers.logits(new, background)
+        return revised(self.study, old, new, background, field, self.proposers.contour is not None)
 
     def bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
         """A new lesion within the reach of the stroke that starts it."""

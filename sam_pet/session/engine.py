@@ -76,9 +76,11 @@ class LesionSegmenter:
         if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
             return self.corrections.refined(lesion, background)
         outlines = self.proposers.outlines(lesion, background)
-        number, expected = self.chooser.choose(outlines.features), self.chooser.expect(outlines.features)
+        expected = self.chooser.expect(outlines.features)
+        ranked = self.chooser.ranked(expected, outlines.features)
+        number = int(ranked.argmax())
         chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
-        return replace(chosen, expected=float(expected[number]), offered=outlines.offered(expected))
+        return replace(chosen, expected=float(expected[number]), offered=outlines.offered(ranked))
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""

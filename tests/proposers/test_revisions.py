@@ -11,6 +11,7 @@ from sam_pet.prompts import Click, Scribble
 from sam_pet.proposers.lesion import Lesion, Offered
 from sam_pet.proposers.revision_features import REVISION_NAMES, describe_revisions
 from sam_pet.proposers.revisions import KINDS, Revised, revised
+from sam_pet.proposers.stroke_choice import by_rules
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.study import Study
@@ -52,7 +53,7 @@ def kinds(found: Revised) -> dict[str, np.ndarray]:
     return {one.kind: one.block.within((0, 0, 0), (24, 48, 60)) for one in found.revisions}
 
 
-ACROSS = Scribble(tuple((x, 24, 12) for x in range(30, 42)), "background")
+ACROSS = Scribble(tuple((x, 24, 12) for x in range(26, 47)), "background")
 
 
 def test_a_stroke_in_the_organ_offers_the_mask_without_the_organs_basin(study: Study) -> None:
@@ -79,6 +80,19 @@ def test_every_outline_obeys_what_is_drawn(study: Study, found: bool) -> None:
         for kind, mask in kinds(told(study, merged(study, found=found), stroke)).items():
             drawn = mask[tuple(stroke.voxels[:, ::-1].T)]
             assert drawn.all() if stroke.label == "tumor" else not drawn.any(), kind
+
+
+def test_rules_take_a_merged_organ_off_and_drop_a_lesion_of_one_peak(study: Study) -> None:
+    whole = told(study, merged(study, found=True), ACROSS)
+    # The node is less than a quarter of the mask.
+    assert by_rules(study, whole).kind == "drawn"
+    more = replace(merged(study, found=True))
+    z, y, x = np.mgrid[:24, :48, :60]
+    more.block.values[(abs(x - 16) < 6) & (abs(y - 24) < 9) & (abs(z - 12) < 9)] = True
+    assert by_rules(study, told(study, more, ACROSS)).kind == "basin"
+    pointed = told(study, merged(study, found=False), ACROSS)
+    assert by_rules(study, pointed).kind == "corrected"
+    assert not pointed.taken(by_rules(study, pointed)).block.touches(ACROSS.voxels)
 
 
 def test_a_tumor_stroke_offers_what_is_hot_at_it(study: Study) -> None:

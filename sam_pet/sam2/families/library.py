@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 
@@ -27,7 +27,9 @@ _GET_ITEM = f"{_COMPILER}._trace_wrapped_higher_order_op"
 class _Later(ModuleType):
     """Stands for a module of decorators and classes; each comes from the module itself once it is used."""
 
-    __path__: ClassVar[list[str]] = []
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__ = []
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
