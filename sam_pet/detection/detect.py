@@ -190,8 +190,7 @@ def _by_score(tracker: LesionSegmenter, evidence: Evidence) -> list[Lesion]:
     hot = [s for s in evidence.spots if s.candidate.suv >= FALLBACK_TO_LIVER * evidence.body.reference]
     hot = sorted(hot, key=lambda spot: -spot.candidate.prominence)[:_MOST_ASKED_BLINDLY]
     lesions = [lesion for lesion in ask(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]
-    found = [replace(lesion, found=len(lesion.prompts)) for lesion in lesions]
-    return sorted(found, key=lambda lesion: -lesion.score)
+    return sorted(lesions, key=lambda lesion: -lesion.score)
 
 
 def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[Lesion]:
@@ -225,7 +224,7 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
                 first, prompts=prompts, contour_mm=min(max(first.contour_mm, cube_round(block, spacing)), FINE_MM)
             )
         probability = ordered[members[0]].probability
-        lesions.append(replace(first, block=block, found=len(first.prompts), probability=probability))
+        lesions.append(replace(first, block=block, probability=probability))
     return lesions
 
 

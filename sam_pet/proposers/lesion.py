@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cc3d
@@ -60,6 +60,10 @@ class Lesion:
     def by_network(self) -> bool:
         """Whether the contour network corrects it, and not the tracker."""
         return self.contour_mm is not None
+
+    def unseen(self) -> Lesion:
+        """The lesion as one of a first answer: none of its prompts is a reader's."""
+        return replace(self, found=len(self.prompts))
 
     @property
     def pointed_at(self) -> bool:

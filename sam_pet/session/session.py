@@ -88,7 +88,7 @@ class Session:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
+        lesions = [lesion.unseen() for lesion in first_answer(self._tracker, self.segmenter.judge, tracer, evidence)]
         self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 

@@ -115,7 +115,7 @@ def test_what_is_known_of_each_outline_tells_them_apart(study: Study) -> None:
 
     assert value("standing", "held_now") == 1
     assert value("standing", "denied") == 1
-    assert value("basin", "held_now") == 0
+    assert value("basin", "held_now") < 0.1
     assert value("basin", "lost") > value("corrected", "lost")
     assert value("level", "expected") == pytest.approx(0.8)
     assert value("basin", "lost_suv") > 0.5
