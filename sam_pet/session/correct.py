@@ -57,7 +57,7 @@ class Corrections:
         """The outlines that a lesion may have after a stroke; None where there is none to go on from."""
         if not old.block.values.any() or not new.bank.conditioning:
             return None
-        new = replace(new, of_uptake=old.of_uptake, contour_mm=old.contour_mm)
+        new = replace(old, prompts=new.prompts, clip=new.clip, bank=new.bank, block=new.block, score=new.score)
         field = self.proposers.logits(new, background)
         return revised(self.study, old, new, background, field, self.proposers.contour is not None)
 
