@@ -35,6 +35,11 @@ class Protocol:
         start: `nothing`: step 0 is without prompts, as in the autoPET challenge; `click`: step 0 follows the reader's
             first prompt.
         seed: of the reader's random draws.
+
+    Examples:
+        >>> from sam_pet.benchmark.protocol import Protocol
+        >>> Protocol("scribble-mixed", steps=5, start="click", seed=42).steps
+        5
     """
 
     reader: str

@@ -34,6 +34,20 @@ def evaluate(
 
     Raises:
         InputError: see `ResultsFolder.open`, `make_method` and `make_reader`; nothing has been run then.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.benchmark.protocol import Protocol
+        >>> from sam_pet.benchmark.run import evaluate
+        >>> from sam_pet.cases import find_cases
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cases"))
+        >>> results = evaluate(
+        ...     find_cases("cases"), ["threshold41"], Protocol("click-center", 1, "click", 42), Path("results")
+        ... )
+        >>> [(result["case"], result["method"]) for result in results]
+        [('one', 'threshold41')]
     """
     for case in cases:
         make_reader(protocol.reader, case.name, protocol.seed)

@@ -90,7 +90,7 @@ def _found(uploaded: Path) -> list[Weights]:
     for folder in folders:
         if (folder / CONFIG).is_file():
             return [Weights(str(folder)), EMBEDDED]
-        files = sorted(p for p in folder.iterdir() if p.suffix in META_SUFFIXES)
+        files = sorted(p for p in folder.iterdir() if p.suffix in META_SUFFIXES and not p.name.startswith("."))
         if files:
             return [Weights(str(files[0])), EMBEDDED]
     if any(uploaded.glob("*")):

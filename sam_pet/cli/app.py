@@ -16,6 +16,7 @@ from sam_pet.cli.finetune import finetune
 from sam_pet.cli.methods import methods
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
+from sam_pet.cli.recipes import recipes
 from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
@@ -54,6 +55,7 @@ app.command()(evaluate)
 app.command()(finetune)
 app.command()(methods)
 app.command()(phantom)
+app.command()(recipes)
 app.command()(report)
 app.command()(score)
 app.command()(simulate)

@@ -49,6 +49,19 @@ def run_batch(
 
     Raises:
         InputError: nothing can be written to `out`, an output would replace an input, or the model cannot be loaded.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.batch import run_batch
+        >>> from sam_pet.cohort.studies import CohortStudy
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_json
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cohort"))
+        >>> write_json({"tumor": [[30, 22, 59]]}, "cohort/one/prompts.json")
+        >>> study = CohortStudy("one", Path("cohort/one/SUV.nii.gz"), prompts=Path("cohort/one/prompts.json"))
+        >>> [manifest["lesions"] for manifest in run_batch([study], Path("results"))]
+        [1]
     """
     require_folder(out)
     inputs = [path for study in studies for path in (study.pet, study.ct, study.prompts)]
@@ -154,9 +167,17 @@ def _done(folder: Path, key: str) -> Manifest | None:
     try:
         manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         same = manifest["key"] == key and "error" not in manifest and file_sha256(folder / MASK) == manifest["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        _lesions_in(folder)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return {**manifest, "resumed": True} if same and (folder / LESIONS).is_file() else None
+    return {**manifest, "resumed": True} if same else None
+
+
+def _lesions_in(folder: Path) -> Any:
+    """The table of a study's lesions; an OSError or a ValueError where it is missing or damaged."""
+    import pandas as pd
+
+    return pd.read_csv(folder / LESIONS)
 
 
 def _segment(study: CohortStudy, folder: Path, key: str, segmenter: Segmenter) -> Manifest:
@@ -213,7 +234,7 @@ def _write_table(names: Sequence[str], out: Path) -> None:
 
     tables = []
     for name in names:
-        table = pd.read_csv(out / name / LESIONS)
+        table = _lesions_in(out / name)
         table.insert(0, "study", name)
         tables.append(table)
     with replacing(out / TABLE) as temporary:

@@ -184,7 +184,7 @@ def load(folder: Path) -> tuple[nn.Module, Settings, str]:
         fields = content["settings"]
         settings = Settings(float(fields["spacing_mm"]), float(fields["reach_mm"]), tuple(fields["channels"]))
         sha256 = check_sha256(folder / WEIGHTS, content["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"method unet-click: {folder / SETTINGS} is damaged ({error}); train it again") from error

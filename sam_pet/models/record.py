@@ -27,6 +27,11 @@ class ModelRecord(BaseModel):
     beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `base` names the
     model that training started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what
     the training wants remembered.
+
+    Examples:
+        >>> from sam_pet.models import ModelRecord
+        >>> ModelRecord(name="mine").clip.first_mm
+        100.0
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

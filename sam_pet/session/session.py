@@ -46,6 +46,16 @@ class Session:
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
     like it on the other side of the body.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> session.add_click((30, 22, 59)), session.add_click((50, 27, 63))
+        (0, 1)
+        >>> session.undo()
+        >>> session.lesions["lesion"].tolist(), int(session.array[59, 22, 30])
+        ([1], 1)
     """
 
     def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:

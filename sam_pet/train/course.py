@@ -6,7 +6,9 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sam_pet.errors import InputError
@@ -165,7 +167,7 @@ class _Course:
         folder = self.recipe.out / stage
         key = digest([_FORMAT, stage, facts])
         file = folder / "key.json"
-        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) == key:
+        if file.is_file() and _kept(file) == key:
             done = self.is_done(stage)
             logger.info("%s: %s", stage, "done" if done else "goes on")
             return not done
@@ -176,18 +178,34 @@ class _Course:
 
     def _finish(self, stage: str, facts: dict[str, Any]) -> None:
         folder = self.recipe.out / stage
-        key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        key = _kept(folder / "key.json")
         seconds = round(time.time() - (folder / "key.json").stat().st_mtime)
         write_json({"key": key, "seconds": seconds, "facts": facts}, folder / "done.json")
         self.run.note("stage", {"stage": stage, "key": key}, facts)
         logger.info("%s: done after %d s", stage, seconds)
 
     def _done(self, stage: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.recipe.out / stage / "done.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = _kept(self.recipe.out / stage / "done.json", {"key": str, "facts": dict})
         return found
 
     def _cases(self, groups: Groups) -> list[Any]:
         return [[sorted(map(self.store.fingerprint, cases)), weight] for cases, weight in groups]
+
+
+def _kept(file: Path, parts: Mapping[str, type] = MappingProxyType({})) -> Any:
+    """What a stage has kept of itself, with these parts.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        whole = all(isinstance(content[name], kind) for name, kind in parts.items())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError(f"train: {file} is damaged; restore it, or remove {file.parent} to have its stage run again")
+    return content
 
 
 def _patients(groups: Groups) -> int:

@@ -56,7 +56,7 @@ class RunFolder:
         path = self.path / "recipe.yaml"
         earlier = self.recipe()
         if earlier is not None:
-            old, new = (r.model_dump(mode="json", exclude=set(_FREE)) for r in (earlier, recipe))
+            old, new = _bound(earlier), _bound(recipe)
             changed = [key for key in new if new[key] != old[key]]
             if changed:
                 raise InputError(
@@ -122,7 +122,8 @@ class RunFolder:
         Raises:
             InputError: what the run keeps is damaged.
         """
-        if self.recipe() != recipe:
+        earlier = self.recipe()
+        if earlier is None or _bound(earlier) != _bound(recipe):
             return False
         record = read_record(self.checkpoint)
         if record is None or record.training.get("steps") != recipe.steps:
@@ -186,6 +187,11 @@ class RunFolder:
     def load_state(self) -> dict[str, Any] | None:
         """What `save_state` has kept, see `read_state`."""
         return read_state(self.state_file)
+
+
+def _bound(recipe: Recipe) -> dict[str, Any]:
+    """What a run and its continuation have in common."""
+    return recipe.model_dump(mode="json", exclude=set(_FREE))
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
