@@ -102,7 +102,7 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
                 "label": None if stroke is None else stroke.label,
                 **asdict(effort(strokes)),
                 "seconds": usage.seconds + (opening.seconds if first else 0.0),
-                "peak_mb": max(usage.peak_mb, opening.peak_mb) if first else usage.peak_mb,
+                "peak_mb": _larger(usage.peak_mb, opening.peak_mb) if first else usage.peak_mb,
                 "gpu_peak_mb": usage.gpu_peak_mb,
                 **scores.as_dict(),
                 "mask_sha256": sha256,
@@ -129,6 +129,10 @@ def _stroke(reader: Reader, protocol: Protocol, step: int, mask: Mask, truth: Ma
     if step > 0:
         return reader.correct(mask, truth, study, step)
     return reader.first(truth, study) if protocol.start == "click" else None
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 def _check(mask: Mask, study: Study) -> None:
