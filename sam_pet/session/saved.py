@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet import __version__
+from sam_pet.detection.detector import Detection
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
@@ -21,7 +24,7 @@ from sam_pet.masks import require_same_grid
 from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
-from sam_pet.session.files import LESIONS, MANIFEST, PROMPTS
+from sam_pet.session.files import FOUND, LESIONS, MANIFEST, PROMPTS
 from sam_pet.session.state import Entry
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
@@ -48,6 +51,9 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     write_json(prompts, root / PROMPTS)
     with replacing(root / "lesions.csv") as temporary:
         session.lesions.to_csv(temporary, index=False)
+    (root / FOUND).unlink(missing_ok=True)
+    if session.detector is not None:
+        write_image(session.study.grid.image(session.found), root / FOUND)
     write_json(
         {
             "version": __version__,
@@ -61,6 +67,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
             },
             "study": fingerprint(session.study),
             "first_answer": session.asked,
+            "detector": _detector(session),
             "look_alikes": session.look_alikes,
             "mask_sha256": _sha256(mask),
         },
@@ -73,7 +80,8 @@ class Record:
     """A saved session without its model: what was drawn, the numbers of the lesions each prompt acts on, and by what.
 
     `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package. `asked` is the tracer
-    of the first answer that the prompts correct, None if there was none; for `look_alikes` see `Session`.
+    of the first answer that the prompts correct, None if there was none; for `look_alikes` see `Session`. Where another
+    detector than ours found the lesions, `detector` holds its `name`, `sha256` and the `lesions` it found.
     """
 
     drawn: tuple[tuple[Prompt, tuple[int, ...]], ...]
@@ -81,6 +89,18 @@ class Record:
     version: str
     asked: str | None = None
     look_alikes: bool = True
+    detector: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The answer of a detector that need not be there any more."""
+
+    facts: Mapping[str, str]
+    detection: Detection
+
+    def detect(self, _: Study) -> Detection:
+        return self.detection
 
 
 def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
@@ -109,6 +129,7 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
         version,
         None if asked is None else str(asked),
         bool(manifest.get("look_alikes", True)),
+        manifest.get("detector"),
     )
 
 
@@ -143,7 +164,34 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
         if others:
             raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
         session.first_answer(saved.asked)
+    if saved.detector is not None:
+        session.first_answer(detector=_kept(Path(folder), saved.detector, session.study))
     return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]
+
+
+def _detector(session: Session) -> dict[str, Any] | None:
+    if session.detector is None:
+        return None
+    lesions = {
+        str(number): {key: None if math.isnan(value) else round(value, 6) for key, value in told.items()}
+        for number, told in session.evidence.items()
+    }
+    return {**session.detector, "labels_sha256": _sha256(session.found), "lesions": lesions}
+
+
+def _kept(folder: Path, detector: dict[str, Any], study: Study) -> _Kept:
+    image = read_image(folder / FOUND, "first answer")
+    require_same_grid(Grid.of(image), study.grid, "the first answer of the session", "the PET")
+    labels: npt.NDArray[np.uint16] = sitk.GetArrayFromImage(image).astype(np.uint16)
+    try:
+        told = {int(n): lesion["probability"] for n, lesion in detector["lesions"].items()}
+        facts, sha256 = {key: str(detector[key]) for key in ("name", "sha256")}, detector["labels_sha256"]
+        probabilities = {n: float(p) for n, p in told.items() if p is not None}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"session: {folder / MANIFEST} is not the manifest of a session") from error
+    if sha256 != _sha256(labels):
+        raise InputError(f"session: {folder / FOUND} was changed after it was saved; save the session again")
+    return _Kept(facts, Detection(labels, probabilities))
 
 
 def fingerprint(study: Study) -> dict[str, Any]:
@@ -167,7 +215,7 @@ def _lesion_numbers(item: dict[str, Any], where: Path) -> tuple[int, ...]:
     return tuple(numbers)
 
 
-def _sha256(mask: npt.NDArray[np.uint8]) -> str:
+def _sha256(mask: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
     return hashlib.sha256(mask.tobytes()).hexdigest()
 
 

@@ -25,12 +25,14 @@ class State:
     """Everything a session has been told, and the lesions after each entry; it never changes.
 
     `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
+    Where another detector found them, `detector` says which (see `Detector.facts`).
     """
 
     entries: tuple[Entry, ...] = ()
     trail: tuple[Lesions, ...] = field(default=())
     found: Lesions = field(default_factory=dict)
     asked: str | None = None
+    detector: Mapping[str, str] | None = None
 
     @property
     def lesions(self) -> Lesions:
