@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import logging
 import re
 import warnings
@@ -23,15 +22,14 @@ import numpy.typing as npt
 import torch
 
 from sam_pet.detection.detector import Detection, from_probability
+from sam_pet.detection.nnunet_folder import DATASET, PLANS, fold_files, read_table
 from sam_pet.errors import InputError, one_line
 from sam_pet.models.hashes import file_sha256
 from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)
 
-PLANS, DATASET, WEIGHTS = "plans.json", "dataset.json", "checkpoint_final.pth"
 _INSTALL = "pip install 'sam-pet[nnunet]'"
-_FOLD = re.compile(r"fold_(\d+|all)")
 # What a plan may name: it would be called, whatever it is.
 _NETWORKS = re.compile(r"dynamic_network_architectures\.[\w.]+|torch\.nn\.[\w.]+")
 _LESION = re.compile(r"lesion|tumou?r|cancer|metasta", re.IGNORECASE)
@@ -70,8 +68,8 @@ class NnUnet:
             InputError: a file or fold is missing or damaged, the plans are no plans of nnU-Net, the channels are not
                 CT and PET, no label is a lesion, or `nnunetv2` is not installed.
         """
-        plans, dataset = (_json(folder / name, folder) for name in (PLANS, DATASET))
-        files = _fold_files(folder, folds)
+        plans, dataset = (read_table(folder / name, folder) for name in (PLANS, DATASET))
+        files = fold_files(folder, folds)
         channels = _channels(dataset, folder)
         stored = [_read_weights(path) for path in files]
         try:
@@ -108,8 +106,7 @@ class NnUnet:
         """How probable a lesion is at each voxel [z, y, x], the mean over folds (of logits, as nnU-Net does)."""
         if "ct" in self.channels and study.ct is None:
             raise InputError(f"detector: {self.folder} needs a CT beside the PET; give --ct")
-        volumes = {"ct": study.ct, "pet": study.pet}
-        image = np.stack([volumes[channel] for channel in self.channels])
+        image = np.stack([study.pet if channel == "pet" or study.ct is None else study.ct for channel in self.channels])
         spacing = list(study.grid.spacing[::-1])
         try:
             with redirect_stdout(io.StringIO()), warnings.catch_warnings():
@@ -119,40 +116,6 @@ class NnUnet:
             raise InputError(f"detector: {self.folder} fails on this study ({one_line(error)[:160]})") from error
         found: npt.NDArray[np.float32] = np.asarray(heads, np.float32)[list(self.rows)].max(axis=0)
         return found
-
-
-def is_nnunet(folder: Path) -> bool:
-    """Whether a folder looks like one that nnU-Net v2 has trained."""
-    return (folder / PLANS).is_file() and any(_FOLD.fullmatch(p.name) for p in folder.glob("fold_*"))
-
-
-def _json(path: Path, folder: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(
-            f"detector: {folder} has no {path.name}; give the folder that nnU-Net v2 has trained, with {PLANS}, "
-            f"{DATASET} and fold_0"
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"detector: {path} is not JSON ({one_line(error)[:100]}); copy it again") from error
-    if not isinstance(content, dict):
-        raise InputError(f"detector: {path} holds no table; copy it again")
-    return content
-
-
-def _fold_files(folder: Path, folds: Sequence[str] | None) -> tuple[Path, ...]:
-    there = sorted(p.name.removeprefix("fold_") for p in folder.glob("fold_*") if (p / WEIGHTS).is_file())
-    numbered = [name for name in there if name.isdecimal()]
-    wanted = (numbered or there) if folds is None else list(folds)
-    missing = next((name for name in wanted if name not in there), None)
-    if missing is not None or not wanted:
-        fault = "no fold" if missing is None else f"no fold {missing}"
-        known = ", ".join(there) or "none"
-        raise InputError(
-            f"detector: {folder} has {fault} with a {WEIGHTS} (folds that are there: {known}); train or copy it"
-        )
-    return tuple(folder / f"fold_{name}" / WEIGHTS for name in wanted)
 
 
 def _channels(dataset: Mapping[str, Any], folder: Path) -> tuple[str, ...]:

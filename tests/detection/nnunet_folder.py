@@ -16,7 +16,7 @@ from sam_pet.geometry import Grid
 from sam_pet.study import Study
 from sam_pet.threads import one_thread
 
-_GRID = Grid((32, 32, 24), (5.0, 5.0, 4.0))
+_GRID = Grid((28, 28, 24), (5.0, 5.0, 4.0))
 _NAME, _DATA = "Dataset001_Balls", "nnUNetPlans_3d_fullres"
 _CHANNELS = {"0": "CT", "1": "PET"}
 
@@ -66,7 +66,7 @@ def plans() -> dict[str, Any]:
                 "data_identifier": _DATA,
                 "preprocessor_name": "DefaultPreprocessor",
                 "batch_size": 2,
-                "patch_size": [16, 16, 16],
+                "patch_size": [24, 24, 24],
                 "median_image_size_in_voxels": list(_GRID.shape),
                 "spacing": [4.0, 5.0, 5.0],
                 "normalization_schemes": ["CTNormalization", "ZScoreNormalization"],
@@ -103,7 +103,7 @@ def plans() -> dict[str, Any]:
     }
 
 
-def train_folder(root: Path, steps: int = 60) -> Path:
+def train_folder(root: Path, steps: int = 40) -> Path:
     """Preprocess four studies and train fold 0 on them; the folder that nnU-Net writes into its results."""
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()), one_thread():
         for part in ("raw", "preprocessed", "results"):
