@@ -101,7 +101,12 @@ def counted(name: str, image_size: int, recipe: Recipe) -> Cost:
     # Recomputed for the gradients where the recipe says so: one more forward pass, a third of both.
     encode = encoding.get_total_flops() * (4 / 3 if recipe.gradient_checkpointing else 1)
     return Cost(
-        total / 1e6, trained / 1e6, encode / 1e12, tracking.get_total_flops() / 1e12, encode_kept / 1e9, track_kept / 1e9
+        total / 1e6,
+        trained / 1e6,
+        encode / 1e12,
+        tracking.get_total_flops() / 1e12,
+        encode_kept / 1e9,
+        track_kept / 1e9,
     )
 
 

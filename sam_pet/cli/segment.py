@@ -59,8 +59,9 @@ def segment(
     import time
 
     from sam_pet import outputs
+    from sam_pet.audit import PROGRAM, Actor
     from sam_pet.errors import InputError
-    from sam_pet.files import require_apart, require_folder, require_image_name
+    from sam_pet.files import file_sha256, require_apart, require_folder, require_image_name
     from sam_pet.progress import steps
     from sam_pet.prompt_files import read_prompts
     from sam_pet.session.files import FILES
@@ -99,14 +100,17 @@ def segment(
     segmenter.warn_of_weights()
     started = time.perf_counter()
     opened = segmenter.open(study)
+    opened.history.actor = PROGRAM
     if first_answer is not None:
         opened.first_answer(detector=AnswerFile(first_answer))
     elif detector is not None:
         opened.first_answer(detector=open_detector(detector, folds, str(segmenter.core.device)))
     elif not drawn:
         opened.first_answer(tracer.value)
-    for prompt in steps(drawn, "prompts"):
-        opened.add(prompt)
+    if drawn and prompts is not None:
+        opened.history.actor = Actor("file", sha256=file_sha256(prompts))
+        for prompt in steps(drawn, "prompts"):
+            opened.add(prompt)
     labels = opened.labels
     seconds = time.perf_counter() - started
     # First the mask: whatever becomes of the others, it is there.
@@ -123,7 +127,7 @@ def segment(
         "seconds": round(seconds, 3),
         "model": segmenter.record.name,
         "trained": segmenter.record.trained,
-        "detector": opened.detector,
+        "detector": opened.state.detector,
         "out": str(out),
         "dicom_seg": None if dicom_seg is None else str(dicom_seg),
         "rtstruct": None if rtstruct is None else str(rtstruct),

@@ -12,10 +12,9 @@ import SimpleITK as sitk
 
 from sam_pet.detection.detector import MOST_LESIONS, Detection, from_probability
 from sam_pet.errors import InputError
-from sam_pet.files import read_image
+from sam_pet.files import file_sha256, read_image
 from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
-from sam_pet.models.hashes import file_sha256
 from sam_pet.study import Study
 
 

@@ -24,7 +24,7 @@ import torch
 from sam_pet.detection.detector import Detection, from_probability
 from sam_pet.detection.nnunet_folder import DATASET, PLANS, fold_files, read_table
 from sam_pet.errors import InputError, one_line
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256
 from sam_pet.study import Study
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
 from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
-from sam_pet.session.places import labelled, nearest
+from sam_pet.session.history import History
+from sam_pet.session.nearest import nearest
 from sam_pet.session.rejection import denies, mirrors, remainder
 from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
@@ -43,6 +45,16 @@ class Session:
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
     like it on the other side of the body.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> session.add_click((30, 22, 59)), session.add_click((50, 27, 63))
+        (0, 1)
+        >>> session.undo()
+        >>> session.lesions["lesion"].tolist(), int(session.array[59, 22, 30])
+        ([1], 1)
     """
 
     def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
@@ -51,6 +63,7 @@ class Session:
         self.look_alikes = look_alikes
         self._tracker = segmenter.tracker(study)
         self._state = State()
+        self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
         self._gathered: dict[str, Evidence] = {}
@@ -65,8 +78,7 @@ class Session:
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
-            detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`; it asks for
-                neither.
+            detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
@@ -79,13 +91,13 @@ class Session:
         if detector is not None:
             from sam_pet.detection.detector import found_lesions
 
-            found = found_lesions(self._tracker, detector.detect(self.study))
-            self._change(State(found=found, detector=dict(detector.facts)))
+            found, facts = found_lesions(self._tracker, detector.detect(self.study)), dict(detector.facts)
+            self._change(State(found=found, detector=facts), "first answer", detector=facts)
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -119,7 +131,7 @@ class Session:
         if lesion is not None:
             _require_number(lesion)
         entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
-        self._change(self._applied(self._state, entry))
+        self.take(entry)
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -140,7 +152,7 @@ class Session:
             known = ", ".join(map(str, self._state.lesions)) or "none"
             raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
-        self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
+        self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
 
     def undo(self) -> None:
@@ -153,6 +165,7 @@ class Session:
             raise InputError("undo: nothing has been drawn yet")
         self._later.append(self._state)
         self._state = self._earlier.pop()
+        self.history.add("undo", self._state)
 
     def redo(self) -> None:
         """Do again what the last `undo` took back; the mask is what it was before that, bit for bit.
@@ -164,6 +177,7 @@ class Session:
             raise InputError("redo: nothing has been taken back since the last change")
         self._earlier.append(self._state)
         self._state = self._later.pop()
+        self.history.add("redo", self._state)
 
     def delete(self, prompt: int) -> None:
         """Take one prompt out; what follows stands as if it had never been drawn.
@@ -177,7 +191,7 @@ class Session:
         state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
         for entry in entries[prompt + 1 :]:
             state = self._applied(state, entry)
-        self._change(state)
+        self._change(state, "delete", prompt=prompt)
 
     # What there is to see
 
@@ -193,24 +207,12 @@ class Session:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-        return labelled(self._state.lesions, self.study)
-
-    @property
-    def found(self) -> npt.NDArray[np.uint16]:
-        """The lesions of the first answer, before any prompt, as in `labels`."""
-        return labelled(self._state.found, self.study)
+        return self._state.labels(self.study)
 
     @property
     def evidence(self) -> dict[int, dict[str, float]]:
-        """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is a lesion.
-
-        NaN where the first answer does not tell, as a mask does not.
-        """
-        voxel_ml = self.study.grid.voxel_ml
-        return {
-            number: {"volume_ml": float(lesion.block.values.sum() * voxel_ml), "probability": lesion.probability}
-            for number, lesion in self._state.found.items()
-        }
+        """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is one, or NaN."""
+        return self._state.evidence(self.study)
 
     @property
     def mask(self) -> sitk.Image:
@@ -264,8 +266,10 @@ class Session:
             InputError: no saved session, or one of another study or model.
         """
         session = cls(study, segmenter)
+        session.history.actor = Actor("program", "replay")
         for entry in saved.read(folder, session):
-            session._change(session._applied(session._state, entry))
+            session.take(entry)
+        session.history.actor = CALLER
         return session
 
     @property
@@ -279,25 +283,26 @@ class Session:
         return self._state.asked
 
     @property
-    def detector(self) -> Mapping[str, str] | None:
-        """Name and SHA-256 of the detector that `first_answer` was given; None if that was ours, or there was none."""
-        return self._state.detector
-
-    @property
     def state(self) -> State:
         """What the session is at now, for `restore`."""
         return self._state
 
     def restore(self, state: State) -> None:
         """Go on from a state of a session on the same study and model; this can be undone."""
-        self._change(state)
+        self._change(state, "restore", line=self.history.line_of(state))
+
+    def take(self, entry: Entry) -> None:
+        """Take a prompt with the numbers of the lesions that it acts on, as saved sessions and logs have it."""
+        action = "reject" if isinstance(entry.prompt, Rejection) else "add"
+        self._change(self._applied(self._state, entry), action, **entry.record)
 
     # How it comes about
 
-    def _change(self, state: State) -> None:
+    def _change(self, state: State, action: str, **details: Any) -> None:
         self._earlier.append(self._state)
         self._later.clear()
         self._state = state
+        self.history.add(action, state, **details)
 
     def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
         lesions = self._state.lesions

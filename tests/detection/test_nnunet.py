@@ -92,11 +92,11 @@ def test_what_it_finds_is_corrected_by_strokes_saved_and_replayed_without_it(
     told = [entry["probability"] for entry in session.evidence.values()]
     assert told == sorted(told, reverse=True)
     assert 0.5 <= told[-1] <= told[0] <= 1
-    first = session.array
+    first, first_labels = session.array, session.labels
     assert dice(first, truth) > 0.7
     missed = np.argwhere((first == 0) & (truth == 0))[0][::-1].tolist()
     session.add_click(missed)
-    z, y, x = np.argwhere(session.found == 1).mean(axis=0).round().astype(int)
+    z, y, x = np.argwhere(first_labels == 1).mean(axis=0).round().astype(int)
     session.add_scribble([(x, y, z), (x + 1, y, z)], "background")
     corrected = session.array
     assert corrected[tuple(missed[::-1])] == 1
@@ -104,7 +104,7 @@ def test_what_it_finds_is_corrected_by_strokes_saved_and_replayed_without_it(
     session.save(tmp_path / "session")
     again = Session.replay(tmp_path / "session", study, segmenter)
     np.testing.assert_array_equal(again.labels, session.labels)
-    assert again.detector == session.detector
+    assert again.state.detector == session.state.detector
     assert again.evidence[1]["probability"] == pytest.approx(told[0], abs=1e-5)
     for _ in range(2):
         session.undo()

@@ -1,28 +1,16 @@
-"""Where the lesions of a session are: their numbers voxel by voxel, and which one is nearest to a stroke."""
+"""Which lesion of a session is nearest to a stroke."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from sam_pet.boxes import Block
 from sam_pet.prompts import Voxels
 from sam_pet.session.state import Lesions
-from sam_pet.study import Study
 
 # A tumor stroke this near to a lesion's mask belongs to it.
 NEIGHBOURHOOD_MM = 10.0
-
-
-def labelled(lesions: Lesions, study: Study) -> npt.NDArray[np.uint16]:
-    """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-    labels = np.zeros(study.grid.shape, np.uint16)
-    axial = study.order.view(labels)
-    for number, lesion in lesions.items():
-        part = axial[lesion.block.slices]
-        part[lesion.block.values & (part == 0)] = number
-    return labels
 
 
 def nearest(voxels: Voxels, lesions: Lesions, spacing: tuple[float, ...]) -> int | None:
