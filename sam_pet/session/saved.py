@@ -19,7 +19,7 @@ from sam_pet import __version__
 from sam_pet.audit.environment import environment
 from sam_pet.audit.log import LOG, AuditLog, mask_sha256
 from sam_pet.audit.seal import MANIFEST, seal
-from sam_pet.detection.detector import Detection
+from sam_pet.detection.detector import Detection, Detector
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256, read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
@@ -183,7 +183,7 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
             raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
         session.first_answer(saved.asked)
     if saved.detector is not None:
-        session.first_answer(detector=_kept(Path(folder), saved.detector, session.study))
+        session.first_answer(detector=kept_answer(Path(folder), saved.detector, session.study))
     return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]
 
 
@@ -195,7 +195,12 @@ def _told(session: Session) -> dict[str, dict[str, float | None]]:
     }
 
 
-def _kept(folder: Path, detector: dict[str, Any], study: Study) -> _Kept:
+def kept_answer(folder: Path, detector: Mapping[str, Any], study: Study) -> Detector:
+    """What a saved session keeps of another detector's first answer; `detector` is what its manifest says of that.
+
+    Raises:
+        InputError: it is missing, changed, or not of this study.
+    """
     image = read_image(folder / FOUND, "first answer")
     require_same_grid(Grid.of(image), study.grid, "the first answer of the session", "the PET")
     sha256 = _json(folder / MANIFEST).get("files", {}).get(FOUND)
