@@ -11,31 +11,30 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from scipy.ndimage import distance_transform_edt
 
 from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
-from sam_pet.proposers.lesion import Lesion, drawn_voxels
+from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
 from sam_pet.session.history import History
+from sam_pet.session.nearest import nearest
 from sam_pet.session.rejection import denies, mirrors, remainder
-from sam_pet.session.state import Entry, Lesions, State
+from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detector import Detector
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
 
 # Labels are 16 bits wide.
 _MOST_LESIONS = np.iinfo(np.uint16).max
-# A tumor stroke this near to a lesion's mask belongs to it.
-NEIGHBOURHOOD_MM = 10.0
 
 
 class Session:
@@ -71,21 +70,30 @@ class Session:
 
     # What a reader does
 
-    def first_answer(self, tracer: str = "auto", evidence: Evidence | None = None) -> int:
+    def first_answer(
+        self, tracer: str = "auto", evidence: Evidence | None = None, detector: Detector | None = None
+    ) -> int:
         """Find lesions without any prompt, see `sam_pet.detection`; prompts then correct them. Can be undone.
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+            detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
 
         Raises:
-            InputError: unknown tracer, or something has been drawn already.
+            InputError: unknown tracer, something has been drawn already, or see `Detector.detect`.
         """
         if self._state.entries:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        if detector is not None:
+            from sam_pet.detection.detector import found_lesions
+
+            found, facts = found_lesions(self._tracker, detector.detect(self.study)), dict(detector.facts)
+            self._change(State(found=found, detector=facts), "first answer", detector=facts)
+            return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
@@ -202,6 +210,11 @@ class Session:
         return self._state.labels(self.study)
 
     @property
+    def evidence(self) -> dict[int, dict[str, float]]:
+        """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is one, or NaN."""
+        return self._state.evidence(self.study)
+
+    @property
     def mask(self) -> sitk.Image:
         """The mask as a uint8 image on the PET grid, values 0 and 1."""
         return self.study.grid.image(self.array)
@@ -296,30 +309,11 @@ class Session:
         voxels = self.study.order.voxels(prompt.voxels)
         if prompt.label == "background":
             return tuple(number for number, lesion in lesions.items() if lesion.block.touches(voxels))
-        near = self._nearest(voxels, lesions) if not isinstance(prompt, Box) else None
+        near = None if isinstance(prompt, Box) else nearest(voxels, lesions, self.study.frame_spacing)
         return (max((*lesions, *self._used()), default=0) + 1,) if near is None else (near,)
 
     def _used(self) -> set[int]:
         return {number for entry in self._state.entries for number in entry.lesions}
-
-    def _nearest(self, voxels: Voxels, lesions: Lesions) -> int | None:
-        """The lesion whose mask is nearest to axial voxels, if it is in the neighbourhood."""
-        distances = {number: self._distance(voxels, lesion) for number, lesion in lesions.items()}
-        number = min(distances, key=lambda n: distances[n], default=None)
-        return number if number is not None and distances[number] <= NEIGHBOURHOOD_MM else None
-
-    def _distance(self, voxels: Voxels, lesion: Lesion) -> float:
-        """Shortest way in mm from axial voxels to a lesion's mask; infinite beyond the neighbourhood."""
-        spacing = np.asarray(self.study.frame_spacing)
-        reach = np.ceil(NEIGHBOURHOOD_MM / spacing).astype(int)
-        block = lesion.block
-        local = voxels - np.asarray(block.corner) + reach
-        local = local[((local >= 0) & (local < np.array(block.values.shape[::-1]) + 2 * reach)).all(axis=1)]
-        if not len(local) or not block.values.any():
-            return float("inf")
-        padded = np.pad(block.values, [(r, r) for r in reach[::-1]])
-        away = distance_transform_edt(~padded, sampling=spacing[::-1])
-        return float(away[tuple(local[:, ::-1].T)].min())
 
     def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
