@@ -32,6 +32,8 @@ LAYERS = (
     ("session",),
     ("segmenter",),
     ("report", "demo"),
+    ("agent",),
+    ("mcp",),
     ("cohort",),
     ("challenge",),
     ("methods",),

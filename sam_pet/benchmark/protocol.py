@@ -8,12 +8,12 @@ from typing import Any, Literal
 import cc3d
 import numpy as np
 
-from sam_pet.benchmark.resources import measured
+from sam_pet.benchmark.resources import Usage, measured
 from sam_pet.cases import Case
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import AnswersFirst, Mask, Method
 from sam_pet.readers import Reader, Stroke, effort
-from sam_pet.scores import score
+from sam_pet.scores import Scores, score
 from sam_pet.scores.lesions import CONNECTIVITY
 from sam_pet.study import Study
 
@@ -42,13 +42,14 @@ class Protocol:
 @dataclass(frozen=True)
 class Outcome:
     """One case by one method: a row of scores and costs for each step, facts of the case, the strokes, and
-    the last mask with its grid."""
+    the last mask with its grid; `agent` is what an agent's episode came to, None with other readers."""
 
     facts: dict[str, Any]
     rows: list[dict[str, Any]]
     strokes: list[Stroke]
     mask: Mask
     grid: Grid
+    agent: dict[str, Any] | None = None
 
 
 def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> Outcome:
@@ -79,20 +80,15 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
                 mask = session.mask
         if stroke is not None:
             strokes.append(stroke)
-        _check(mask, study)
-        first = step == 0
-        rows.append(
-            {
-                "step": step,
-                "label": None if stroke is None else stroke.label,
-                **asdict(effort(strokes)),
-                "seconds": usage.seconds + (opening.seconds if first else 0.0),
-                "peak_mb": max(usage.peak_mb, opening.peak_mb) if first else usage.peak_mb,
-                "gpu_peak_mb": usage.gpu_peak_mb,
-                **score(mask, truth, study.grid.spacing, study.pet).as_dict(),
+        check(mask, study)
+        label = None if stroke is None else stroke.label
+        rows.append(row(step, label, strokes, usage, score(mask, truth, study.grid.spacing, study.pet)))
+        if step == 0:
+            rows[0] |= {
+                "seconds": usage.seconds + opening.seconds,
+                "peak_mb": max(usage.peak_mb, opening.peak_mb),
             }
-        )
-    return Outcome(_facts(case, study, truth), rows, strokes, mask, study.grid)
+    return Outcome(facts(case, study, truth), rows, strokes, mask, study.grid)
 
 
 def _stroke(reader: Reader, protocol: Protocol, step: int, mask: Mask, truth: Mask, study: Study) -> Stroke | None:
@@ -101,13 +97,26 @@ def _stroke(reader: Reader, protocol: Protocol, step: int, mask: Mask, truth: Ma
     return reader.first(truth, study) if protocol.start == "click" else None
 
 
-def _check(mask: Mask, study: Study) -> None:
+def row(step: int, label: str | None, strokes: list[Stroke], usage: Usage, scores: Scores) -> dict[str, Any]:
+    """What is kept of a step."""
+    return {
+        "step": step,
+        "label": label,
+        **asdict(effort(strokes)),
+        "seconds": usage.seconds,
+        "peak_mb": usage.peak_mb,
+        "gpu_peak_mb": usage.gpu_peak_mb,
+        **scores.as_dict(),
+    }
+
+
+def check(mask: Mask, study: Study) -> None:
     """A method that breaks the protocol is a failure and no result."""
     if mask.shape != study.grid.shape or mask.dtype != np.uint8 or mask.max(initial=0) > 1:
         raise ValueError(f"the mask is {mask.dtype} {mask.shape} up to {mask.max(initial=0)}, not 0 and 1 on the grid")
 
 
-def _facts(case: Case, study: Study, truth: Mask) -> dict[str, Any]:
+def facts(case: Case, study: Study, truth: Mask) -> dict[str, Any]:
     """What results are grouped by: volumes in mL of the 18-connected lesions, and their uptake."""
     sizes = np.bincount(cc3d.connected_components(truth, connectivity=CONNECTIVITY).ravel())[1:]
     volumes = sizes * study.grid.voxel_ml

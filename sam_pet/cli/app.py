@@ -13,6 +13,7 @@ from sam_pet.cli.batch import batch
 from sam_pet.cli.demo import demo
 from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
+from sam_pet.cli.mcp import mcp
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
 from sam_pet.cli.report import report
@@ -20,6 +21,7 @@ from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.simulate import simulate
 from sam_pet.cli.train import train
+from sam_pet.cli.trajectories import trajectories
 from sam_pet.errors import reported
 
 app = typer.Typer(
@@ -50,11 +52,13 @@ app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
+app.command()(mcp)
 app.command()(phantom)
 app.command()(report)
 app.command()(score)
 app.command()(simulate)
 app.command()(train)
+app.command()(trajectories)
 
 app.add_typer(models)
 

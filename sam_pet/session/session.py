@@ -19,7 +19,7 @@ from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.session import saved
 from sam_pet.session.rejection import denies, mirrors, remainder
-from sam_pet.session.state import Entry, Lesions, State
+from sam_pet.session.state import Entry, Lesions, State, label_map
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ class Session:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
+        known = evidence or self.evidence(tracer)
+        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, known)
         self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
         return len(lesions)
 
@@ -184,12 +185,7 @@ class Session:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-        labels = np.zeros(self.study.grid.shape, np.uint16)
-        axial = self.study.order.view(labels)
-        for number, lesion in self._state.lesions.items():
-            part = axial[lesion.block.slices]
-            part[lesion.block.values & (part == 0)] = number
-        return labels
+        return label_map(self._state.lesions, self.study)
 
     @property
     def mask(self) -> sitk.Image:
@@ -217,9 +213,28 @@ class Session:
             from sam_pet.detection.prompt_score import opinions
 
             drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = opinions(self.study, judge, self._evidence(), drawn).tolist()
+            said = opinions(self.study, judge, self.evidence(self.asked or "auto"), drawn).tolist()
             scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
         return scores
+
+    def evidence(self, tracer: str = "auto") -> Evidence:
+        """What the study says of its candidates, see `sam_pet.detection.detect.gather`; looked for once a tracer."""
+        from sam_pet.detection.detect import gather
+
+        if tracer not in self._gathered:
+            self._gathered[tracer] = gather(self.study, tracer)
+        return self._gathered[tracer]
+
+    def candidate_probabilities(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+        """The likely candidates, as numbers in `evidence().spots`, and the probability of a lesion of each.
+
+        Both are empty where the checkpoint has no lesion classifier.
+        """
+        from sam_pet.detection.detect import weigh
+
+        if self.segmenter.judge is None:
+            return np.zeros(0, np.int64), np.zeros(0)
+        return weigh(self._tracker, self.segmenter.judge, self.evidence(self.asked or "auto"))[:2]
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -348,15 +363,6 @@ class Session:
             return denied
         middle = self._middle_mm
         return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
-
-    def _evidence(self) -> Evidence:
-        """What the study says of its candidates, for the tracer of the first answer."""
-        from sam_pet.detection.detect import gather
-
-        tracer = self.asked or "auto"
-        if tracer not in self._gathered:
-            self._gathered[tracer] = gather(self.study, tracer)
-        return self._gathered[tracer]
 
     @cached_property
     def _middle_mm(self) -> float:

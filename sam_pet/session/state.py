@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+import numpy.typing as npt
+
 from sam_pet.prompts import Prompt
 from sam_pet.proposers.lesion import Lesion
+from sam_pet.study import Study
 
 
 @dataclass(frozen=True)
@@ -35,3 +39,13 @@ class State:
     @property
     def lesions(self) -> Lesions:
         return self.trail[-1] if self.trail else self.found
+
+
+def label_map(lesions: Lesions, study: Study) -> npt.NDArray[np.uint16]:
+    """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
+    labels = np.zeros(study.grid.shape, np.uint16)
+    axial = study.order.view(labels)
+    for number, lesion in lesions.items():
+        part = axial[lesion.block.slices]
+        part[lesion.block.values & (part == 0)] = number
+    return labels
