@@ -64,6 +64,7 @@ class CandidateRow(Said):
     suv: Number = Field(description="at the peak")
     volume_ml: Number = Field(description="of the region about the peak")
     lesion: int | None = Field(None, description="the lesion of the mask that holds it")
+    score: Number = Field(None, description="of a click there, a logit, where it was asked for")
 
 
 class CandidateList(Said):

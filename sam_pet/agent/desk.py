@@ -113,8 +113,13 @@ class Desk:
             )
         return LesionList(lesions=rows, total_ml=self._ml(labels > 0))
 
-    def list_candidates(self, most: int) -> CandidateList:
-        """The likeliest places of uptake, the most probable first; none where the model has no classifier."""
+    def list_candidates(self, most: int, scores: bool = False) -> CandidateList:
+        """The likeliest places of uptake, the most probable first; none where the model has no classifier.
+
+        Args:
+            most: at most so many.
+            scores: also give the prompt score of those in no lesion, which takes longer.
+        """
         from sam_pet.detection.detect import innermost  # xgboost takes a while to import
 
         tracer = self.session.asked or "auto"
@@ -140,7 +145,19 @@ class Desk:
                     lesion=int(np.bincount(here).argmax()) if here.size else None,
                 )
             )
+        if scores:
+            free = [row for row in rows if row.lesion is None]
+            said = self.session.prompt_scores([self.study.order.voxels([row.voxel]) for row in free])
+            known = dict(zip((row.candidate for row in free), said, strict=True))
+            rows = [row.model_copy(update={"score": known.get(row.candidate)}) for row in rows]
         return CandidateList(candidates=rows)
+
+    @property
+    def peaks(self) -> list[Voxel]:
+        """The voxels of all peaks of uptake in the body, likely lesions or not."""
+        spots = self.session.evidence(self.session.asked or "auto").spots
+        axial = np.array([spot.candidate.peak for spot in spots], np.int64).reshape(-1, 3)
+        return [(x, y, z) for x, y, z in self.study.order.stored(axial).tolist()]
 
     def measure(self, lesion: int | None) -> Measured:
         """Measurements of one lesion, or of all.

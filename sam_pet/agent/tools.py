@@ -100,6 +100,7 @@ class FirstAnswer(Arguments):
 
 class ListCandidates(Arguments):
     most: Annotated[int, Field(ge=1, le=300)] = 20
+    scores: Annotated[bool, Field(description="also say what the classifier thinks of a click there; slower")] = False
 
 
 class Measure(Arguments):
@@ -261,7 +262,7 @@ _TOOLS = (
         "Places of uptake that may be lesions, with their probability; also those that are in no lesion yet.",
         ListCandidates,
         CandidateList,
-        lambda desk, a: desk.list_candidates(a.most),
+        lambda desk, a: desk.list_candidates(a.most, a.scores),
     ),
     Tool(
         "measure",

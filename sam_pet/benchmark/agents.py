@@ -38,15 +38,16 @@ def run_agent(case: Case, method: Method, protocol: Protocol) -> Outcome:
         raise InputError(f"{protocol.reader} works in sessions of sam-pet; {method.name} has none")
     if protocol.start != "nothing":
         raise InputError(f"{protocol.reader} starts from the first answer: leave out --start {protocol.start}")
-    return run_policy(case, method, make_policy(protocol.reader), protocol)
-
-
-def run_policy(case: Case, method: SamPet, policy: Policy, protocol: Protocol) -> Outcome:
-    """As `run_agent`, with a policy."""
     study = case.study()
     with measured() as opening:
-        desk = Desk(method.segmenter.open(study), "study")
+        desk = Desk(method.segmenter.open(study))
         desk.first_answer("auto")
+    return run_policy(case, desk, make_policy(protocol.reader), protocol.steps, opening)
+
+
+def run_policy(case: Case, desk: Desk, policy: Policy, steps: int, opening: Usage) -> Outcome:
+    """As `run_agent`, with a policy, at a desk whose session has the first answer and took as much as `opening`."""
+    study = desk.study
     truth = case.mask(study.grid)
     rows: list[dict[str, Any]] = []
     strokes: list[Stroke] = []
@@ -65,10 +66,10 @@ def run_policy(case: Case, method: SamPet, policy: Policy, protocol: Protocol) -
 
     keep(opening, None)
     with measured() as working:
-        episode = run_episode(desk, policy, protocol.steps, seen)
+        episode = run_episode(desk, policy, steps, seen)
     agent = _summary(episode, policy.tokens, rows, desk, truth)
     last = rows[-1]
-    while len(rows) <= protocol.steps:
+    while len(rows) <= steps:
         rows.append({**last, "step": len(rows), "label": None, "action": None, "seconds": 0.0})
     for later in rows[1:]:
         later |= {"peak_mb": working.peak_mb, "gpu_peak_mb": working.gpu_peak_mb}

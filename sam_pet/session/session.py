@@ -208,14 +208,19 @@ class Session:
         """
         pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
         scores = {number: lesion.score for number, lesion in pointed.items()}
-        judge = self.segmenter.judge
-        if judge is not None and pointed:
-            from sam_pet.detection.prompt_score import opinions
-
-            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = opinions(self.study, judge, self.evidence(self.asked or "auto"), drawn).tolist()
+        if self.segmenter.judge is not None and pointed:
+            said = self.prompt_scores([drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()])
             scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
         return scores
+
+    def prompt_scores(self, drawn: Sequence[Voxels]) -> list[float]:
+        """The lesion classifier's word on places, axial voxels (n, 3) each, as logits; NaN where there is none."""
+        if self.segmenter.judge is None:
+            return [float("nan")] * len(drawn)
+        from sam_pet.detection.prompt_score import opinions
+
+        evidence = self.evidence(self.asked or "auto")
+        return [float(word) for word in opinions(self.study, self.segmenter.judge, evidence, drawn)]
 
     def evidence(self, tracer: str = "auto") -> Evidence:
         """What the study says of its candidates, see `sam_pet.detection.detect.gather`; looked for once a tracer."""
