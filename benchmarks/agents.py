@@ -115,12 +115,15 @@ def main() -> None:
     parser.add_argument("--coarsest-mm", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--most", type=int, help="run at most so many more cases now")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     lines = options.out / "cases.jsonl"
     results = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
     done = {(r["world"], r["case"]) for r in results}
-    wanted = [p for world in options.world for p in plans(world, options) if (p.world, p.name) not in done]
+    wanted = [p for world in options.world for p in plans(world, options) if (p.world, p.name) not in done][
+        : options.most
+    ]
     with ProcessPoolExecutor(options.jobs) as pool:
         for future in [pool.submit(run, plan, options) for plan in wanted]:
             results.append(future.result())

@@ -143,6 +143,7 @@ class Desk:
                     suv=float(spot.candidate.suv),
                     volume_ml=self._ml(region),
                     lesion=int(np.bincount(here).argmax()) if here.size else None,
+                    score=None,
                 )
             )
         if scores:

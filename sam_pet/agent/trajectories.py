@@ -144,6 +144,7 @@ class _Episode:
         before = desk.sight.last
         assert before is not None
         points = [list(before.point(self._axial(voxel))) for voxel in stroke.voxels.tolist()]
+        arguments: dict[str, Any]
         if stroke.kind == "box":
             tool, arguments = "add_box", {"picture": points}
         else:
@@ -188,7 +189,7 @@ class _Episode:
         assert box is not None
         _, y, x = (part.stop - part.start for part in box)
         spacing = self._study.frame_spacing
-        return min(round(max(self._view.width_mm, 1.5 * x * spacing[0], 1.5 * y * spacing[1]), 1), 3000.0)
+        return float(min(round(max(self._view.width_mm, 1.5 * x * spacing[0], 1.5 * y * spacing[1]), 1), 3000.0))
 
     def _axial(self, voxel: list[int]) -> Voxel:
         x, y, z = self._study.order.voxels([voxel])[0].tolist()

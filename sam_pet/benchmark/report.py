@@ -11,6 +11,7 @@ import pandas as pd
 import SimpleITK as sitk
 
 from sam_pet.benchmark import figures, pictures
+from sam_pet.benchmark.agent_table import agent_section, agent_summary
 from sam_pet.benchmark.folder import MANIFEST, Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Interval, Ranking, by_group, compare, rank, worst_group
@@ -65,6 +66,10 @@ def write_report(
     }
     sections = [_failures(failed)] if failed else []
     lead = [_protocol(protocol)]
+    agents = agent_summary(results)
+    if agents:
+        summary["agents"] = agents
+        sections.append(agent_section(agents))
     if not steps.empty:
         _write_csv(steps, folder.path / TABLE)
         table = case_table(steps)

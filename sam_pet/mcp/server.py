@@ -58,6 +58,10 @@ class ListStudies(Arguments):
     pass
 
 
+def _usual() -> list[Form]:
+    return ["mask", "session"]
+
+
 class Export(Arguments):
     forms: Annotated[
         list[Form],
@@ -67,7 +71,7 @@ class Export(Arguments):
             description="mask: NIfTI of 0 and 1; session: all it takes to replay, with prompts and measurements; "
             "slicer: segmentation for 3-D Slicer; dicom_seg, rtstruct: where the PET is DICOM; report: a page",
         ),
-    ] = Field(default_factory=lambda: ["mask", "session"])
+    ] = Field(default_factory=_usual)
 
 
 class StudyEntry(Said):
