@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -121,9 +122,10 @@ def main() -> None:
     lines = options.out / "cases.jsonl"
     results = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
     done = {(r["world"], r["case"]) for r in results}
-    wanted = [p for world in options.world for p in plans(world, options) if (p.world, p.name) not in done][
-        : options.most
-    ]
+    wanted = [p for world in options.world for p in plans(world, options) if (p.world, p.name) not in done]
+    # A run that is cut short has some of all kinds.
+    random.Random(0).shuffle(wanted)
+    wanted = wanted[: options.most]
     with ProcessPoolExecutor(options.jobs) as pool:
         for future in [pool.submit(run, plan, options) for plan in wanted]:
             results.append(future.result())

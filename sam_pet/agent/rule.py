@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import exp, prod
 
-from sam_pet.agent.answers import CandidateRow, LesionRow
+from sam_pet.agent.answers import CandidateRow, Changed, LesionRow
 from sam_pet.agent.desk import Desk
 from sam_pet.agent.policy import Call, Tokens, Told
 from sam_pet.agent.shoulders import find_shoulders
@@ -24,13 +24,16 @@ from sam_pet.prompts import scribble
 COST = 0.004
 OVERLAP = 0.85
 MOST_CANDIDATES = 60
-# A large candidate is believed as its prompt score says, less so many logits: readers click on what is one.
+# Where the first answer is silent, a large candidate is believed as its prompt score says, less so many logits: the
+# score was learned from readers, who click on what is one.
 LARGE_ML = 10.0
 SCORE_OFFSET = 3.0
 # A shoulder is the lesion's own if it is thicker than a blurred rim, the lesion is one, and no other peak lies in it.
 SHOULDER_MM = 6.0
 SURE = 0.95
 SHOULDER_RIGHT = 0.75
+# What adds more than so many times the volume that it was meant to add has leaked, and is taken back.
+LEAK = 3.0
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,12 @@ class Belief:
 
 @dataclass(frozen=True)
 class Option:
-    """A change, what it is expected to gain, and what it is about, so that it is not made twice."""
+    """A change: what it is expected to gain, what it is about, so that it is not made twice, and what it should add."""
 
     gain: float
     about: tuple[str, int]
     call: Call
-    believed: float = 1.0
+    adds: Belief | None = None
 
 
 def expected_dice(
@@ -79,26 +82,32 @@ class RulePolicy:
     _tried: set[tuple[str, int]] = field(default_factory=set)
     _scores: dict[int, float] = field(default_factory=dict)
     _added: dict[int, float] = field(default_factory=dict)
-    _asked: float = 1.0
+    _made: Option | None = None
 
     def act(self, desk: Desk, told: Told | None, turns_left: int) -> Call:
         del turns_left
-        if told is not None and told.said is not None and told.call.tool == "add_point":
-            self._added[max(desk.session.state.lesions)] = self._asked
+        adds = None if self._made is None else self._made.adds
+        if adds is not None and told is not None and isinstance(told.said, Changed):
+            self._made = None
+            if (told.said.added_ml or 0.0) > LEAK * adds.volume_ml:
+                return Call("undo")
+            for lesion in told.said.changed:
+                self._added.setdefault(lesion, adds.probability)
         options = sorted(self._options(desk), key=lambda option: -option.gain)
         best = next((option for option in options if option.about not in self._tried), None)
         if best is None or best.gain < COST:
             gain = 0.0 if best is None else best.gain
             return Call("stop", {"reason": f"the best change is expected to gain {gain:.4f}, a turn costs {COST:g}"})
         self._tried.add(best.about)
-        self._asked = best.believed
+        self._made = best
         return best.call
 
     def _options(self, desk: Desk) -> Iterator[Option]:
         mask = {row.lesion: self._belief_in(row) for row in desk.list_lesions().lesions}
         rows = desk.list_candidates(MOST_CANDIDATES).candidates
         free = [row for row in rows if row.lesion is None]
-        self._ask_scores(desk, free)
+        if not mask:
+            self._ask_scores(desk, free)
         others = {row.candidate: self._belief_of(row) for row in free}
         now = expected_dice([*mask.values()], [*others.values()])
         for number, one in mask.items():
@@ -108,12 +117,8 @@ class RulePolicy:
         for row in free:
             rest = [other for key, other in others.items() if key != row.candidate]
             gain = expected_dice([*mask.values(), others[row.candidate]], rest) - now
-            yield Option(
-                gain,
-                ("add", row.candidate),
-                Call("add_point", {"voxel": list(row.voxel)}),
-                others[row.candidate].probability,
-            )
+            click = Call("add_point", {"voxel": list(row.voxel)})
+            yield Option(gain, ("add", row.candidate), click, others[row.candidate])
         for shoulder in find_shoulders(desk.study, desk.sight.labels):
             own = not any(map(shoulder.holds, desk.peaks))
             if shoulder.depth_mm < SHOULDER_MM or not own or mask[shoulder.lesion].probability < SURE:
@@ -123,7 +128,8 @@ class RulePolicy:
             without = expected_dice([*mask.values()], beside)
             gain = expected_dice([*mask.values()], beside, right, shoulder.volume_ml) - without
             drawn = scribble(shoulder.stroke).voxels.tolist()
-            yield Option(gain, ("shoulder", shoulder.lesion), Call("add_scribble", {"voxels": drawn}))
+            stroke = Call("add_scribble", {"voxels": drawn})
+            yield Option(gain, ("shoulder", shoulder.lesion), stroke, Belief(shoulder.volume_ml, 1.0))
 
     def _ask_scores(self, desk: Desk, rows: Sequence[CandidateRow]) -> None:
         new = [r for r in rows if (r.volume_ml or 0.0) >= LARGE_ML and r.candidate not in self._scores]
