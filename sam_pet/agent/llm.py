@@ -57,8 +57,11 @@ class LlmPolicy:
     _asked: str | None = None
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            raise InputError(f"agent:llm: {URL} must be an address such as http://127.0.0.1:11434/v1")
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise InputError(
+                f"agent:llm: {URL} must be an address such as http://127.0.0.1:11434/v1; a key is for {KEY}"
+            )
 
     @classmethod
     def of_environment(cls, model: str) -> LlmPolicy:
@@ -172,8 +175,7 @@ class LlmPolicy:
     @property
     def _where(self) -> str:
         """The server without what a key may be in."""
-        parts = urlsplit(self.url)
-        return f"{parts.hostname}{'' if parts.port is None else f':{parts.port}'}"
+        return urlsplit(self.url).netloc
 
 
 def _arguments(text: Any) -> dict[str, Any]:

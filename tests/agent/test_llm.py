@@ -154,7 +154,7 @@ def test_old_pictures_are_not_sent_again(desk):
 def test_a_server_that_is_none_is_one_line_without_the_key(desk, answers, message, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
     with StandIn(answers) as server, pytest.raises(InputError, match=message) as caught:
-        run_episode(desk, LlmPolicy("m", server.url.replace("//", "//user:hidden@"), "secret"), 5)
+        run_episode(desk, LlmPolicy("m", f"{server.url}?key=hidden", "secret"), 5)
     assert "secret" not in str(caught.value)
     assert "hidden" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -166,7 +166,9 @@ def test_a_busy_server_is_asked_again(desk, monkeypatch):
         assert run_episode(desk, LlmPolicy("m", server.url), 5).reason == "x"
 
 
-@pytest.mark.parametrize("url", ["", "file:///etc/passwd", "ftp://there/v1", "127.0.0.1:80"])
+@pytest.mark.parametrize(
+    "url", ["", "file:///etc/passwd", "ftp://there/v1", "127.0.0.1:80", "http://user:key@127.0.0.1/v1"]
+)
 def test_an_address_that_is_none_is_refused(url, monkeypatch):
     monkeypatch.setenv(URL, url)
     monkeypatch.delenv(KEY, raising=False)
