@@ -18,6 +18,7 @@ LAYERS = (
     ("",),
     ("headers", "nifti", "processes"),
     ("geometry", "files"),
+    ("audit",),
     ("masks", "measures", "slicer", "prompts", "trees"),
     ("markups", "boxes"),
     ("prompt_files",),
@@ -39,6 +40,7 @@ LAYERS = (
     ("methods",),
     ("benchmark",),
     ("train",),
+    ("verify", "manuscript"),
     ("cli",),
 )
 

@@ -124,9 +124,9 @@ class Desk:
 
         tracer = self.session.asked or "auto"
         if tracer not in self._candidates:
-            self._candidates[tracer] = self.session.candidate_probabilities()
+            self._candidates[tracer] = self.session.candidates.probabilities(tracer)
         numbers, probabilities = self._candidates[tracer]
-        spots = self.session.evidence(tracer).spots if len(numbers) else []
+        spots = self.session.candidates.evidence(tracer).spots if len(numbers) else []
         labels = self.sight.axial(self.sight.labels)
         rows = []
         for rank in np.argsort(-probabilities, kind="stable")[:most].tolist():
@@ -148,15 +148,20 @@ class Desk:
             )
         if scores:
             free = [row for row in rows if row.lesion is None]
-            said = self.session.prompt_scores([self.study.order.voxels([row.voxel]) for row in free])
+            said = self.prompt_scores([row.voxel for row in free])
             known = dict(zip((row.candidate for row in free), said, strict=True))
             rows = [row.model_copy(update={"score": known.get(row.candidate)}) for row in rows]
         return CandidateList(candidates=rows)
 
+    def prompt_scores(self, voxels: Sequence[Voxel]) -> list[float]:
+        """What the classifier thinks of a click at each voxel, as logits; NaN where it thinks nothing."""
+        drawn = [self.study.order.voxels([voxel]) for voxel in voxels]
+        return self.session.candidates.scores(drawn, self.session.asked or "auto")
+
     @property
     def peaks(self) -> list[Voxel]:
         """The voxels of all peaks of uptake in the body, likely lesions or not."""
-        spots = self.session.evidence(self.session.asked or "auto").spots
+        spots = self.session.candidates.evidence(self.session.asked or "auto").spots
         axial = np.array([spot.candidate.peak for spot in spots], np.int64).reshape(-1, 3)
         return [(x, y, z) for x, y, z in self.study.order.stored(axial).tolist()]
 

@@ -133,7 +133,7 @@ class RulePolicy:
 
     def _ask_scores(self, desk: Desk, rows: Sequence[CandidateRow]) -> None:
         new = [r for r in rows if (r.volume_ml or 0.0) >= LARGE_ML and r.candidate not in self._scores]
-        said = desk.session.prompt_scores([desk.study.order.voxels([row.voxel]) for row in new]) if new else []
+        said = desk.prompt_scores([row.voxel for row in new]) if new else []
         self._scores.update({row.candidate: word for row, word in zip(new, said, strict=True)})
 
     def _belief_in(self, row: LesionRow) -> Belief:

@@ -16,7 +16,7 @@ from sam_pet.labels import Box as Part
 from sam_pet.labels import lesion_boxes
 from sam_pet.prompts import Box, Rejection
 from sam_pet.session.session import Session
-from sam_pet.session.state import State, label_map
+from sam_pet.session.state import State
 
 _LONGEST, _PART = 640, 360
 Labels = npt.NDArray[np.uint16]
@@ -166,7 +166,7 @@ class Sight:
         labels = None
         if shown.contours:
             now = state is self.session.state
-            labels = self.axial(self.labels if now else label_map(state.lesions, self.study))
+            labels = self.axial(self.labels if now else state.labels(self.study))
         drawn = [
             (self.study.order.voxels(entry.prompt.voxels), entry.prompt.label)
             for entry in state.entries
@@ -179,7 +179,7 @@ class Sight:
 
     def _changed_place(self, before: State) -> Voxel:
         """The middle of the axial slice on which most has changed; the hottest voxel where nothing has."""
-        differ = self.axial(label_map(before.lesions, self.study)) > 0
+        differ = self.axial(before.labels(self.study)) > 0
         differ = differ != (self.axial(self.labels) > 0)
         if not differ.any():
             return self._axial_voxel(self.hottest)

@@ -13,8 +13,7 @@ import sam_pet
 from sam_pet.agent.trajectories import PROGRESS, TURN_COST, Settings, episodes
 from sam_pet.cases import Case
 from sam_pet.errors import InputError
-from sam_pet.files import replacing
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, replacing
 from sam_pet.segmenter import Segmenter
 
 EPISODES, CARD = "trajectories.jsonl", "README.md"

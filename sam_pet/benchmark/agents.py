@@ -8,6 +8,8 @@ from typing import Any
 from sam_pet.agent.desk import Desk
 from sam_pet.agent.policies import PREFIX, make_policy
 from sam_pet.agent.policy import Episode, Policy, Tokens, Turn, run_episode
+from sam_pet.audit import PROGRAM, Actor, mask_sha256
+from sam_pet.audit.log import Act
 from sam_pet.benchmark.protocol import Outcome, Protocol, check, facts, row
 from sam_pet.benchmark.resources import Usage, measured
 from sam_pet.cases import Case
@@ -51,15 +53,20 @@ def run_policy(case: Case, desk: Desk, policy: Policy, steps: int, opening: Usag
     truth = case.mask(study.grid)
     rows: list[dict[str, Any]] = []
     strokes: list[Stroke] = []
+    acts: list[Act] = []
 
     def keep(usage: Usage, action: str | None) -> None:
         mask = desk.session.array
         check(mask, study)
+        sha256 = mask_sha256(mask)
         drawn = [Stroke.of(prompt) for prompt in desk.session.prompts]
         label = drawn[-1].label if len(drawn) > len(strokes) else None
         strokes[:] = drawn
         scores = score(mask, truth, study.grid.spacing, study.pet)
-        rows.append({**row(len(rows), label, drawn, usage, scores), "action": action})
+        actor = PROGRAM if action is None else acting(policy)
+        told = {"step": len(rows)}
+        acts.append(Act(actor, action or "first answer", told, {"dice": scores.dice, "dmm": scores.dmm}, sha256))
+        rows.append({**row(len(rows), label, drawn, usage, scores, sha256), "action": action})
 
     def seen(turn: Turn) -> None:
         keep(Usage(turn.seconds), turn.call.tool)
@@ -67,13 +74,20 @@ def run_policy(case: Case, desk: Desk, policy: Policy, steps: int, opening: Usag
     keep(opening, None)
     with measured() as working:
         episode = run_episode(desk, policy, steps, seen)
+    acts.append(Act(acting(policy), "stop", {"reason": episode.reason}, mask_sha256=rows[-1]["mask_sha256"]))
     agent = _summary(episode, policy.tokens, rows, desk, truth)
     last = rows[-1]
     while len(rows) <= steps:
         rows.append({**last, "step": len(rows), "label": None, "action": None, "seconds": 0.0})
     for later in rows[1:]:
         later |= {"peak_mb": working.peak_mb, "gpu_peak_mb": working.gpu_peak_mb}
-    return Outcome(facts(case, study, truth), rows, strokes, desk.session.array, study.grid, agent)
+    return Outcome(facts(case, study, truth), rows, strokes, desk.session.array, study.grid, acts, agent)
+
+
+def acting(policy: Policy) -> Actor:
+    """The policy as the log names it."""
+    name, _, model = policy.name.removeprefix(PREFIX).partition(":")
+    return Actor("agent", f"{PREFIX}{name}", model=model or None)
 
 
 def _summary(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from sam_pet import outputs
 from sam_pet.agent.desk import Desk
+from sam_pet.audit import Actor
 from sam_pet.errors import InputError
 from sam_pet.files import require_folder
 from sam_pet.mcp.shelf import DEMO, Shelf, Shelved
@@ -87,7 +88,9 @@ class Readings:
             del self._open[stopped]
         images = self.shelf.read(shelved)
         told = DEMO if shelved is None else shelved.study
-        desk = Desk(self.segmenter.open(images), told, simulated=shelved is None)
+        session = self.segmenter.open(images)
+        session.history.actor = Actor("agent", "mcp")
+        desk = Desk(session, told, simulated=shelved is None)
         reading = Reading(f"reading-{secrets.token_hex(4)}", shelved, desk)
         self._open[reading.name] = reading
         return reading

@@ -23,6 +23,12 @@ class Stroke:
 
     A click is one voxel; a box is two, its opposite corners, both inside it; a rejection is one voxel of a lesion that
     is none, which methods that know no rejection take for a background click.
+
+    Examples:
+        >>> from sam_pet import Click
+        >>> from sam_pet.readers import Stroke
+        >>> Stroke.of(Click((5, 5, 2))).kind
+        'click'
     """
 
     label: Label

@@ -13,13 +13,16 @@ import numpy.typing as npt
 import SimpleITK as sitk
 from scipy.ndimage import distance_transform_edt
 
+from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.session import saved
+from sam_pet.session.candidates import Candidates
+from sam_pet.session.history import History
 from sam_pet.session.rejection import denies, mirrors, remainder
-from sam_pet.session.state import Entry, Lesions, State, label_map
+from sam_pet.session.state import Entry, Lesions, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -44,6 +47,16 @@ class Session:
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
     like it on the other side of the body.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> session.add_click((30, 22, 59)), session.add_click((50, 27, 63))
+        (0, 1)
+        >>> session.undo()
+        >>> session.lesions["lesion"].tolist(), int(session.array[59, 22, 30])
+        ([1], 1)
     """
 
     def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
@@ -52,9 +65,10 @@ class Session:
         self.look_alikes = look_alikes
         self._tracker = segmenter.tracker(study)
         self._state = State()
+        self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
-        self._gathered: dict[str, Evidence] = {}
+        self.candidates = Candidates(study, segmenter, self._tracker)
 
     # What a reader does
 
@@ -75,9 +89,9 @@ class Session:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        known = evidence or self.evidence(tracer)
+        known = evidence or self.candidates.evidence(tracer)
         lesions = first_answer(self._tracker, self.segmenter.judge, tracer, known)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -111,7 +125,7 @@ class Session:
         if lesion is not None:
             _require_number(lesion)
         entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
-        self._change(self._applied(self._state, entry))
+        self.take(entry)
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -132,7 +146,7 @@ class Session:
             known = ", ".join(map(str, self._state.lesions)) or "none"
             raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
-        self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
+        self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
 
     def undo(self) -> None:
@@ -145,6 +159,7 @@ class Session:
             raise InputError("undo: nothing has been drawn yet")
         self._later.append(self._state)
         self._state = self._earlier.pop()
+        self.history.add("undo", self._state)
 
     def redo(self) -> None:
         """Do again what the last `undo` took back; the mask is what it was before that, bit for bit.
@@ -156,6 +171,7 @@ class Session:
             raise InputError("redo: nothing has been taken back since the last change")
         self._earlier.append(self._state)
         self._state = self._later.pop()
+        self.history.add("redo", self._state)
 
     def delete(self, prompt: int) -> None:
         """Take one prompt out; what follows stands as if it had never been drawn.
@@ -169,7 +185,7 @@ class Session:
         state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
         for entry in entries[prompt + 1 :]:
             state = self._applied(state, entry)
-        self._change(state)
+        self._change(state, "delete", prompt=prompt)
 
     # What there is to see
 
@@ -185,7 +201,7 @@ class Session:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-        return label_map(self._state.lesions, self.study)
+        return self._state.labels(self.study)
 
     @property
     def mask(self) -> sitk.Image:
@@ -209,37 +225,10 @@ class Session:
         pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
         scores = {number: lesion.score for number, lesion in pointed.items()}
         if self.segmenter.judge is not None and pointed:
-            said = self.prompt_scores([drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()])
+            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
+            said = self.candidates.scores(drawn, self.asked or "auto")
             scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
         return scores
-
-    def prompt_scores(self, drawn: Sequence[Voxels]) -> list[float]:
-        """The lesion classifier's word on places, axial voxels (n, 3) each, as logits; NaN where there is none."""
-        if self.segmenter.judge is None:
-            return [float("nan")] * len(drawn)
-        from sam_pet.detection.prompt_score import opinions
-
-        evidence = self.evidence(self.asked or "auto")
-        return [float(word) for word in opinions(self.study, self.segmenter.judge, evidence, drawn)]
-
-    def evidence(self, tracer: str = "auto") -> Evidence:
-        """What the study says of its candidates, see `sam_pet.detection.detect.gather`; looked for once a tracer."""
-        from sam_pet.detection.detect import gather
-
-        if tracer not in self._gathered:
-            self._gathered[tracer] = gather(self.study, tracer)
-        return self._gathered[tracer]
-
-    def candidate_probabilities(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
-        """The likely candidates, as numbers in `evidence().spots`, and the probability of a lesion of each.
-
-        Both are empty where the checkpoint has no lesion classifier.
-        """
-        from sam_pet.detection.detect import weigh
-
-        if self.segmenter.judge is None:
-            return np.zeros(0, np.int64), np.zeros(0)
-        return weigh(self._tracker, self.segmenter.judge, self.evidence(self.asked or "auto"))[:2]
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -263,8 +252,10 @@ class Session:
             InputError: no saved session, or one of another study or model.
         """
         session = cls(study, segmenter)
+        session.history.actor = Actor("program", "replay")
         for entry in saved.read(folder, session):
-            session._change(session._applied(session._state, entry))
+            session.take(entry)
+        session.history.actor = CALLER
         return session
 
     @property
@@ -284,14 +275,20 @@ class Session:
 
     def restore(self, state: State) -> None:
         """Go on from a state of a session on the same study and model; this can be undone."""
-        self._change(state)
+        self._change(state, "restore", line=self.history.line_of(state))
+
+    def take(self, entry: Entry) -> None:
+        """Take a prompt with the numbers of the lesions that it acts on, as saved sessions and logs have it."""
+        action = "reject" if isinstance(entry.prompt, Rejection) else "add"
+        self._change(self._applied(self._state, entry), action, **entry.record)
 
     # How it comes about
 
-    def _change(self, state: State) -> None:
+    def _change(self, state: State, action: str, **details: Any) -> None:
         self._earlier.append(self._state)
         self._later.clear()
         self._state = state
+        self.history.add(action, state, **details)
 
     def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
         lesions = self._state.lesions

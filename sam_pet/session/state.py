@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sam_pet.prompt_files import record
 from sam_pet.prompts import Prompt
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.study import Study
@@ -19,6 +21,11 @@ class Entry:
 
     prompt: Prompt
     lesions: tuple[int, ...]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As it stands in the prompts of a saved session."""
+        return {**record([self.prompt])["prompts"][0], "lesions": list(self.lesions)}
 
 
 Lesions = Mapping[int, Lesion]
@@ -40,12 +47,11 @@ class State:
     def lesions(self) -> Lesions:
         return self.trail[-1] if self.trail else self.found
 
-
-def label_map(lesions: Lesions, study: Study) -> npt.NDArray[np.uint16]:
-    """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-    labels = np.zeros(study.grid.shape, np.uint16)
-    axial = study.order.view(labels)
-    for number, lesion in lesions.items():
-        part = axial[lesion.block.slices]
-        part[lesion.block.values & (part == 0)] = number
-    return labels
+    def labels(self, study: Study) -> npt.NDArray[np.uint16]:
+        """The number of the lesion at each voxel [z, y, x] of a study, 0 elsewhere; where two overlap, the older's."""
+        labels = np.zeros(study.grid.shape, np.uint16)
+        axial = study.order.view(labels)
+        for number, lesion in self.lesions.items():
+            part = axial[lesion.block.slices]
+            part[lesion.block.values & (part == 0)] = number
+        return labels
