@@ -18,6 +18,7 @@ from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
 from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
+from sam_pet.session.candidates import Candidates
 from sam_pet.session.history import History
 from sam_pet.session.nearest import nearest
 from sam_pet.session.rejection import denies, mirrors, remainder
@@ -66,7 +67,7 @@ class Session:
         self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
-        self._gathered: dict[str, Evidence] = {}
+        self.candidates = Candidates(study, segmenter, self._tracker)
 
     # What a reader does
 
@@ -96,7 +97,8 @@ class Session:
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
+        known = evidence or self.candidates.evidence(tracer)
+        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, known)
         self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
@@ -235,12 +237,9 @@ class Session:
         """
         pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
         scores = {number: lesion.score for number, lesion in pointed.items()}
-        judge = self.segmenter.judge
-        if judge is not None and pointed:
-            from sam_pet.detection.prompt_score import opinions
-
+        if self.segmenter.judge is not None and pointed:
             drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = opinions(self.study, judge, self._evidence(), drawn).tolist()
+            said = self.candidates.scores(drawn, self.asked or "auto")
             scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
         return scores
 
@@ -360,15 +359,6 @@ class Session:
             return denied
         middle = self._middle_mm
         return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
-
-    def _evidence(self) -> Evidence:
-        """What the study says of its candidates, for the tracer of the first answer."""
-        from sam_pet.detection.detect import gather
-
-        tracer = self.asked or "auto"
-        if tracer not in self._gathered:
-            self._gathered[tracer] = gather(self.study, tracer)
-        return self._gathered[tracer]
 
     @cached_property
     def _middle_mm(self) -> float:
