@@ -184,7 +184,7 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
     """
     folder = Path(folder)
     if not (folder / ADAPTER_CONFIG).is_file():
-        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}")
+        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}; give an adapter's folder")
     _require_other_folder(out, folder)
     loaded = load_model(folder, base=base)
     record = refitted(loaded, loaded.record)

@@ -297,7 +297,7 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
         raise InputError(f"recipe: {path} cannot be read ({error.strerror})") from error
     content = _yaml(text, f"recipe: {path}")
     if not isinstance(content, dict):
-        raise InputError(f"recipe: {path} must be a mapping of keys to values")
+        raise InputError(f"recipe: {path} must be a mapping of keys to values; correct it")
     for change in changes:
         _apply(content, change)
     return parsed_recipe(content, f"recipe: {path}")
@@ -318,7 +318,9 @@ def parsed_recipe(content: Any, where: str) -> Recipe:
         place = ".".join(map(str, first["loc"])) or "recipe"
         raise InputError(f"{where}: {place[:200]}: {first['msg']}") from error
     except (RecursionError, ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{where} holds values that are not a recipe's ({one_line(error)[:100]})") from error
+        raise InputError(
+            f"{where} holds values that are not a recipe's ({one_line(error)[:100]}); correct them"
+        ) from error
 
 
 def _require_numbers(given: Any, read: Any, place: str = "") -> None:
@@ -364,13 +366,13 @@ def _yaml(text: str, where: str) -> Any:
 def _apply(content: dict[str, Any], change: str) -> None:
     key, sign, value = change.partition("=")
     if not sign:
-        raise InputError(f"recipe: {change!r} is not of the form key=value")
+        raise InputError(f"recipe: {change!r} is not of the form key=value; write it so")
     *parents, last = key.split(".")
     place: Any = content
     for parent in parents:
         place = _below(place, parent, key)
         if not isinstance(place, dict | list):
-            raise InputError(f"recipe: {key!r} has nothing below {parent!r}")
+            raise InputError(f"recipe: {key!r} has nothing below {parent!r}; name another key")
     decoded = _yaml(value, f"recipe: {change[:80]!r}")
     if isinstance(place, list):
         place[_index(place, last, key)] = decoded
@@ -388,5 +390,5 @@ def _below(place: Any, name: str, key: str) -> Any:
 
 def _index(items: list[Any], name: str, key: str) -> int:
     if not (name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(items)):
-        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}, counted from 0")
+        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}; count from 0")
     return int(name)
