@@ -33,6 +33,8 @@ LAYERS = (
     ("session",),
     ("segmenter",),
     ("report", "demo"),
+    ("agent",),
+    ("mcp",),
     ("cohort",),
     ("challenge",),
     ("methods",),
