@@ -36,6 +36,11 @@ SMALL = {
     "sam-pet phantom --out data/phantoms --n 44 --seed 5000 --tracer mixed --layout folders": (
         f"sam-pet phantom --out data/phantoms --n 1 --seed 5000 --tracer mixed --layout folders {_SMALL_GRID}"
     ),
+    "sam-pet evaluate --cases cases --method sam-pet --method threshold41 --method geodesic --reader scribble-mixed "
+    "--start click --steps 2 --out results": (
+        "sam-pet evaluate --cases cases --method threshold41 --method geodesic --reader scribble-mixed "
+        "--start click --steps 1 --out results"
+    ),
     "sam-pet batch --studies cohort.csv --out results --workers 2": (
         "sam-pet batch --studies cohort.csv --out results --workers 1"
     ),
