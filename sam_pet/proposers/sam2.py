@@ -165,10 +165,15 @@ class Sam2Proposer:
         for draft, bank in zip(drafts, banks, strict=True):
             draft.bank = bank
 
-    @staticmethod
-    def _job(draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
+    def _job(self, draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
         window = _window(draft.clip)
-        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z))
+        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
+
+    def _hottest(self, window: Clip, z: int) -> float:
+        """The hottest uptake of a slice in a clip's window."""
+        pet = self.study.axial_pet[z]
+        rows, columns = window.voxel_range(1, pet.shape[0]), window.voxel_range(0, pet.shape[1])
+        return float(pet[rows.start : rows.stop, columns.start : columns.stop].max(initial=0.0))
 
     @staticmethod
     def _with_earlier(bank: MemoryBank, prompt: SlicePrompt) -> SlicePrompt:
