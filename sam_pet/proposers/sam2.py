@@ -27,6 +27,8 @@ from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
+# Whether uptake changes from slice to slice is asked this near to the middle of a clip.
+_NEAR_MM = 20.0
 
 
 @dataclass
@@ -170,9 +172,10 @@ class Sam2Proposer:
         return TrackRequest(draft.bank, lanes, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
 
     def _hottest(self, window: Clip, z: int) -> float:
-        """The hottest uptake of a slice in a clip's window."""
+        """The hottest uptake of a slice within `_NEAR_MM` of the middle of a clip's window, along x and y."""
+        near = replace(window, width_mm=2 * _NEAR_MM)
         pet = self.study.axial_pet[z]
-        rows, columns = window.voxel_range(1, pet.shape[0]), window.voxel_range(0, pet.shape[1])
+        rows, columns = near.voxel_range(1, pet.shape[0]), near.voxel_range(0, pet.shape[1])
         return float(pet[rows.start : rows.stop, columns.start : columns.stop].max(initial=0.0))
 
     @staticmethod
