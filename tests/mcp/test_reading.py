@@ -20,6 +20,7 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters
 
 from sam_pet.agent.looks import MOST_BYTES
+from sam_pet.cli.app import main
 from sam_pet.demo import demo_study
 from sam_pet.files import write_image
 from sam_pet.mcp.shelf import DEMO_SEED
@@ -114,7 +115,9 @@ def segmented(pet: Path, ct: Path | None, prompts: Path, folder: Path) -> np.nda
     """The mask of the command line for the same prompts."""
     images = ["--pet", str(pet), *([] if ct is None else ["--ct", str(ct)])]
     arguments = [*images, "--prompts", str(prompts), "--out", str(folder / "cli.nii.gz"), "--device", "cpu"]
-    subprocess.run([*CLI, "segment", *arguments], check=True, capture_output=True)
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", *arguments])
+    assert ended.value.code in (0, None)
     return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "cli.nii.gz")))
 
 
