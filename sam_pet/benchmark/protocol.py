@@ -100,7 +100,7 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
         acts.append(Act(actor, action, told, {"dice": scores.dice, "dmm": scores.dmm}, sha256))
         if first:
             usage.seconds += opening.seconds
-            usage.peak_mb = max(usage.peak_mb, opening.peak_mb)
+            usage.peak_mb = _larger(usage.peak_mb, opening.peak_mb)
         rows.append(row(step, None if stroke is None else stroke.label, strokes, usage, scores, sha256))
     return Outcome(facts(case, study, truth), rows, strokes, mask, study.grid, acts)
 
@@ -123,6 +123,10 @@ def _stroke(reader: Reader, protocol: Protocol, step: int, mask: Mask, truth: Ma
     if step > 0:
         return reader.correct(mask, truth, study, step)
     return reader.first(truth, study) if protocol.start == "click" else None
+
+
+def _larger(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 def row(

@@ -102,7 +102,8 @@ def first_answer(
         possible = set(likely[probabilities >= min(_APART, point.keep)].tolist())
         others = [spot for i, spot in enumerate(evidence.spots) if i not in possible]
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
-    proposals = [Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)]
+    told = probabilities[accepted].tolist()
+    proposals = [Proposal(replace(lesion, probability=p), p) for lesion, p in zip(outlined, told, strict=True)]
     return _joined(proposals, tracker.study.frame_spacing)
 
 
@@ -238,7 +239,8 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
             first = replace(
                 first, prompts=prompts, contour_mm=min(max(first.contour_mm, cube_round(block, spacing)), FINE_MM)
             )
-        lesions.append(replace(first, block=block))
+        probability = ordered[members[0]].probability
+        lesions.append(replace(first, block=block, probability=probability))
     return lesions
 
 
