@@ -7,6 +7,8 @@ import json
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -53,9 +55,19 @@ def serving(studies: Path, out: Path):
         process.wait(30)
 
 
+def refused(address: str, header: str, value: str) -> int:
+    """The status of a request that a page of another origin, or under another name, would make."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", header: value}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(address, b"{}", headers), timeout=60)
+    return caught.value.code
+
+
 @asynccontextmanager
 async def over_http(studies: Path, out: Path) -> AsyncIterator[Client]:
     with serving(studies, out) as address:
+        assert refused(address, "Origin", "http://evil.example") == 403
+        assert refused(address, "Host", "evil.example") == 421
         async with Client(address) as client:
             yield client
 
