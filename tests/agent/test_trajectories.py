@@ -10,7 +10,7 @@ import pytest
 from sam_pet.agent.desk import Desk
 from sam_pet.agent.looks import MOST_BYTES
 from sam_pet.agent.tools import call
-from sam_pet.agent.trajectories import PROGRESS, TURN_COST, Settings
+from sam_pet.agent.trajectories import PROGRESS, TURN_COST, EpisodeSettings
 from sam_pet.agent.write_trajectories import CARD, EPISODES, write_trajectories
 from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
@@ -23,7 +23,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trajectories")
     write_case(folder / "cases" / "Doe^John")
     cases = find_cases(folder / "cases")
-    result = write_trajectories(cases, segmenter(), Settings(1, 3, 5), folder / "out")
+    result = write_trajectories(cases, segmenter(), EpisodeSettings(1, 3, 5), folder / "out")
     return folder, cases, result
 
 
@@ -73,11 +73,11 @@ def test_rewards_are_progress_less_the_cost_of_a_turn(made):
 
 def test_a_seed_gives_the_same_bytes_and_another_one_other_pictures(made, tmp_path):
     folder, cases, _ = made
-    write_trajectories(cases, segmenter(), Settings(1, 3, 5), tmp_path / "again")
+    write_trajectories(cases, segmenter(), EpisodeSettings(1, 3, 5), tmp_path / "again")
     files = sorted(path.relative_to(folder / "out") for path in (folder / "out").rglob("*") if path.is_file())
     assert files == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
     assert all((folder / "out" / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files)
-    write_trajectories(cases, segmenter(), Settings(1, 1, 6), tmp_path / "other")
+    write_trajectories(cases, segmenter(), EpisodeSettings(1, 1, 6), tmp_path / "other")
     assert (tmp_path / "other" / EPISODES).read_text() != (folder / "out" / EPISODES).read_text()
 
 
@@ -94,4 +94,4 @@ def test_the_card_says_how_it_was_made_and_what_it_does_not_know(made):
 def test_a_folder_that_is_not_empty_is_left_alone(made):
     folder, cases, _ = made
     with pytest.raises(InputError, match="not empty"):
-        write_trajectories(cases, segmenter(), Settings(), folder / "out")
+        write_trajectories(cases, segmenter(), EpisodeSettings(), folder / "out")
