@@ -49,7 +49,7 @@ def batch(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON line a study.")] = False,
 ) -> None:
     """Segment every study of a cohort; what is done is not done again, and what fails is listed."""
-    from sam_pet.cohort.batch import Settings, run_batch
+    from sam_pet.cohort.batch import BatchSettings, run_batch
     from sam_pet.cohort.folder import Manifest
     from sam_pet.cohort.studies import find_studies
 
@@ -71,7 +71,7 @@ def batch(
                 print(json.dumps({k: v for k, v in manifest.items() if k != "measurements"}), flush=True)
             progress.add(manifest)
 
-        settings = Settings(model, device, workers or 1, reports)
+        settings = BatchSettings(model, device, workers or 1, reports)
         counts = run_batch(cohort, out.absolute(), settings, part, pool, report)
     if not as_json:
         print(f"{counts.done} studies done ({counts.resumed} before), {counts.failed} failed: {out}")

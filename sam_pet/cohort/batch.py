@@ -28,7 +28,7 @@ StudyPool = Pool[CohortStudy, Manifest]
 
 
 @dataclass(frozen=True)
-class Settings:
+class BatchSettings:
     """How a cohort is segmented.
 
     Attributes:
@@ -47,7 +47,7 @@ class Settings:
 def run_batch(
     cohort: Cohort,
     out: Path,
-    settings: Settings | None = None,
+    settings: BatchSettings | None = None,
     shard: tuple[int, int] | None = None,
     pool: Callable[[SegmentStudy], AbstractContextManager[StudyPool]] | None = None,
     report: Callable[[Manifest], None] = lambda _: None,
@@ -69,7 +69,7 @@ def run_batch(
         InputError: nothing can be written to `out`, an output would replace an input, the model cannot be loaded, or
             workers die whatever they are given.
     """
-    settings = settings or Settings()
+    settings = settings or BatchSettings()
     require_folder(out)
     require_apart(
         [out / name for name in OF_COHORT], [cohort.source if cohort.source.is_file() else None, settings.model]

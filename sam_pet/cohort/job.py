@@ -45,7 +45,7 @@ class _Answer:
 
 @dataclass(frozen=True)
 class SegmentStudy:
-    """A `Job` over the studies of a cohort; what goes wrong with one is recorded, and none stops another.
+    """A `PooledJob` over the studies of a cohort; what goes wrong with one is recorded, and none stops another.
 
     Attributes:
         folder: where masks and manifests go.

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from sam_pet.cohort.engine import Died, Done, Event, Ready, completed
-from sam_pet.cohort.pipeline import Job, Pipeline, WorkAlone
+from sam_pet.cohort.pipeline import Pipeline, PooledJob, WorkAlone
 from sam_pet.errors import InputError, one_line
 from sam_pet.processes import end_with_parent
 from sam_pet.threads import shared_by
@@ -32,7 +32,7 @@ class LocalPool(Generic[T, R]):
         ahead: as `completed` takes it.
     """
 
-    def __init__(self, job: Job[T, R], workers: int, ahead: int = 0) -> None:
+    def __init__(self, job: PooledJob[T, R], workers: int, ahead: int = 0) -> None:
         self._job, self._workers, self._ahead = job, workers, ahead
         self._started = 0
         self._of: dict[int, tuple[SpawnProcess, Connection]] = {}
@@ -94,7 +94,7 @@ class LocalPool(Generic[T, R]):
 
 
 @contextmanager
-def local_pool(job: Job[T, R], workers: int, ahead: int = 0) -> Iterator[LocalPool[T, R]]:
+def local_pool(job: PooledJob[T, R], workers: int, ahead: int = 0) -> Iterator[LocalPool[T, R]]:
     """A pool that is closed with the block."""
     pool = LocalPool(job, workers, ahead)
     done = False
@@ -111,7 +111,7 @@ def over_processes(items: Iterable[T], task: Callable[[T], R], workers: int) -> 
         yield from completed(items, pool, workers)
 
 
-def _serve(connection: Connection, job: Job[Any, Any], ahead: int) -> None:
+def _serve(connection: Connection, job: PooledJob[Any, Any], ahead: int) -> None:
     """What a worker does: it answers until the connection ends."""
     end_with_parent()
     # An interrupt reaches the whole group; who started this process ends it.

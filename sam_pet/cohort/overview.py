@@ -9,7 +9,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from sam_pet.cohort.folder import RESULTS, TABLE
-from sam_pet.cohort.summary import Totals, report_of
+from sam_pet.cohort.totals import Totals, report_of
 from sam_pet.page import Cell, Image, Section, Table, number, render
 from sam_pet.plots.style import COLOURS, STYLE, svg
 

@@ -15,12 +15,12 @@ ResultT = TypeVar("ResultT", covariant=True)
 
 @dataclass(frozen=True)
 class Settled(Generic[T]):
-    """What `Job.read` returns where nothing is left to be done."""
+    """What `PooledJob.read` returns where nothing is left to be done."""
 
     result: T
 
 
-class Job(Protocol[ItemT, ResultT]):
+class PooledJob(Protocol[ItemT, ResultT]):
     """A task in three steps. It is pickled; what one step returns the next one takes."""
 
     def read(self, item: ItemT) -> Any: ...
@@ -52,7 +52,7 @@ class Pipeline(Generic[T, R]):
     Called from two threads, it reads one item while it works on another, and writes a third meanwhile.
     """
 
-    def __init__(self, job: Job[T, R]) -> None:
+    def __init__(self, job: PooledJob[T, R]) -> None:
         self._job = job
         self._worker = ThreadPoolExecutor(1)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from sam_pet.cohort.engine import Died, Done, Event, Ready
-from sam_pet.cohort.pipeline import Job, Pipeline
+from sam_pet.cohort.pipeline import Pipeline, PooledJob
 from sam_pet.errors import InputError, one_line
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ _GB = 1 << 30
 class _Worker:
     """An actor: two calls at once, so that one item is read while another is worked on."""
 
-    def __init__(self, job: Job[Any, Any]) -> None:
+    def __init__(self, job: PooledJob[Any, Any]) -> None:
         self._pipeline: Pipeline[Any, Any] = Pipeline(job)
 
     def ready(self) -> None: ...
@@ -38,7 +38,7 @@ class RayPool(Generic[T, R]):
         memory_gb: that each is given room for.
     """
 
-    def __init__(self, job: Job[T, R], ahead: int, gpu: bool, memory_gb: float) -> None:
+    def __init__(self, job: PooledJob[T, R], ahead: int, gpu: bool, memory_gb: float) -> None:
         import ray
 
         self._ray = ray
@@ -137,7 +137,7 @@ def room_for(resources: dict[str, float], gpu: bool, memory_gb: float) -> int:
 
 
 @contextmanager
-def ray_pool(job: Job[T, R], ahead: int, gpu: bool, memory_gb: float) -> Iterator[RayPool[T, R]]:
+def ray_pool(job: PooledJob[T, R], ahead: int, gpu: bool, memory_gb: float) -> Iterator[RayPool[T, R]]:
     """A pool within a `ray_cluster`, closed with the block."""
     pool: RayPool[T, R] = RayPool(job, ahead, gpu, memory_gb)
     try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sam_pet.cohort.batch import Settings, run_batch
+from sam_pet.cohort.batch import BatchSettings, run_batch
 from sam_pet.cohort.engine import Done, Event, Ready
 from sam_pet.cohort.folder import Manifest
 from sam_pet.cohort.job import SegmentStudy
@@ -41,6 +41,6 @@ def inline_pool(job: SegmentStudy) -> Iterator[InlinePool]:
 def batch(source: Path, out: Path, **settings: Any) -> list[Manifest]:
     """The manifests of a run over a cohort, as they came."""
     told: list[Manifest] = []
-    options = Settings(**{"model": MODEL, "device": "cpu", **settings})
+    options = BatchSettings(**{"model": MODEL, "device": "cpu", **settings})
     run_batch(find_studies(source), out, options, pool=inline_pool, report=told.append)
     return told
