@@ -60,6 +60,8 @@ def batch(
     cohort = find_studies(studies.absolute())
     # Workers on other machines have other working folders.
     model = str(Path(model).absolute()) if Path(model).exists() else model
+    # Ray tells of what happens in the cluster by printing it.
+    stdout = sys.stdout
     with ExitStack() as stack:
         pool = None
         if ray is not None:
@@ -68,7 +70,7 @@ def batch(
 
         def report(manifest: Manifest) -> None:
             if as_json:
-                print(json.dumps({k: v for k, v in manifest.items() if k != "measurements"}), flush=True)
+                print(json.dumps({k: v for k, v in manifest.items() if k != "measurements"}), file=stdout, flush=True)
             progress.add(manifest)
 
         settings = BatchSettings(model, device, workers or 1, reports)

@@ -15,8 +15,9 @@ R = TypeVar("R")
 ItemT = TypeVar("ItemT", contravariant=True)
 ResultT = TypeVar("ResultT", covariant=True)
 DIED = "the process died each time, probably for want of memory"
-# A task is tried with others, then alone in a worker, then alone among all workers.
-_TRIES = 3
+# A task is tried with others, then alone in a worker, then at the end, when the machine is free: one of so many workers
+# is then given one.
+_TRIES, _SPREAD = 3, 16
 # So many workers, for each one wanted and beyond, that die in a row before any has done a task: no task is to blame.
 _DEATHS = 4, 20
 
@@ -171,7 +172,7 @@ class _Run(Generic[T, R]):
             return self.suspects.popleft()
         if self.upcoming:
             return self.upcoming.popleft()
-        if self.last and not any(self.held.values()):
+        if self.last and sum(map(bool, self.held.values())) < max(1, self.workers // _SPREAD):
             return self.last.popleft()
         return None
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from sam_pet.cohort.folder import RESULTS, TABLE
 from sam_pet.cohort.totals import Totals, report_of
@@ -77,6 +78,7 @@ def _spread(totals: Totals) -> Section:
             lesions[min(count, _MOST_LESIONS)] += studies
         left.bar(list(lesions), list(lesions.values()), color=COLOURS[1])
         left.set(xlabel=f"lesions ({_MOST_LESIONS}: and more)", ylabel="studies", xlim=(-0.6, _MOST_LESIONS + 0.6))
+        left.xaxis.set_major_locator(MaxNLocator(integer=True))
         powers = sorted(totals.of_volume)
         right.bar(powers, [totals.of_volume[power] for power in powers], color=COLOURS[1])
         ticks = range(-1, max(powers, default=0) + 1, 2)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, Generic, TypeVar
 
 from sam_pet.cohort.engine import Died, Done, Event, Ready
@@ -119,7 +120,9 @@ def ray_cluster(address: str) -> Iterator[Any]:
             "start one with 'ray start --head', or give its address"
         ) from error
     try:
-        yield ray
+        # It prints what happens in the cluster.
+        with redirect_stdout(sys.stderr):
+            yield ray
     except RayError as error:
         raise InputError(
             f"batch: the Ray cluster at {address} was lost ({one_line(error)[:120]}); "

@@ -14,7 +14,7 @@ _FIXED = (
     *("--port", "--node-manager-port", "--object-manager-port", "--dashboard-agent-grpc-port"),
     *("--dashboard-agent-listen-port", "--metrics-export-port", "--runtime-env-agent-port", "--ray-client-server-port"),
 )
-_MOST_TRIES = 3
+_MOST_TRIES = 5
 
 
 class RayHead:
