@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from sam_pet import outputs
+from sam_pet.cohort.local_pool import over_processes
 from sam_pet.files import write_image
 from sam_pet.geometry import Grid
 from sam_pet.requests import read_request
@@ -172,11 +173,27 @@ def main() -> None:
             found["ray_2_killed"] = on_ray(table, Path(scratch), alone, count)
     one, two = found["workers_1"], found["workers_2"]
     found["speedup_of_two"] = round(two["studies_a_minute"] / one["studies_a_minute"], 2)
+    found["speedup_of_two_asleep"] = engine_speedup()
     found["overhead_cpu_s_a_study"] = round((one["cpu_s"] - found["work"]["cpu_s"]) / count, 3)
     found["of_that_start_up"] = round((found["second_start"]["cpu_s"] + start_up()) / count, 3)
     print(json.dumps(found, indent=2))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def asleep(seconds: float) -> float:
+    time.sleep(seconds)
+    return time.perf_counter()
+
+
+def engine_speedup(tasks: int = 24, seconds: float = 0.5) -> float:
+    """What a second worker is worth where the work does not need a core: the engine alone, on whatever machine."""
+    rates = []
+    for number in (1, 2):
+        ends = sorted(end for _, end in over_processes([seconds] * tasks, asleep, number) if end is not None)
+        # Without the start of the processes.
+        rates.append((tasks - number) / (ends[-1] - ends[number - 1]))
+    return round(rates[1] / rates[0], 2)
 
 
 def start_up() -> float:
