@@ -14,10 +14,11 @@ import sam_pet
 ROOT = Path(sam_pet.__file__).parent
 # From the lowest to the highest: each may import those before it. Lazy imports count, those for type checkers do not.
 LAYERS = (
-    ("errors", "threads", "labels", "progress", "sanity", "ubjson"),
+    ("errors", "threads", "labels", "names", "progress", "sanity", "ubjson"),
     ("",),
     ("headers", "nifti", "processes"),
     ("geometry", "files"),
+    ("audit",),
     ("masks", "measures", "slicer", "prompts", "trees"),
     ("markups", "boxes"),
     ("prompt_files",),
@@ -32,11 +33,14 @@ LAYERS = (
     ("session",),
     ("segmenter",),
     ("report", "demo"),
+    ("agent",),
+    ("mcp",),
     ("cohort",),
     ("challenge",),
     ("methods",),
     ("benchmark",),
     ("train",),
+    ("verify", "manuscript"),
     ("cli",),
 )
 

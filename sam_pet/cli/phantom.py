@@ -54,9 +54,8 @@ def phantom(
     from rich.progress import track
 
     from sam_pet.errors import InputError
-    from sam_pet.files import read_image, require_folder
+    from sam_pet.files import file_sha256, read_image, require_folder
     from sam_pet.geometry import Grid
-    from sam_pet.models.hashes import file_sha256
     from sam_pet.phantom import make_phantom, make_wide, read_patients, write_folder, write_nnunet
     from sam_pet.phantom.frame import parse_grid
     from sam_pet.phantom.wide import checked_groups
@@ -85,7 +84,7 @@ def phantom(
     }
     patients = [p for p in read_patients(maps) if tracer.value in ("mixed", p.tracer)] if maps is not None else []
     if maps is not None and not patients:
-        raise InputError(f"--maps: {maps} holds no organ map of tracer {tracer.value}")
+        raise InputError(f"--maps: {maps} holds no organ map of tracer {tracer.value}; give another --tracer")
     require_folder(out)
     plan = []
     for i in range(seed, seed + n):

@@ -28,6 +28,14 @@ def segment(
         ),
     ] = None,
     ct: Annotated[Path | None, typer.Option(help="CT in HU, likewise; resampled to the PET grid.")] = None,
+    first_answer: Annotated[
+        Path | None,
+        typer.Option(help="Start from a mask, lesion numbers or a probability made elsewhere; prompts correct it."),
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Start from what a folder trained by nnU-Net v2 finds; prompts correct it.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="Of the detector, such as 0,1 or all; else those there.")] = None,
     tracer: Annotated[_Tracer, typer.Option(help="Without prompts: what was injected; auto finds out.")] = _Tracer.auto,
     model: Annotated[str, typer.Option(help="Name, hub id, checkpoint folder or .pt; see `models list`.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -40,6 +48,7 @@ def segment(
     import time
 
     from sam_pet import outputs
+    from sam_pet.errors import InputError
     from sam_pet.files import require_apart, require_folder, require_image_name
     from sam_pet.requests import read_request
     from sam_pet.session.files import FILES
@@ -50,17 +59,30 @@ def segment(
     if session is not None:
         require_folder(session)
     saved = [] if session is None else [session / name for name in FILES]
-    require_apart([out, *dicom.values(), *saved], [*outputs.sources(pet), *outputs.sources(ct), prompts, model])
-    request = read_request(pet, ct, prompts)
+    if detector is not None and first_answer is not None:
+        raise InputError("--detector and --first-answer both say what is there at first; give one of them")
+    if folds is not None and detector is None:
+        raise InputError("--folds are those of a detector; give --detector, or leave them out")
+    read = [*outputs.sources(pet), *outputs.sources(ct), prompts, model, first_answer, detector]
+    require_apart([out, *dicom.values(), *saved], read)
+    elsewhere = detector is not None or first_answer is not None
+    request = read_request(pet, ct, prompts, found_elsewhere=elsewhere)
     source = outputs.source_series(pet, dicom)
 
     # Torch takes seconds to import: not before the input is found good.
+    from sam_pet.detection.answer_file import AnswerFile
+    from sam_pet.detection.detector import Detector, open_detector
     from sam_pet.segmenter import Segmenter
 
     segmenter = Segmenter.from_pretrained(model, device)
     segmenter.warn_of_weights()
     started = time.perf_counter()
-    answered = request.answered(segmenter, tracer.value, watched=True)
+    finder: Detector | None = None
+    if first_answer is not None:
+        finder = AnswerFile(first_answer)
+    elif detector is not None:
+        finder = open_detector(detector, folds, str(segmenter.core.device))
+    answered = request.answered(segmenter, tracer.value, finder, watched=True)
     labels = answered.labels
     seconds = time.perf_counter() - started
     # First the mask: whatever becomes of the others, it is there.
@@ -77,6 +99,7 @@ def segment(
         "seconds": round(seconds, 3),
         "model": segmenter.record.name,
         "trained": segmenter.record.trained,
+        "detector": answered.state.detector,
         "out": str(out),
         "dicom_seg": None if dicom_seg is None else str(dicom_seg),
         "rtstruct": None if rtstruct is None else str(rtstruct),

@@ -18,6 +18,7 @@ from sam_pet.cohort.local_pool import local_pool
 from sam_pet.cohort.studies import Cohort, name_hash
 from sam_pet.cohort.study import CohortStudy
 from sam_pet.cohort.summary import Counts, Summary
+from sam_pet.cohort.trail import CohortTrail
 from sam_pet.files import require_apart, require_folder
 
 # While a study is worked on, the next one is read and the last one is written.
@@ -59,7 +60,7 @@ def run_batch(
 
     Args:
         cohort: see `find_studies`.
-        out: gets a folder for each study, `measurements.csv`, `results.csv` and `index.html`.
+        out: gets a folder for each study, `measurements.csv`, `results.csv`, `index.html`, and a log with its manifest.
         settings: the defaults, if None.
         shard: `(number, of)`: only this part of the cohort; the tables and the page are left to a run over all.
         pool: the workers, as a context; processes of this machine, if None.
@@ -68,6 +69,18 @@ def run_batch(
     Raises:
         InputError: nothing can be written to `out`, an output would replace an input, the model cannot be loaded, or
             workers die whatever they are given.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.batch import run_batch
+        >>> from sam_pet.cohort.studies import find_studies
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_json
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cohort"))
+        >>> write_json({"tumor": [[30, 22, 59]]}, "cohort/one/prompts.json")
+        >>> run_batch(find_studies(Path("cohort")), Path("results")).done
+        1
     """
     settings = settings or BatchSettings()
     require_folder(out)
@@ -79,16 +92,22 @@ def run_batch(
     job = SegmentStudy(folder, settings.model, settings.device, settings.reports)
     counts = Counts()
 
+    # Parts may run side by side, and a log has one writer: a run over all tells of what they did.
+    trail = CohortTrail(folder, settings.workers) if shard is None else None
+
     def tell(manifest: Manifest) -> None:
         counts.add(manifest)
+        if trail is not None:
+            trail.add(manifest)
         report(manifest)
 
     left = _left(part, job, tell)
     with (pool or partial(local_pool, workers=settings.workers, ahead=AHEAD))(job) as workers:
         for study, manifest in completed(left, workers, settings.workers, AHEAD):
             tell(folder.keep_error(study.name, DIED) if manifest is None else manifest)
-    if shard is None:
+    if trail is not None:
         Summary(folder).write(named(cohort, folder))
+        trail.seal(named(cohort, folder))
     return counts
 
 

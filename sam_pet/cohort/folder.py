@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sam_pet.audit import LOG
 from sam_pet.cohort.studies import name_hash
 from sam_pet.cohort.study import CohortStudy
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import write_json
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, write_json
+from sam_pet.names import names_a_folder
 
 Manifest = dict[str, Any]
 MANIFEST, MASK, REPORT = "manifest.json", "mask.nii.gz", "report.html"
 LAYOUT, TABLE, RESULTS, PAGE = "layout.json", "measurements.csv", "results.csv", "index.html"
 # What a study's folder may hold, and the files that lie beside the folders.
-OF_STUDY, OF_COHORT = (MASK, REPORT, MANIFEST), (LAYOUT, TABLE, RESULTS, PAGE)
+OF_STUDY, OF_COHORT = (MASK, REPORT, MANIFEST), (LAYOUT, TABLE, RESULTS, PAGE, LOG, MANIFEST)
 # Above, folders are spread over this many others: file systems slow down with the entries of a folder.
 _MANY, _GROUPS = 10_000, 4096
 
@@ -63,7 +64,7 @@ class CohortFolder:
         try:
             manifest = json.loads((self.of(name) / MANIFEST).read_text(encoding="utf-8"))
             return manifest if isinstance(manifest, dict) and manifest["name"] == name else None
-        except (OSError, ValueError, KeyError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def done(self, name: str, report: bool, **facts: str) -> Manifest | None:
@@ -107,7 +108,7 @@ class CohortFolder:
     def fault(self, study: CohortStudy) -> str | None:
         """Why a study can have no folder; None where it can."""
         name = study.name
-        if name in ("", ".") or name.startswith(".") or any(mark in name for mark in "/\\:\0"):
+        if not names_a_folder(name):
             return f"the name {name!r} cannot be a folder's; give another"
         if not self.spread and name.casefold() in OF_COHORT:
             return f"the name {name!r} is that of a file of the cohort; give another"

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import sam_pet
 from sam_pet import outputs
+from sam_pet.audit import mask_sha256
 from sam_pet.cohort.folder import MASK, REPORT, CohortFolder, Manifest
 from sam_pet.cohort.keys import content_key, state_key
 from sam_pet.cohort.pipeline import Settled
 from sam_pet.cohort.study import CohortStudy
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import replacing
+from sam_pet.files import file_sha256, replacing
 from sam_pet.labels import Labels
-from sam_pet.models.hashes import file_sha256
 from sam_pet.requests import Request, read_request
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class SegmentStudy:
             labels, lesions, record = session.labels, session.lesions, _record(session)
         except Exception as error:
             return self._failed(read.study, error)
-        named = {"model": segmenter.record.name, "trained": segmenter.record.trained}
+        named = {"model": segmenter.record.name, "weights": segmenter.facts, "trained": segmenter.record.trained}
         return _Answer(read, labels, lesions, record, {"work_s": _since(started), **named})
 
     def write(self, answer: _Answer | Manifest) -> Manifest:
@@ -101,6 +103,7 @@ class SegmentStudy:
         started = time.perf_counter()
         folder, grid = self.folder.of(read.study.name), read.request.study.grid
         try:
+            mask = (answer.labels > 0).astype(np.uint8)
             outputs.write_mask(answer.labels, grid, folder / MASK)
             if self.reports:
                 with replacing(folder / REPORT) as temporary:
@@ -111,9 +114,11 @@ class SegmentStudy:
                 **answer.facts,
                 "version": sam_pet.__version__,
                 "sha256": file_sha256(folder / MASK),
+                "mask_sha256": mask_sha256(mask),
+                "actor": read.request.actor.record,
                 "report": self.reports,
                 "lesions": len(answer.lesions),
-                "volume_ml": round(int((answer.labels > 0).sum()) * grid.voxel_ml, 4),
+                "volume_ml": round(int(mask.sum()) * grid.voxel_ml, 4),
                 "write_s": _since(started),
                 "measurements": _rows(answer.lesions),
             }

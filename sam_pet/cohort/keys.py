@@ -8,8 +8,7 @@ from pathlib import Path
 import sam_pet
 from sam_pet import outputs
 from sam_pet.cohort.study import CohortStudy
-from sam_pet.files import key_of
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, key_of
 
 
 def content_key(study: CohortStudy, model: str) -> str:

@@ -66,6 +66,13 @@ def find_studies(source: Path) -> Cohort:
 
     Raises:
         InputError: no such file or folder, unknown columns, a row without a PET, or no study in it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.studies import find_studies
+        >>> _ = Path("cohort.csv").write_text("name,pet\\nanna,anna/SUV.nii.gz\\n", encoding="utf-8")
+        >>> [study.name for study in find_studies(Path("cohort.csv"))]
+        ['anna']
     """
     if source.is_dir():
         return _of_folder(source)

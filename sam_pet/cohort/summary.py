@@ -18,7 +18,7 @@ from sam_pet.measures import COLUMNS
 NOT_DONE = "not done yet"
 _RESULT_COLUMNS = (
     *("study", "state", "lesions", "volume_ml", "tlg", "suv_max", "model", "version"),
-    *("read_s", "work_s", "write_s", "mask", "error"),
+    *("read_s", "work_s", "write_s", "key", "mask_sha256", "mask", "error"),
 )
 
 

@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import clear_left, partial_prefix, restore
+from sam_pet.files import clear_left, file_sha256, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
-from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.record import (
     CONFIG,
@@ -53,6 +53,11 @@ class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
     `parts` are the files of `PARTS` that are stored with it, `refiner` and `contour` the networks in theirs.
+
+    Examples:
+        >>> from sam_pet.models import load_model
+        >>> load_model("nano-untrained").source
+        'nano-untrained'
     """
 
     model: PreTrainedModel
@@ -83,6 +88,11 @@ def untrained(name: str, image_size: int | None = None, seed: int = 0) -> PreTra
     """A model with random weights: the same seed gives the same weights.
 
     The positions of points and of the image share one Gaussian basis, as in SAM.
+
+    Examples:
+        >>> from sam_pet.models import untrained
+        >>> round(sum(p.numel() for p in untrained("nano").parameters()) / 1e6, 1)
+        2.6
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -118,6 +128,12 @@ def save_model(
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
+
+    Examples:
+        >>> from sam_pet.models import ModelRecord, load_model, save_model, untrained
+        >>> record = save_model(untrained("nano"), ModelRecord(name="mine"), "mine")
+        >>> load_model("mine").sha256 == record.sha256
+        True
     """
     with replacing_folder(Path(folder)) as temporary:
         (temporary / WEIGHTS).write_bytes(_serialised(model))
@@ -197,7 +213,7 @@ def read_config(folder: Path, image_size: int | None = None) -> Any:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
+        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}; give a checkpoint's folder")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
@@ -207,7 +223,9 @@ def read_config(folder: Path, image_size: int | None = None) -> Any:
         size = int(config.image_size)
         set_image_size(config, image_size or size)
     except Exception as error:
-        raise InputError(f"{path} does not describe a SAM video model: {one_line(error)[:200]}") from error
+        raise InputError(
+            f"{path} does not describe a SAM video model ({one_line(error)[:200]}); fetch the model again"
+        ) from error
     return config
 
 
@@ -240,7 +258,7 @@ def require_working(config: Any, path: Path) -> None:
             model.memory_encoder(coarse, torch.empty(1, 1, size, size))
     except Exception as error:  # as in `build`
         raise InputError(
-            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})"
+            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]}); fetch it again"
         ) from error
 
 
@@ -255,16 +273,18 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
         with torch.device("meta"), no_init_weights():
             expected = family_of(config.model_type).build(config).state_dict()
     except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
-        raise InputError(f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]})") from error
+        raise InputError(
+            f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]}); fetch it again"
+        ) from error
     for key, value in expected.items():
         if key not in state:
-            raise InputError(f"{where} does not hold the weights of this model: {key} is missing")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is missing; fetch it again")
         if state[key].shape != value.shape:
             shapes = f"{tuple(state[key].shape)} and not {tuple(value.shape)}"
-            raise InputError(f"{where} does not hold the weights of this model: {key} is {shapes}")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is {shapes}; fetch it again")
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
-        raise InputError(f"{where} does not hold the weights of this model: {extra} is not known")
+        raise InputError(f"{where} does not hold the weights of this model: {extra} is not known; fetch it again")
     with no_init_weights():
         model: PreTrainedModel = family_of(config.model_type).build(config)
     model.load_state_dict(state)
@@ -281,7 +301,7 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     record = read_record(folder)
     path = folder / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
+        raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}; give a checkpoint's folder")
     expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
     state = unwrapped(read_weights(path, family_of(config.model_type).own_name), path)
@@ -289,9 +309,9 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
             state.setdefault(other, state[one])
-    if record is None:
+    if record is None or record.config_sha256 is None:
         require_working(config, folder / CONFIG)
-    elif record.config_sha256 is not None:
+    else:
         check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)

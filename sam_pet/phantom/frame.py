@@ -30,11 +30,16 @@ def parse_grid(text: str) -> Grid:
 
     Raises:
         InputError: the text is not of that form.
+
+    Examples:
+        >>> from sam_pet.phantom.frame import parse_grid
+        >>> parse_grid("60x60x90@8x8x11").spacing
+        (8.0, 8.0, 11.0)
     """
     number = r"(\d+(?:\.\d+)?)"
     match = re.fullmatch(r"(\d+)x(\d+)x(\d+)@" + "x".join([number] * 3), text.strip())
     if match is None:
-        raise InputError(f"grid: {text!r} is not of the form 400x400x326@2.04x2.04x3 (voxels @ mm)")
+        raise InputError(f"grid: {text!r} is not of the form 400x400x326@2.04x2.04x3 (voxels @ mm); write it so")
     nx, ny, nz = (int(g) for g in match.groups()[:3])
     sx, sy, sz = (float(g) for g in match.groups()[3:])
     if min(nx, ny, nz) < 4 or min(sx, sy, sz) <= 0:

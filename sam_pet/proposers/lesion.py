@@ -27,7 +27,8 @@ class Lesion:
     `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in a narrow
     window: in one as wide as an organ it says little. NaN where nothing was shown. `of_uptake` tells whether the mask
     began as an outline that follows uptake instead of what the model shows, `contour_mm` how wide the cubes are in
-    which the contour network corrects it; None where the model does. `expected` is the Dice expected of that outline.
+    which the contour network corrects it; None where the model does. `expected` is the Dice expected of that outline,
+    `probability` how probable a first answer takes it for a lesion; NaN where nothing says so.
     """
 
     prompts: tuple[Prompt, ...]
@@ -38,6 +39,7 @@ class Lesion:
     of_uptake: bool = False
     contour_mm: float | None = None
     expected: float = float("nan")
+    probability: float = float("nan")
 
     @property
     def by_network(self) -> bool:

@@ -75,6 +75,11 @@ class Sam2Proposer:
         self._glance([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
         return self._settle(drafts, background, clips)
 
+    def unseen(self, prompt: Prompt, block: Block) -> Lesion:
+        """A lesion with a mask that comes from elsewhere; the model has not been shown anything."""
+        clip = first_clip(self.study, prompt.voxels, self.clips, self._size)
+        return Lesion((prompt,), clip, MemoryBank(), block, float("nan"))
+
     @torch.no_grad()
     def revise(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         """What the model shows of the lesions with one more prompt each, the same one."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from sam_pet.boxes import Block
 from sam_pet.prompts import Box, Click, Prompt, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
-from sam_pet.proposers.outlines import Proposers
+from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
@@ -49,9 +50,31 @@ class LesionSegmenter:
         """
         return self.proposers.sam2.propose(prompts, background, largest_mm)
 
+    def taken(self, block: Block) -> Lesion:
+        """A lesion with a mask made elsewhere, as if its innermost voxel had been clicked.
+
+        The contour network corrects it where it has cubes for a mask as wide; the model is first shown it when it is
+        corrected.
+        """
+        depth = distance_transform_edt(np.pad(block.values, 1), sampling=self.study.frame_spacing[::-1])
+        z, y, x = (np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + block.corner[::-1]).tolist()
+        lesion = self.proposers.sam2.unseen(Click((x, y, z)), block)
+        width = cube_round(block, self.study.frame_spacing)
+        return replace(lesion, contour_mm=width if self.proposers.contour is not None and width <= FINE_MM else None)
+
+    def _seen(self, lesions: Sequence[Lesion], background: Voxels) -> list[Lesion]:
+        """The lesions with what the model remembers of them, those that it was never shown too."""
+        new = [i for i, lesion in enumerate(lesions) if not lesion.bank.all()]
+        shown = self.sketch([lesions[i].prompts[0] for i in new], background) if new else []
+        seen = list(lesions)
+        for i, one in zip(new, shown, strict=True):
+            seen[i] = replace(lesions[i], clip=one.clip, bank=one.bank, score=one.score)
+        return seen
+
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says."""
+        lesions = self._seen(lesions, background)
         if isinstance(prompt, Box):
             return [
                 self.corrections.refined(lesion, background)

@@ -11,29 +11,31 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from scipy.ndimage import distance_transform_edt
 
+from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
-from sam_pet.proposers.lesion import Lesion, drawn_voxels
+from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
+from sam_pet.session.candidates import Candidates
+from sam_pet.session.history import History
+from sam_pet.session.nearest import nearest
 from sam_pet.session.rejection import denies, mirrors, remainder
-from sam_pet.session.state import Entry, Lesions, State
+from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detector import Detector
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
 
 # Labels are 16 bits wide.
 _MOST_LESIONS = np.iinfo(np.uint16).max
-# A tumor stroke this near to a lesion's mask belongs to it.
-NEIGHBOURHOOD_MM = 10.0
 
 
 class Session:
@@ -44,6 +46,16 @@ class Session:
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
     like it on the other side of the body.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> session.add_click((30, 22, 59)), session.add_click((50, 27, 63))
+        (0, 1)
+        >>> session.undo()
+        >>> session.lesions["lesion"].tolist(), int(session.array[59, 22, 30])
+        ([1], 1)
     """
 
     def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
@@ -52,31 +64,42 @@ class Session:
         self.look_alikes = look_alikes
         self._tracker = segmenter.tracker(study)
         self._state = State()
+        self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
-        self._gathered: dict[str, Evidence] = {}
+        self.candidates = Candidates(study, segmenter, self._tracker)
 
     # What a reader does
 
-    def first_answer(self, tracer: str = "auto", evidence: Evidence | None = None) -> int:
+    def first_answer(
+        self, tracer: str = "auto", evidence: Evidence | None = None, detector: Detector | None = None
+    ) -> int:
         """Find lesions without any prompt, see `sam_pet.detection`; prompts then correct them. Can be undone.
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+            detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
 
         Raises:
-            InputError: unknown tracer, or something has been drawn already.
+            InputError: unknown tracer, something has been drawn already, or see `Detector.detect`.
         """
         if self._state.entries:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        if detector is not None:
+            from sam_pet.detection.detector import found_lesions
+
+            found, facts = found_lesions(self._tracker, detector.detect(self.study)), dict(detector.facts)
+            self._change(State(found=found, detector=facts), "first answer", detector=facts)
+            return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        known = evidence or self.candidates.evidence(tracer)
+        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, known)
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -110,7 +133,7 @@ class Session:
         if lesion is not None:
             _require_number(lesion)
         entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
-        self._change(self._applied(self._state, entry))
+        self.take(entry)
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -131,7 +154,7 @@ class Session:
             known = ", ".join(map(str, self._state.lesions)) or "none"
             raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
-        self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
+        self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
 
     def undo(self) -> None:
@@ -141,9 +164,10 @@ class Session:
             InputError: nothing has been done.
         """
         if not self._earlier:
-            raise InputError("undo: nothing has been drawn yet")
+            raise InputError("undo: nothing has been drawn yet; draw something first")
         self._later.append(self._state)
         self._state = self._earlier.pop()
+        self.history.add("undo", self._state)
 
     def redo(self) -> None:
         """Do again what the last `undo` took back; the mask is what it was before that, bit for bit.
@@ -152,9 +176,10 @@ class Session:
             InputError: nothing has been taken back, or something else has been done since.
         """
         if not self._later:
-            raise InputError("redo: nothing has been taken back since the last change")
+            raise InputError("redo: nothing has been taken back since the last change; undo something first")
         self._earlier.append(self._state)
         self._state = self._later.pop()
+        self.history.add("redo", self._state)
 
     def delete(self, prompt: int) -> None:
         """Take one prompt out; what follows stands as if it had never been drawn.
@@ -168,7 +193,7 @@ class Session:
         state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
         for entry in entries[prompt + 1 :]:
             state = self._applied(state, entry)
-        self._change(state)
+        self._change(state, "delete", prompt=prompt)
 
     # What there is to see
 
@@ -184,12 +209,12 @@ class Session:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-        labels = np.zeros(self.study.grid.shape, np.uint16)
-        axial = self.study.order.view(labels)
-        for number, lesion in self._state.lesions.items():
-            part = axial[lesion.block.slices]
-            part[lesion.block.values & (part == 0)] = number
-        return labels
+        return self._state.labels(self.study)
+
+    @property
+    def evidence(self) -> dict[int, dict[str, float]]:
+        """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is one, or NaN."""
+        return self._state.evidence(self.study)
 
     @property
     def mask(self) -> sitk.Image:
@@ -212,12 +237,9 @@ class Session:
         """
         pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
         scores = {number: lesion.score for number, lesion in pointed.items()}
-        judge = self.segmenter.judge
-        if judge is not None and pointed:
-            from sam_pet.detection.prompt_score import opinions
-
+        if self.segmenter.judge is not None and pointed:
             drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = opinions(self.study, judge, self._evidence(), drawn).tolist()
+            said = self.candidates.scores(drawn, self.asked or "auto")
             scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
         return scores
 
@@ -243,8 +265,10 @@ class Session:
             InputError: no saved session, or one of another study or model.
         """
         session = cls(study, segmenter)
+        session.history.actor = Actor("program", "replay")
         for entry in saved.read(folder, session):
-            session._change(session._applied(session._state, entry))
+            session.take(entry)
+        session.history.actor = CALLER
         return session
 
     @property
@@ -264,44 +288,31 @@ class Session:
 
     def restore(self, state: State) -> None:
         """Go on from a state of a session on the same study and model; this can be undone."""
-        self._change(state)
+        self._change(state, "restore", line=self.history.line_of(state))
+
+    def take(self, entry: Entry) -> None:
+        """Take a prompt with the numbers of the lesions that it acts on, as saved sessions and logs have it."""
+        action = "reject" if isinstance(entry.prompt, Rejection) else "add"
+        self._change(self._applied(self._state, entry), action, **entry.record)
 
     # How it comes about
 
-    def _change(self, state: State) -> None:
+    def _change(self, state: State, action: str, **details: Any) -> None:
         self._earlier.append(self._state)
         self._later.clear()
         self._state = state
+        self.history.add(action, state, **details)
 
     def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
         lesions = self._state.lesions
         voxels = self.study.order.voxels(prompt.voxels)
         if prompt.label == "background":
             return tuple(number for number, lesion in lesions.items() if lesion.block.touches(voxels))
-        near = self._nearest(voxels, lesions) if not isinstance(prompt, Box) else None
+        near = None if isinstance(prompt, Box) else nearest(voxels, lesions, self.study.frame_spacing)
         return (max((*lesions, *self._used()), default=0) + 1,) if near is None else (near,)
 
     def _used(self) -> set[int]:
         return {number for entry in self._state.entries for number in entry.lesions}
-
-    def _nearest(self, voxels: Voxels, lesions: Lesions) -> int | None:
-        """The lesion whose mask is nearest to axial voxels, if it is in the neighbourhood."""
-        distances = {number: self._distance(voxels, lesion) for number, lesion in lesions.items()}
-        number = min(distances, key=lambda n: distances[n], default=None)
-        return number if number is not None and distances[number] <= NEIGHBOURHOOD_MM else None
-
-    def _distance(self, voxels: Voxels, lesion: Lesion) -> float:
-        """Shortest way in mm from axial voxels to a lesion's mask; infinite beyond the neighbourhood."""
-        spacing = np.asarray(self.study.frame_spacing)
-        reach = np.ceil(NEIGHBOURHOOD_MM / spacing).astype(int)
-        block = lesion.block
-        local = voxels - np.asarray(block.corner) + reach
-        local = local[((local >= 0) & (local < np.array(block.values.shape[::-1]) + 2 * reach)).all(axis=1)]
-        if not len(local) or not block.values.any():
-            return float("inf")
-        padded = np.pad(block.values, [(r, r) for r in reach[::-1]])
-        away = distance_transform_edt(~padded, sampling=spacing[::-1])
-        return float(away[tuple(local[:, ::-1].T)].min())
 
     def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
@@ -348,15 +359,6 @@ class Session:
             return denied
         middle = self._middle_mm
         return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
-
-    def _evidence(self) -> Evidence:
-        """What the study says of its candidates, for the tracer of the first answer."""
-        from sam_pet.detection.detect import gather
-
-        tracer = self.asked or "auto"
-        if tracer not in self._gathered:
-            self._gathered[tracer] = gather(self.study, tracer)
-        return self._gathered[tracer]
 
     @cached_property
     def _middle_mm(self) -> float:

@@ -6,20 +6,22 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sam_pet.errors import InputError
-from sam_pet.files import write_json
+from sam_pet.files import partial_prefix, write_json
 from sam_pet.models.checkpoint import LoadedModel, add_part, finish_folder, replacing_folder
 from sam_pet.models.half import write_half
 from sam_pet.models.loading import load_model
 from sam_pet.models.parts import PARTS
-from sam_pet.models.record import WEIGHTS, require_record
+from sam_pet.models.record import WEIGHTS, read_record, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
-from sam_pet.train.run_folder import environment
+from sam_pet.train.run_folder import RunFolder, environment
 from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
 from sam_pet.train.store import ExampleStore, digest
 from sam_pet.train.tracker import Validate, finetune
@@ -28,6 +30,7 @@ logger = logging.getLogger(__name__)
 TRACKER = "tracker"
 # Stages of another version of the code are run anew.
 _FORMAT = 1
+_KEY = "key.json"
 
 
 def train(
@@ -59,17 +62,21 @@ def train(
             raise InputError(f"train: there is no stage {name!r} in this recipe; it has {', '.join(course.names)}")
     if start is not None:
         for name in course.names[course.names.index(start) :]:
-            shutil.rmtree(recipe.out / name, ignore_errors=True)
+            _remove(recipe.out / name)
+    course.begin()
     loaded = course.tracker(validate, run=only in (None, TRACKER))
     for stage, part in parts_of(recipe):
         if only is None or stage == only or course.is_done(stage):
             loaded = course.part(stage, part, loaded)
-    return course.export() if all(map(course.is_done, course.names)) else recipe.out
+    made = course.export() if all(map(course.is_done, course.names)) else recipe.out
+    course.run.seal("train", recipe)
+    return made
 
 
 class _Course:
     def __init__(self, recipe: Recipe, device: str) -> None:
         self.recipe = recipe
+        self.run = RunFolder(recipe.out)
         self.device = find_device(device)
         self._asked = device
         self.store: ExampleStore = example_store(recipe)
@@ -80,6 +87,12 @@ class _Course:
             raise InputError(
                 f"train: too few patients to keep one in {recipe.folds} from the networks; give more, or lower folds"
             )
+
+    def begin(self) -> None:
+        """Start or go on with the log of the run."""
+        base = load_model(self.recipe.base, self.recipe.image_size).facts
+        cases = [self.store.fingerprint(case) for side in (self.seen, self.held) for group, _ in side for case in group]
+        self.run.begin("train", self.recipe, base, cases, str(self.device))
 
     def tracker(self, validate: Validate | None, *, run: bool) -> LoadedModel:
         """The checkpoint of the first stage, with the base's other parts."""
@@ -124,16 +137,24 @@ class _Course:
     def export(self) -> Path:
         """Give the assembled checkpoint its record, and move it to its place."""
         record = require_record(self._assembled)
+        target = self.recipe.out / "checkpoint"
+        stages = [self.row(stage) for stage in self.names]
+        earlier = read_record(target)
+        if earlier is not None and earlier.training.get("stages") == stages:
+            # Parts may have been trained into it since.
+            logger.info("checkpoint: done")
+            shutil.rmtree(self._assembled, ignore_errors=True)
+            return target
         training = {
             **record.training,
-            "stages": [self.row(stage) for stage in self.names],
+            "stages": stages,
             "environment": environment(),
             "patients": {"seen": _patients(self.seen), "held": _patients(self.held)},
         }
-        target = self.recipe.out / "checkpoint"
         with replacing_folder(target) as temporary:
             shutil.copytree(self._assembled, temporary, dirs_exist_ok=True)
-            finish_folder(temporary, record.model_copy(update={"training": training}), {})
+            record = finish_folder(temporary, record.model_copy(update={"training": training}), {})
+        self.run.note("checkpoint", {}, record.hashes)
         shutil.rmtree(self._assembled, ignore_errors=True)
         return target
 
@@ -153,29 +174,61 @@ class _Course:
         """Whether a stage is to be run; what was made from other facts is removed."""
         folder = self.recipe.out / stage
         key = digest([_FORMAT, stage, facts])
-        file = folder / "key.json"
-        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) == key:
+        file = folder / _KEY
+        if file.is_file() and _kept(file) == key:
             done = self.is_done(stage)
             logger.info("%s: %s", stage, "done" if done else "goes on")
             return not done
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         write_json(key, file)
         logger.info("%s: starts", stage)
         return True
 
     def _finish(self, stage: str, facts: dict[str, Any]) -> None:
         folder = self.recipe.out / stage
-        key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
-        seconds = round(time.time() - (folder / "key.json").stat().st_mtime)
+        key = _kept(folder / _KEY)
+        seconds = round(time.time() - (folder / _KEY).stat().st_mtime)
         write_json({"key": key, "seconds": seconds, "facts": facts}, folder / "done.json")
+        self.run.note("stage", {"stage": stage, "key": key}, facts)
         logger.info("%s: done after %d s", stage, seconds)
 
     def _done(self, stage: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.recipe.out / stage / "done.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = _kept(self.recipe.out / stage / "done.json", {"key": str, "facts": dict})
         return found
 
     def _cases(self, groups: Groups) -> list[Any]:
         return [[sorted(map(self.store.fingerprint, cases)), weight] for cases, weight in groups]
+
+
+def _kept(file: Path, parts: Mapping[str, type] = MappingProxyType({})) -> Any:
+    """What a stage has kept of itself, with these parts.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        whole = all(isinstance(content[name], kind) for name, kind in parts.items())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError(f"train: {file} is damaged; restore it, or remove {file.parent} to have its stage run again")
+    return content
+
+
+def _remove(stage: Path) -> None:
+    """Take away the folder of an earlier run's stage.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not stage.exists():
+        return
+    if not (stage / _KEY).is_file() and (stage.is_file() or any(stage.iterdir())):
+        raise InputError(f"train: {stage} is no folder of an earlier run and would be removed; give another out=")
+    # Killed meanwhile, nothing half is taken for a stage.
+    scratch = stage.rename(stage.parent / f"{partial_prefix()}{stage.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _patients(groups: Groups) -> int:

@@ -79,15 +79,20 @@ def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
         folds = json.loads(splits.read_text(encoding="utf-8"))
         fold = folds[data.fold]
         train, val = list(fold["train"]), list(fold["val"])
+        if not all(isinstance(name, str) for name in (*train, *val)):
+            raise TypeError("no names")
     except FileNotFoundError as error:
         raise InputError(f"recipe: no such file: {splits}") from error
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val") from error
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
+        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val; name another") from error
     cases = find_cases(folder, train if training else val)
     kept = {c.patient for c in find_cases(folder, val if training else train)}
     shared = sorted({c.patient for c in cases} & kept)
     if shared:
-        raise InputError(f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}")
+        raise InputError(
+            f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}; "
+            "keep a patient's studies together"
+        )
     return cases
 
 

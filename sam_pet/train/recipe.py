@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,7 +20,7 @@ _MANY = 10**9
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -211,6 +212,12 @@ class Recipe(_Part):
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
     `store` keeps examples for this and other runs, by default one in the user's cache folder; `workers` processes make
     them and prepare batches. With `half` the tracker's weights are stored in half precision.
+
+    Examples:
+        >>> from sam_pet.train.recipe import read_recipe
+        >>> from sam_pet.train.recipes import shipped_recipes
+        >>> read_recipe(shipped_recipes()["tiny.yaml"].path).steps
+        26
     """
 
     name: str
@@ -259,6 +266,13 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
 
     Raises:
         InputError: no such file, not YAML in UTF-8, or a key or value that is not a recipe's.
+
+    Examples:
+        >>> from sam_pet.train.recipe import read_recipe
+        >>> from sam_pet.train.recipes import copy_recipes
+        >>> (path,) = copy_recipes(["tiny.yaml"], "finetune")
+        >>> read_recipe(path, ["out=runs/mine"]).out.as_posix()
+        'runs/mine'
     """
     path = Path(path)
     if not path.is_file():
@@ -273,7 +287,7 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
         raise InputError(f"recipe: {path} cannot be read ({error.strerror})") from error
     content = _yaml(text, f"recipe: {path}")
     if not isinstance(content, dict):
-        raise InputError(f"recipe: {path} must be a mapping of keys to values")
+        raise InputError(f"recipe: {path} must be a mapping of keys to values; correct it")
     for change in changes:
         _apply(content, change)
     return parsed_recipe(content, f"recipe: {path}")
@@ -286,18 +300,54 @@ def parsed_recipe(content: Any, where: str) -> Recipe:
         InputError: a key or value that is not a recipe's; `where` says whose.
     """
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
+        _require_numbers(content, recipe)
+        return recipe
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "recipe"
         raise InputError(f"{where}: {place[:200]}: {first['msg']}") from error
     except (RecursionError, ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{where} holds values that are not a recipe's ({one_line(error)[:100]})") from error
+        raise InputError(
+            f"{where} holds values that are not a recipe's ({one_line(error)[:100]}); correct them"
+        ) from error
+
+
+def _require_numbers(given: Any, read: Any, place: str = "") -> None:
+    """Raise a ValueError where yes or no was given and a number was read."""
+    if isinstance(given, bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        raise ValueError(f"{place[1:]} is {str(given).lower()} and must be a number")
+    if isinstance(given, dict) and isinstance(read, BaseModel):
+        for key, value in given.items():
+            _require_numbers(value, getattr(read, key), f"{place}.{key}")
+    elif isinstance(given, list) and isinstance(read, list | tuple):
+        for number, (value, taken) in enumerate(zip(given, read, strict=True)):
+            _require_numbers(value, taken, f"{place}.{number}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps: the last of two values of one key, 010 for 8, 1:30 for 90."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
+            raise ValueError(f"{text[:40]} is no decimal number")
+        return int(super().construct_yaml_int(node))
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"it says {twice[:40]!r} twice in one place")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 
 def _yaml(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     # Besides its own errors PyYAML raises those of what it makes dates and numbers with.
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{where} is not YAML ({one_line(error)[:200]}); correct it") from error
@@ -306,13 +356,13 @@ def _yaml(text: str, where: str) -> Any:
 def _apply(content: dict[str, Any], change: str) -> None:
     key, sign, value = change.partition("=")
     if not sign:
-        raise InputError(f"recipe: {change!r} is not of the form key=value")
+        raise InputError(f"recipe: {change!r} is not of the form key=value; write it so")
     *parents, last = key.split(".")
     place: Any = content
     for parent in parents:
         place = _below(place, parent, key)
         if not isinstance(place, dict | list):
-            raise InputError(f"recipe: {key!r} has nothing below {parent!r}")
+            raise InputError(f"recipe: {key!r} has nothing below {parent!r}; name another key")
     decoded = _yaml(value, f"recipe: {change[:80]!r}")
     if isinstance(place, list):
         place[_index(place, last, key)] = decoded
@@ -330,5 +380,5 @@ def _below(place: Any, name: str, key: str) -> Any:
 
 def _index(items: list[Any], name: str, key: str) -> int:
     if not (name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(items)):
-        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}, counted from 0")
+        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}; count from 0")
     return int(name)
