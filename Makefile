@@ -63,8 +63,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) install -q -c constraints.txt -e .
 	touch $@
 
-# `sam2` asks for torchvision, which its video predictor does not need.
+# `sam2` and nnU-Net (by way of timm) ask for torchvision, which nothing here needs of them.
+NNUNET := nnunetv2 dynamic-network-architectures batchgenerators batchgeneratorsv2 acvl-utils
 $(VENV)/.developed: $(VENV)/.installed
 	$(PIP) install -q -c constraints.txt -e '.[dev]' setuptools wheel
-	$(PIP) install -q -c constraints.txt --no-deps --no-build-isolation sam2
+	$(PIP) install -q -c constraints.txt --no-deps --no-build-isolation sam2 $(NNUNET)
 	touch $@

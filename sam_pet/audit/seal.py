@@ -10,6 +10,7 @@ from typing import Any
 
 from sam_pet.audit.actor import PROGRAM, Actor
 from sam_pet.audit.log import LOG, Act, AuditLog
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256, json_bytes, write_json
 
 MANIFEST, FILES, AUDIT = "manifest.json", "files", "audit"
@@ -49,17 +50,20 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
         log: of the run; it gets the line `start`.
         details: kind of run and environment, and what it depends on.
         actor: who started it.
+
+    Raises:
+        InputError: there is a manifest, and it is damaged.
     """
+    path = log.path.parent / MANIFEST
+    manifest = _read(path) if path.is_file() else {}
     start = Act(actor, "start", details)
-    if is_sealed(log):
+    if manifest.get(AUDIT) == log.record:
         log.wait_with(start)
         return
     # First the log: a manifest without a seal beside a log that ends in one would look like a change.
     log.append(start)
-    manifest = _manifest(log.path.parent)
     if FILES in manifest or AUDIT in manifest:
-        rest = {key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}
-        write_json(rest, log.path.parent / MANIFEST)
+        write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
 
 
 def is_sealed(log: AuditLog) -> bool:
@@ -69,10 +73,19 @@ def is_sealed(log: AuditLog) -> bool:
 
 def _manifest(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return _read(folder / MANIFEST)
+    except (OSError, InputError):
         return {}
-    return found if isinstance(found, dict) else {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); restore it, or give another folder") from error
+    return content
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:
