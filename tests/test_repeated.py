@@ -32,13 +32,16 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "train": ("recipe.yaml", "out=FOLDER", "--device", "cpu"),
     "methods": ("evaluated", "--out", "FOLDER"),
     "phantom": ("--grid", "40x30x55@14x14x17", "--n", "2", "--out", "FOLDER"),
+    "trajectories": (
+        *("--cases", "cases", "--lesions", "1", "--turns", "1", "--model", "nano-untrained", "--out", "FOLDER"),
+    ),
     "recipes": ("--out", "FOLDER"),
     "report": ("--pet", "pet.mha", "--mask", "mask.mha", "--out", "FOLDER"),
     "models convert": ("nano-untrained", "--out", "FOLDER"),
     "models merge": ("adapter", "--base", "nano-untrained", "--out", "FOLDER"),
 }
-# One file, the cache that the hub's programs share, and nothing.
-NO_FOLDER = {"simulate", "models fetch", "score", "verify", "models list", "models verify"}
+# One file, the cache that the hub's programs share, a server, and nothing.
+NO_FOLDER = {"simulate", "models fetch", "mcp", "score", "verify", "models list", "models verify"}
 
 
 @pytest.fixture(scope="module")

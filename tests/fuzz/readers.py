@@ -167,7 +167,7 @@ def _tables() -> dict[str, Target]:
         trails = {name: of_folder(folder, name, _trail) for name in (LOG, MANIFEST)}
     return {
         **{f"trail {name}": target for name, target in trails.items()},
-        "cohort": Target("s.csv", rows, lambda folder: find_studies(folder / "s.csv")),
+        "cohort": Target("s.csv", rows, lambda folder: list(find_studies(folder / "s.csv"))),
         "cohort manifest": Target(
             "a/manifest.json", manifest, lambda folder: CohortFolder(folder).done("a", False, key="k"), mask
         ),
