@@ -89,6 +89,10 @@ class Sam2Proposer:
                 drafts.append(_Draft(prompts, clip, score=lesion.score))
         return self._settle(drafts, background)
 
+    def narrow_clip(self, voxels: Voxels) -> Clip:
+        """A clip of the first width around axial voxels (n, 3)."""
+        return narrow_clip(self.study, voxels, self.clips, self._size)
+
     def logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
@@ -114,7 +118,7 @@ class Sam2Proposer:
 
     def _glance(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
-        narrow = [replace(d, clip=narrow_clip(self.study, d.prompts[0].voxels, self.clips, self._size)) for d in drafts]
+        narrow = [replace(d, clip=self.narrow_clip(d.prompts[0].voxels)) for d in drafts]
         if narrow:
             self._point(narrow)
         for draft, seen in zip(drafts, narrow, strict=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from sam_pet.boxes import Block
-from sam_pet.prompts import Voxels
+from sam_pet.prompts import Paint, Voxels
+from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
 from sam_pet.uptake.peaks import candidates_at
 
@@ -26,6 +27,31 @@ _MERGED = 0.25
 _MIRROR_MM = 30.0
 _ALIKE_UPTAKE = 1.6
 _ALIKE_VOLUME = 2.5
+
+
+def denied_lesions(
+    study: Study, state: State, entry: Entry, stroke: Voxels, middle_mm: Callable[[], float] | None
+) -> set[int]:
+    """The lesions that no reader has pointed at and that a background stroke says are none.
+
+    Args:
+        study: the study.
+        state: what it was before.
+        entry: of the stroke.
+        stroke: its axial voxels (n, 3).
+        middle_mm: where the midline is, see `mirrors`; None leaves look-alikes alone.
+    """
+    pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
+    found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
+    touched = [n for n in found if n in entry.lesions]
+    drawn = [e for e in state.entries if not isinstance(e.prompt, Paint)]
+    before = {n: [study.order.voxels(e.prompt.voxels) for e in drawn if n in e.lesions] for n in touched}
+    denied = {n for n in touched if denies(study, found[n], stroke, before[n])}
+    others = [n for n in found if n not in denied]
+    if not denied or not others or middle_mm is None:
+        return denied
+    middle = middle_mm()
+    return denied | {n for n in others if any(mirrors(study, found[d], found[n], middle) for d in denied)}
 
 
 def denies(study: Study, block: Block, stroke: Voxels, earlier: Sequence[Voxels] = ()) -> bool:

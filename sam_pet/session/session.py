@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -11,15 +11,28 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
-from scipy.ndimage import distance_transform_edt
 
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
-from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
-from sam_pet.proposers.lesion import Lesion, drawn_voxels
+from sam_pet.prompts import (
+    Click,
+    Paint,
+    Prompt,
+    Rejection,
+    Scribble,
+    box,
+    click,
+    paint,
+    require_on_grid,
+    scribble,
+)
+from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
-from sam_pet.session.rejection import denies, mirrors, remainder
-from sam_pet.session.state import Entry, Lesions, State
+from sam_pet.session.concern import background_of, concerned, fresh_number
+from sam_pet.session.engine import WatchedSegmenter
+from sam_pet.session.painting import painted, redrawn
+from sam_pet.session.rejection import denied_lesions, remainder
+from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -32,8 +45,6 @@ if TYPE_CHECKING:
 
 # Labels are 16 bits wide.
 _MOST_LESIONS = np.iinfo(np.uint16).max
-# A tumor stroke this near to a lesion's mask belongs to it.
-NEIGHBOURHOOD_MM = 10.0
 
 
 class Session:
@@ -58,12 +69,16 @@ class Session:
 
     # What a reader does
 
-    def first_answer(self, tracer: str = "auto", evidence: Evidence | None = None) -> int:
+    def first_answer(
+        self, tracer: str = "auto", evidence: Evidence | None = None, progress: Callable[[int], None] | None = None
+    ) -> int:
         """Find lesions without any prompt, see `sam_pet.detection`; prompts then correct them. Can be undone.
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+            progress: called before each step of the model with the number of those done; what it raises ends the
+                search, and nothing has changed then.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
@@ -75,7 +90,8 @@ class Session:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, evidence)
+        tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
+        lesions = first_answer(tracker, self.segmenter.judge, tracer, evidence)
         self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
         return len(lesions)
 
@@ -109,7 +125,7 @@ class Session:
         require_on_grid(prompt, self.study.grid)
         if lesion is not None:
             _require_number(lesion)
-        entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
+        entry = Entry(prompt, concerned(self.study, self._state, prompt) if lesion is None else (lesion,))
         self._change(self._applied(self._state, entry))
         return len(self._state.entries) - 1
 
@@ -133,6 +149,47 @@ class Session:
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
         self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
         return len(self._state.entries) - 1
+
+    def paint(self, voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor", lesion: int | None = None) -> int:
+        """Put voxels (n, 3) into a mask as they are, or with "background" take them out; no model is asked.
+
+        Without `lesion` tumor goes to the lesion that it touches most, else to a new one, and background is taken from
+        every lesion. Later strokes correct what is painted like any other mask. See `add`.
+        """
+        return self.add(paint(voxels, label), lesion)
+
+    def redraw(self, lesion: int, voxels: npt.NDArray[Any] | Iterable[Any]) -> None:
+        """Make the mask of a lesion, old or new, hold these voxels (n, 3) and no others; one `undo` takes it back.
+
+        Raises:
+            InputError: see `add`.
+        """
+        _require_number(lesion)
+        wanted = paint(voxels)
+        require_on_grid(wanted, self.study.grid)
+        state = self._state
+        for prompt in redrawn(self.study, state.lesions.get(lesion), wanted):
+            state = self._applied(state, Entry(prompt, (lesion,)))
+        self._change(state)
+
+    def paint_lesions(self, regions: Sequence[npt.NDArray[Any]]) -> list[int]:
+        """New lesions, one for each region of voxels (n, 3), as they are; one `undo` takes them all back.
+
+        Returns:
+            Their numbers.
+
+        Raises:
+            InputError: see `add`.
+        """
+        state, numbers = self._state, []
+        for prompt in map(paint, regions):
+            require_on_grid(prompt, self.study.grid)
+            _require_number(number := fresh_number(state))
+            numbers.append(number)
+            state = self._applied(state, Entry(prompt, (number,)))
+        if numbers:
+            self._change(state)
+        return numbers
 
     def undo(self) -> None:
         """Take back the last `add`, `delete`, `reject` or `first_answer`; the mask is what it was before, bit for bit.
@@ -258,6 +315,11 @@ class Session:
         return self._state.asked
 
     @property
+    def steps(self) -> tuple[int, int]:
+        """How many changes `undo` can take back, and `redo` do again."""
+        return len(self._earlier), len(self._later)
+
+    @property
     def state(self) -> State:
         """What the session is at now, for `restore`."""
         return self._state
@@ -273,46 +335,21 @@ class Session:
         self._later.clear()
         self._state = state
 
-    def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
-        lesions = self._state.lesions
-        voxels = self.study.order.voxels(prompt.voxels)
-        if prompt.label == "background":
-            return tuple(number for number, lesion in lesions.items() if lesion.block.touches(voxels))
-        near = self._nearest(voxels, lesions) if not isinstance(prompt, Box) else None
-        return (max((*lesions, *self._used()), default=0) + 1,) if near is None else (near,)
-
-    def _used(self) -> set[int]:
-        return {number for entry in self._state.entries for number in entry.lesions}
-
-    def _nearest(self, voxels: Voxels, lesions: Lesions) -> int | None:
-        """The lesion whose mask is nearest to axial voxels, if it is in the neighbourhood."""
-        distances = {number: self._distance(voxels, lesion) for number, lesion in lesions.items()}
-        number = min(distances, key=lambda n: distances[n], default=None)
-        return number if number is not None and distances[number] <= NEIGHBOURHOOD_MM else None
-
-    def _distance(self, voxels: Voxels, lesion: Lesion) -> float:
-        """Shortest way in mm from axial voxels to a lesion's mask; infinite beyond the neighbourhood."""
-        spacing = np.asarray(self.study.frame_spacing)
-        reach = np.ceil(NEIGHBOURHOOD_MM / spacing).astype(int)
-        block = lesion.block
-        local = voxels - np.asarray(block.corner) + reach
-        local = local[((local >= 0) & (local < np.array(block.values.shape[::-1]) + 2 * reach)).all(axis=1)]
-        if not len(local) or not block.values.any():
-            return float("inf")
-        padded = np.pad(block.values, [(r, r) for r in reach[::-1]])
-        away = distance_transform_edt(~padded, sampling=spacing[::-1])
-        return float(away[tuple(local[:, ::-1].T)].min())
-
     def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
         entries = (*state.entries, entry)
         if isinstance(entry.prompt, Rejection):
             kept = {number: lesion for number, lesion in state.lesions.items() if number not in entry.lesions}
             return replace(state, entries=entries, trail=(*state.trail, kept))
+        if isinstance(entry.prompt, Paint):
+            return replace(state, entries=entries, trail=(*state.trail, painted(self._tracker, state.lesions, entry)))
         prompt = _axial(entry.prompt, self.study.order)
-        background = self._background(entries)
+        background = background_of(self.study, entries)
         lesions = dict(state.lesions)
-        denied = self._denied(state, entry, prompt) if prompt.label == "background" else set()
+        denied: set[int] = set()
+        if prompt.label == "background":
+            middle = (lambda: self._middle_mm) if self.look_alikes else None
+            denied = denied_lesions(self.study, state, entry, prompt.voxels, middle)
         for number in denied:
             touched = number in entry.lesions
             rest = remainder(self.study, lesions[number].block, prompt.voxels) if touched else None
@@ -334,21 +371,6 @@ class Session:
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
         return replace(state, entries=entries, trail=(*state.trail, lesions))
 
-    def _denied(self, state: State, entry: Entry, prompt: Prompt) -> set[int]:
-        """The lesions that no reader has pointed at and that a background stroke says are none."""
-        pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
-        found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
-        touched = [n for n in found if n in entry.lesions]
-        before = {
-            n: [self.study.order.voxels(e.prompt.voxels) for e in state.entries if n in e.lesions] for n in touched
-        }
-        denied = {n for n in touched if denies(self.study, found[n], prompt.voxels, before[n])}
-        others = [n for n in found if n not in denied]
-        if not (denied and others and self.look_alikes):
-            return denied
-        middle = self._middle_mm
-        return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
-
     def _evidence(self) -> Evidence:
         """What the study says of its candidates, for the tracer of the first answer."""
         from sam_pet.detection.detect import gather
@@ -363,15 +385,6 @@ class Session:
         from sam_pet.detection.body import find_body
 
         return find_body(self.study).middle - self.study.frame_spacing[0] / 2
-
-    def _background(self, entries: Sequence[Entry]) -> Voxels:
-        """The axial voxels whose latest label is background."""
-        latest: dict[tuple[int, ...], str] = {}
-        for entry in entries:
-            if not isinstance(entry.prompt, Box | Rejection):
-                latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
-        drawn = [voxel for voxel, label in latest.items() if label == "background"]
-        return self.study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
 
 
 def _require_number(lesion: int) -> None:
