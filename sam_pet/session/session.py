@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
 
-# Labels are 16 bits wide.
 _MOST_LESIONS = np.iinfo(np.uint16).max
 
 
@@ -153,8 +152,8 @@ class Session:
     def paint(self, voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor", lesion: int | None = None) -> int:
         """Put voxels (n, 3) into a mask as they are, or with "background" take them out; no model is asked.
 
-        Without `lesion` tumor goes to the lesion that it touches most, else to a new one, and background is taken from
-        every lesion. Later strokes correct what is painted like any other mask. See `add`.
+        Without `lesion` tumor goes to the lesion that it touches most, else to a new one; background is taken from all.
+        Later strokes correct what is painted like any other mask. See `add`.
         """
         return self.add(paint(voxels, label), lesion)
 
