@@ -1,0 +1,177 @@
+"""What every request passes before anything reads it: host, origin, token, size; and what every answer carries."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Sequence
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sam_pet.app.problems import AppError, TooLargeError
+from sam_pet.app.settings import LOOPBACK
+from sam_pet.app.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+COOKIE = "sam_pet_token"
+# JSON and pictures of strokes are small; only these take more.
+BODY_BYTES = 32 << 20
+_LARGE = re.compile(r"/api/uploads/[^/]+/files/\d+|/nninteractive/(set_image|add_\w+)")
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self' data: blob:; font-src 'self' data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _Refused(Exception):
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Guard:
+    """Lets through what a reader's own browser or program asks.
+
+    Args:
+        app: what is guarded.
+        tokens: of the readers; the reader's name is put into the request's state.
+        hosts: names beside the loopback ones that the server goes by.
+        upload_bytes: the largest body where large ones are taken.
+    """
+
+    def __init__(self, app: ASGIApp, tokens: Tokens, hosts: Sequence[str], upload_bytes: int) -> None:
+        self._app = app
+        self._tokens = tokens
+        self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
+        self._upload_bytes = upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                own = {name for name, _ in message["headers"]}
+                extra = {"cache-control": "no-store", **HEADERS}
+                message["headers"] += [(k.encode(), v.encode()) for k, v in extra.items() if k.encode() not in own]
+            await send(message)
+
+        try:
+            headers = _headers(scope)
+            self._check_site(scope, headers)
+            token = _query_token(scope)
+            if token is not None and scope["path"] == "/":
+                await self._enter(token, guarded)
+                return
+            scope.setdefault("state", {})["reader"] = self._reader(headers)
+            await self._app(scope, self._bounded(scope, headers, receive), guarded)
+        except _Refused as refused:
+            await _answer(guarded, refused.status, str(refused))
+        except AppError as error:
+            if begun:
+                raise
+            await _answer(guarded, error.status, error.sentence)
+        except Exception as error:
+            # The text of an error may name a patient.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            logger.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno or 0)
+            if begun:
+                return
+            await _answer(
+                guarded, 500, f"the server has a fault ({type(error).__name__}); what was acknowledged is kept"
+            )
+
+    def _check_site(self, scope: Scope, headers: dict[str, str]) -> None:
+        host = headers.get("host", "").lower()
+        name = re.sub(r":\d+$", "", host)
+        if name not in self._hosts:
+            raise _Refused(403, "this host name is not the server's; start it with --allow-host if it is")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
+            raise _Refused(403, "a page of another site may not call this server")
+        visit = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not visit:
+            raise _Refused(403, "a page of another site may not call this server")
+
+    def _reader(self, headers: dict[str, str]) -> str:
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        reader = self._tokens.reader(token.strip() if kind.lower() == "bearer" else _cookie(headers))
+        if reader is None:
+            raise _Refused(401, "no valid token; open the address that sam-pet serve has printed")
+        return reader
+
+    async def _enter(self, token: str, send: Send) -> None:
+        if self._tokens.reader(token) is None:
+            raise _Refused(401, "no valid token; open the address that sam-pet serve has printed")
+        cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
+        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    def _bounded(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Receive:
+        most = self._upload_bytes if _LARGE.fullmatch(scope["path"]) else BODY_BYTES
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > most:
+            raise _Refused(413, f"the body is larger than the {most >> 20} MB that are taken here")
+        got = 0
+
+        async def bounded() -> Message:
+            nonlocal got
+            message = await receive()
+            got += len(message.get("body", b""))
+            if got > most:
+                raise TooLargeError(f"the body is larger than the {most >> 20} MB that are taken here")
+            return message
+
+        return bounded
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").lower()
+        if key in headers and key in ("host", "origin", "authorization", "content-length"):
+            raise _Refused(400, f"the header {key} is there twice")
+        headers[key] = value.decode("latin-1")
+    return headers
+
+
+def _query_token(scope: Scope) -> str | None:
+    values = parse_qs(scope["query_string"].decode("latin-1")).get("token")
+    return values[0] if values else None
+
+
+def _cookie(headers: dict[str, str]) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return None if found is None else found.value
+
+
+async def _answer(send: Send, status: int, sentence: str) -> None:
+    body = json.dumps({"error": sentence, "detail": sentence}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
