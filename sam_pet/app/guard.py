@@ -23,8 +23,8 @@ COOKIE = "sam_pet_token"
 BODY_BYTES = 32 << 20
 _LARGE = re.compile(r"/api/uploads/[^/]+/files/\d+|/nninteractive/(set_image|add_\w+)")
 _POLICY = (
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; connect-src 'self' data: blob:; font-src 'self' data:; base-uri 'none'; "
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self' data: blob:; font-src 'self' data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -37,7 +37,7 @@ HEADERS = {
 }
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
         self.status = status
@@ -84,7 +84,7 @@ class Guard:
                 return
             scope.setdefault("state", {})["reader"] = self._reader(headers)
             await self._app(scope, self._bounded(scope, headers, receive), guarded)
-        except _Refused as refused:
+        except _RefusedError as refused:
             await _answer(guarded, refused.status, str(refused))
         except AppError as error:
             if begun:
@@ -104,24 +104,24 @@ class Guard:
         host = headers.get("host", "").lower()
         name = re.sub(r":\d+$", "", host)
         if name not in self._hosts:
-            raise _Refused(403, "this host name is not the server's; start it with --allow-host if it is")
+            raise _RefusedError(403, "this host name is not the server's; start it with --allow-host if it is")
         origin = headers.get("origin")
         if origin is not None and origin.lower() not in (f"http://{host}", f"https://{host}"):
-            raise _Refused(403, "a page of another site may not call this server")
+            raise _RefusedError(403, "a page of another site may not call this server")
         visit = scope["method"] == "GET" and headers.get("sec-fetch-mode") == "navigate"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not visit:
-            raise _Refused(403, "a page of another site may not call this server")
+            raise _RefusedError(403, "a page of another site may not call this server")
 
     def _reader(self, headers: dict[str, str]) -> str:
         kind, _, token = headers.get("authorization", "").partition(" ")
         reader = self._tokens.reader(token.strip() if kind.lower() == "bearer" else _cookie(headers))
         if reader is None:
-            raise _Refused(401, "no valid token; open the address that sam-pet serve has printed")
+            raise _RefusedError(401, "no valid token; open the address that sam-pet serve has printed")
         return reader
 
     async def _enter(self, token: str, send: Send) -> None:
         if self._tokens.reader(token) is None:
-            raise _Refused(401, "no valid token; open the address that sam-pet serve has printed")
+            raise _RefusedError(401, "no valid token; open the address that sam-pet serve has printed")
         cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
         headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
@@ -131,7 +131,7 @@ class Guard:
         most = self._upload_bytes if _LARGE.fullmatch(scope["path"]) else BODY_BYTES
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most:
-            raise _Refused(413, f"the body is larger than the {most >> 20} MB that are taken here")
+            raise _RefusedError(413, f"the body is larger than the {most >> 20} MB that are taken here")
         got = 0
 
         async def bounded() -> Message:
@@ -150,7 +150,7 @@ def _headers(scope: Scope) -> dict[str, str]:
     for name, value in scope["headers"]:
         key = name.decode("latin-1").lower()
         if key in headers and key in ("host", "origin", "authorization", "content-length"):
-            raise _Refused(400, f"the header {key} is there twice")
+            raise _RefusedError(400, f"the header {key} is there twice")
         headers[key] = value.decode("latin-1")
     return headers
 

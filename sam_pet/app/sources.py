@@ -13,7 +13,7 @@ from sam_pet.files import image_suffix
 from sam_pet.study import Study, read_study
 
 Origin = Literal["folder", "upload", "pacs", "simulated"]
-SIMULATED = "simulated"
+SIMULATED: Literal["simulated"] = "simulated"
 NONE = "none"
 _SEED = 7
 _PET, _CT = "PT", "CT"
@@ -110,7 +110,7 @@ def role_of(name: str) -> str | None:
     if suffix is None:
         return None
     stem = name.lower().removesuffix(suffix)
-    if stem.endswith("_0001") or stem.startswith(("pet", "suv")) or stem.endswith(("pet", "suv")):
+    if stem.endswith(("_0001", "pet", "suv")) or stem.startswith(("pet", "suv")):
         return _PET
     return _CT if stem.endswith(("_0000", "ct")) or stem.startswith("ct") else None
 
@@ -164,9 +164,8 @@ def _of_images(title: str, paths: list[Path], origin: Origin) -> OfferedStudy:
         OfferedSeries(_id(str(path.absolute())), role, path.name, 1, str(path)) for path, role in roles.items()
     )
     pets, cts = ([s.id for s in series if s.modality == modality] for modality in (_PET, _CT))
-    return OfferedStudy(
-        _id(*[str(path.absolute()) for path in paths]), title, origin, series=series, pet=pets[0], ct=next(iter(cts), None)
-    )  # fmt: skip
+    name = _id(*[str(path.absolute()) for path in paths])
+    return OfferedStudy(name, title, origin, series=series, pet=pets[0], ct=next(iter(cts), None))
 
 
 def _beside(pet: Path) -> list[Path]:

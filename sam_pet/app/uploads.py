@@ -70,8 +70,7 @@ class Uploads:
         upload = self._get(reader, name)
         if number >= MOST_FILES:
             raise UnusableError(f"an upload may have {MOST_FILES} files; pack them into a zip")
-        path = upload.folder / f"{number:06d}" / _stored_name(filename)
-        path.parent.mkdir(exist_ok=True)
+        path = upload.folder / f"{number:06d}-{_stored_name(filename)}"
         others = sum(size for other, size in upload.held.items() if other != number)
         size = 0
         try:
@@ -98,7 +97,7 @@ class Uploads:
         try:
             room = self._most
             for path in sorted(upload.folder.rglob("*.zip")):
-                room -= unpack(path, path.parent / "unpacked", room)
+                room -= unpack(path, path.with_suffix(""), room)
                 path.unlink()
         except BaseException:
             shutil.rmtree(upload.folder, ignore_errors=True)
@@ -142,11 +141,9 @@ def unpack(archive: Path, folder: Path, room: int) -> int:
             for number, member in enumerate(members):
                 if stat.S_ISLNK(member.external_attr >> 16):
                     continue
-                # What lay together stays together: a series is looked for folder by folder.
-                place = (
-                    folder / f"{_folder_number(members, number):06d}" / f"{number:06d}-{_stored_name(member.filename)}"
-                )
-                place.parent.mkdir(parents=True, exist_ok=True)
+                # All in one folder, which is where the other slices of a series are looked for.
+                place = folder / f"{number:06d}-{_stored_name(member.filename)}"
+                folder.mkdir(exist_ok=True)
                 with packed.open(member) as source, place.open("wb") as target:
                     while part := source.read(_CHUNK):
                         taken += len(part)
@@ -156,11 +153,6 @@ def unpack(archive: Path, folder: Path, room: int) -> int:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise UnusableError("the zip is damaged or encrypted; pack it again") from error
     return taken
-
-
-def _folder_number(members: list[zipfile.ZipInfo], number: int) -> int:
-    parent = members[number].filename.rpartition("/")[0]
-    return next(i for i, member in enumerate(members) if member.filename.rpartition("/")[0] == parent)
 
 
 def _stored_name(filename: str) -> str:
