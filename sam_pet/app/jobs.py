@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sam_pet.app.events import EventHub
+from sam_pet.app.faults import log_fault
 from sam_pet.app.problems import AppError, NotThereError
 from sam_pet.errors import InputError, one_line
-
-logger = logging.getLogger(__name__)
 
 Kind = Literal["open", "load", "first-answer", "store"]
 JobState = Literal["running", "done", "failed", "cancelled"]
@@ -119,10 +116,7 @@ class Jobs:
         except (AppError, InputError, OSError) as error:
             job.state, job.error, job.message = "failed", told(error), "failed"
         except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            logger.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno or 0)
-            job.state, job.message = "failed", "failed"
-            job.error = f"the server has a fault ({type(error).__name__})"
+            job.state, job.error, job.message = "failed", log_fault(error), "failed"
         finally:
             self._tell(job)
             job.ended.set()
