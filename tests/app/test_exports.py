@@ -134,8 +134,8 @@ def test_a_session_may_leave_the_ct_out(client: Caller, studies: dict[str, str])
     client.json("POST", "/sessions", {"study": "none"}, 404)
 
 
-def test_uploads_become_studies(client: Caller, cases: Path, study: Study) -> None:
-    files = [*sorted((cases / "two").glob("*.nii.gz"))]
+def test_uploads_become_studies(client: Caller, cases: Path) -> None:
+    files = sorted((cases / "two").glob("*.nii.gz"))
     upload = client.json("POST", "/uploads", {"bytes": sum(path.stat().st_size for path in files)})["id"]
     for number, path in enumerate(files):
         answer = client.put(
