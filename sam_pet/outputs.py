@@ -25,6 +25,14 @@ def write_mask(labels: Labels, grid: Grid, path: str | os.PathLike[str]) -> None
 
     Raises:
         InputError: a name that no image can be written under.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid
+        >>> from sam_pet.outputs import write_mask
+        >>> labels = np.zeros((20, 40, 30), np.uint16)
+        >>> labels[2, 2, 2], labels[9, 9, 9] = 1, 2
+        >>> write_mask(labels, Grid((30, 40, 20)), "mask.nii.gz")
     """
     if Path(path).name.lower().endswith(SUFFIX):
         write_seg_nrrd(labels, grid, path)
