@@ -54,7 +54,8 @@ class NewPrompt(_Given):
 
 
 class NewFacts(_Given):
-    name: Annotated[str, Field(max_length=64)] | None = None
+    # Neither control characters nor what parts values in DICOM.
+    name: Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f\\]*$")] | None = None
     colour: ColourJson | None = None
     hidden: bool | None = None
     locked: bool | None = None

@@ -115,10 +115,10 @@ def test_a_damaged_line_is_not_passed_over(tmp_path: Path) -> None:
 
 
 def test_only_what_can_still_be_seen_is_done_again() -> None:
-    one, two, three, facts = ({"do": "add", "n": n} for n in (1, 2, 3, 0))
-    facts = {"do": "facts"}
-    undo, redo = {"do": "undo"}, {"do": "redo"}
+    one, two, three = ({"do": "add", "n": n} for n in (1, 2, 3))
+    facts, undo, redo = {"do": "facts"}, {"do": "undo"}, {"do": "redo"}
     assert standing([one, two, undo, three]) == ([one, three], 0)
     assert standing([one, two, undo, undo, redo]) == ([one, two], 1)
-    assert standing([one, facts, undo]) == ([facts, one], 1)
-    assert standing([one, undo, facts, redo, two]) == ([facts, one, two], 0)
+    assert standing([one, facts, undo]) == ([one, facts], 1)
+    assert standing([one, undo, facts, redo, two]) == ([one, facts, two], 0)
+    assert standing([one, two, facts, undo, three]) == ([one, facts, three], 0)

@@ -51,6 +51,9 @@ SMALL = {
 NOT_RUN = {
     "sam-pet train finetune/default.yaml --from appearance": "hours, on 1,100 studies; tests/train/test_course.py runs "
     "--from on a small course",
+    "sam-pet serve /data/studies --port 8123 --no-browser --allow-host pet.example.org --reader anna --reader ben": (
+        "serves until it is ended; tests/app/test_kill.py starts and ends one"
+    ),
     "sam-pet models fetch sam2.1-hiera-tiny": "needs the hub; tests/models/test_hub.py fetches from one of its own",
     "sam-pet models convert MedSAM2_latest.pt medsam2/": (
         "needs foreign weights; tests/models/test_convert.py makes some of that form"
