@@ -285,7 +285,7 @@ class SessionContent(Change):
     prompts: list[PromptRow]
 
 
-class Region(BaseModel):
+class UptakeRegion(BaseModel):
     low: Indices
     size: Indices
     data: str

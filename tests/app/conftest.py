@@ -19,7 +19,7 @@ from tests.fakes import random_segmenter, two_lesion_study
 
 @pytest.fixture(scope="session")
 def segmenter() -> Segmenter:
-    return random_segmenter()
+    return random_segmenter(largest_mm=64.0)
 
 
 @pytest.fixture(scope="session")

@@ -11,5 +11,5 @@ from sam_pet.segmenter import Segmenter
 from tests.fakes import random_segmenter
 
 if __name__ == "__main__":
-    Segmenter.from_pretrained = lambda *_: random_segmenter()  # type: ignore[method-assign]
+    Segmenter.from_pretrained = lambda *_: random_segmenter(largest_mm=64.0)  # type: ignore[method-assign]
     run(AppSettings(Path(sys.argv[2]), (Path(sys.argv[1]),)), "127.0.0.1", 0, browser=False)

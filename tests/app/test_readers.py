@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam_pet.app.jobs import Job
+from sam_pet.app.jobs import AppJob
 from sam_pet.app.settings import AppSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study, read_study
@@ -131,15 +131,15 @@ def test_a_first_answer_can_be_cancelled_and_nothing_has_changed(
 ) -> None:
     session = client.begin(studies["one"])
     held, go_on = threading.Event(), threading.Event()
-    report = Job.report
+    report = AppJob.report
 
-    def slow(job: Job, message: str, progress: float | None = None) -> None:
+    def slow(job: AppJob, message: str, progress: float | None = None) -> None:
         if message == "asking the model":
             held.set()
             assert go_on.wait(30)
         report(job, message, progress)
 
-    monkeypatch.setattr(Job, "report", slow)
+    monkeypatch.setattr(AppJob, "report", slow)
     job = client.json("POST", f"/sessions/{session}/first-answer", {})
     assert held.wait(60)
     client.json("DELETE", f"/jobs/{job['id']}")

@@ -21,7 +21,7 @@ SQUARE = np.array([(x, y, 10) for x in range(16, 25) for y in range(20, 29)])
 
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
-    return random_segmenter()
+    return random_segmenter(largest_mm=64.0)
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,11 @@ from sam_pet.app.schemas import (
     NewStore,
     OutlineList,
     PromptRow,
-    Region,
     SessionContent,
     SessionJob,
     SessionList,
     SessionSummary,
+    UptakeRegion,
 )
 from sam_pet.app.volumes import Form, Kind, volume_of
 
@@ -162,9 +162,9 @@ def get_labels(session: str, room: Room, reader: ReaderName) -> MaskUpdate:
 
 
 @router.get("/sessions/{session}/hover")
-def get_hover(session: str, x: _Index, y: _Index, z: _Index, room: Room, reader: ReaderName) -> Region:
+def get_hover(session: str, x: _Index, y: _Index, z: _Index, room: Room, reader: ReaderName) -> UptakeRegion:
     """The region of uptake at a voxel, which a click there would be about."""
-    return Region(**room.hover(reader, session, (x, y, z)))
+    return UptakeRegion(**room.hover(reader, session, (x, y, z)))
 
 
 @router.get("/sessions/{session}/lesions/{lesion}/outlines")
