@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_pet.app.events import EventHub
-from sam_pet.app.journal import JOURNAL, Journal, Op, read_journal, standing
+from sam_pet.app.journal import JOURNAL, Journal, Op, glance, read_journal, standing
 from sam_pet.app.problems import AppError, NotNowError, NotThereError
 from sam_pet.app.reading import Reading, Watch
 from sam_pet.app.sources import OfferedStudy
@@ -187,14 +187,15 @@ class Desk:
             op = make(reading)
             reading.apply(op, watch)
             try:
-                place.journal.append(op)
-            except OSError:
+                update = reading.refresh()
+                lesion = op.get("lesion") or (reading.acted_on() if op["do"] == "add" else None)
+                change: dict[str, Any] = reading.change(update, lesion)
+                # How many lesions there are is for the list of a server that has not opened the session.
+                place.journal.append({**op, "count": len(change["lesions"])})
+            except BaseException:
                 # What is in memory was not acknowledged: the journal is right.
                 self._put_away(place)
                 raise
-            update = reading.refresh()
-            lesion = op.get("lesion") or (reading.acted_on() if op["do"] == "add" else None)
-            change: dict[str, Any] = reading.change(update, lesion)
             place.card = replace(place.card, changed=_now(), revision=reading.revision, lesions=len(change["lesions"]))
             place.bytes, place.touched = reading.held_bytes(), time.monotonic()
             self._events.publish(reader, "change", {"session": name, **change}, name)
@@ -320,7 +321,9 @@ class Desk:
                 journal = facts.parent / JOURNAL
                 if journal.exists():
                     changed = datetime.fromtimestamp(journal.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
-                    card = replace(card, changed=max(card.changed, changed), revision=len(read_journal(journal)))
+                    revision, last = glance(journal)
+                    lesions = int(last.get("count", card.lesions))
+                    card = replace(card, changed=max(card.changed, changed), revision=revision, lesions=lesions)
             except (OSError, ValueError, TypeError, AppError):
                 logger.warning("a session in %s cannot be read; it is left as it is", facts.parent)
                 continue
