@@ -153,7 +153,7 @@ def test_a_first_answer_can_be_cancelled_and_nothing_has_changed(
 
 
 def test_a_change_that_cannot_be_written_is_not_there(
-    client: Caller, served: Served, studies: dict[str, str], study: Study, monkeypatch: pytest.MonkeyPatch
+    client: Caller, studies: dict[str, str], study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = client.begin(studies["one"])
     client.json("POST", f"/sessions/{session}/brush", {"mode": "paint", "path": [FIRST], "radius_mm": 9})
