@@ -31,8 +31,9 @@ coverage: $(VENV)/.developed
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report --skip-covered
 
-# The site of docs/, in site/; needs no network.
+# The site of docs/, in site/, with the page of errors as they are in the code; needs no network.
 docs: $(VENV)/.developed
+	OMP_NUM_THREADS=1 $(VENV)/bin/python docs/errors_page.py
 	$(VENV)/bin/mkdocs build --strict --quiet
 
 # The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.

@@ -57,7 +57,7 @@ class Weights:
 
         loaded = load_model(self.source, base=self.base)
         if not loaded.record.trained:
-            raise InputError(f"the model {self.source!r} is untrained: put trained weights into checkpoints/default")
+            raise InputError(f"the model {self.source!r} is untrained; put trained weights into checkpoints/default")
         return loaded
 
 

@@ -45,7 +45,7 @@ def work(job: Job, channel: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(OSError):
         # Where memory runs out this process goes, and not the one that writes the mask.
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
         _work(job, channel)
     except BrokenPipeError:

@@ -133,11 +133,11 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
         saved_study, model, version = manifest["study"], dict(manifest["model"]), str(manifest["version"])
         model = {key: model[key] for key in ("source", "sha256", "trained")} | model
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"session: {root / MANIFEST} is not the manifest of a session") from error
+        raise InputError(f"session: {root / MANIFEST} is not the manifest of a session; give a saved one") from error
     if saved_study != fingerprint(study):
         raise InputError(f"session: {root} was saved from another study; open the one it was made on")
     if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
-        raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
+        raise InputError(f"session: {root / PROMPTS} is not the prompts of a session; give a saved one")
     drawn = parse_prompts(prompts, study.grid)
     numbers = [_lesion_numbers(item, root / PROMPTS) for item in prompts["prompts"]]
     asked = manifest.get("first_answer")
@@ -244,4 +244,4 @@ def _json(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"session: {path} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"session: {path} is not JSON ({one_line(error)[:100]})") from error
+        raise InputError(f"session: {path} is not JSON ({one_line(error)[:100]}); save the session again") from error

@@ -24,6 +24,7 @@ from tests.docs.standins import NOT_RUN, ONCE, SMALL, write_files
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SCRIPTS = (
+    "benchmarks/agents.py",
     "benchmarks/train_unet_click.py",
     "benchmarks/worlds.py",
     "benchmarks/adapters.py",
