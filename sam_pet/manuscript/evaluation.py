@@ -318,7 +318,7 @@ def _failures(draft: Draft, table: pd.DataFrame, methods: Sequence[str]) -> None
         draft.add(
             37, ShownTable(draft.facts.say("The cases with the lowest Dice of {method.1.name}.", _RESULTS_KEY), shown)
         )
-    draft.miss(37, "why these cases failed")
+    draft.miss(37, "why the worst cases went wrong")
 
 
 def _limits(draft: Draft, methods: Sequence[str], known: dict[str, bool]) -> None:
