@@ -239,7 +239,8 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
             first = replace(
                 first, prompts=prompts, contour_mm=min(max(first.contour_mm, cube_round(block, spacing)), FINE_MM)
             )
-        lesions.append(replace(first, block=block))
+        probability = ordered[members[0]].probability
+        lesions.append(replace(first, block=block, probability=probability))
     return lesions
 
 

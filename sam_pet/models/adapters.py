@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256
@@ -25,6 +24,7 @@ from sam_pet.models.checkpoint import (
 from sam_pet.models.hashes import check_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
 from sam_pet.models.state import unwrapped
+from sam_pet.sam2.families.library import PreTrainedModel
 
 _PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
 _HIGHEST_RANK = 4096

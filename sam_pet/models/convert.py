@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from transformers import Sam2VideoConfig
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.models.architectures import TRUNKS, architecture
 from sam_pet.models.state import State, require_numbers, unwrapped, without_prefix
+from sam_pet.sam2.families.library import Sam2VideoConfig
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _FIRST_KEY = "image_encoder.trunk.pos_embed"

@@ -14,10 +14,12 @@ from sam_pet.boxes import Block
 from sam_pet.prompts import Box, Click, Prompt, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
+from sam_pet.proposers.revisions import Revised
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
     from sam_pet.proposers.ranker import Chooser
+    from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 
 class LesionSegmenter:
@@ -26,16 +28,16 @@ class LesionSegmenter:
     Args:
         proposers: what proposes outlines.
         chooser: chooses between the outlines of a first prompt, where there is one.
+        ranker: chooses between those after a stroke, where there is one.
     """
 
-    def __init__(self, proposers: Proposers, chooser: Chooser | None = None) -> None:
+    def __init__(
+        self, proposers: Proposers, chooser: Chooser | None = None, ranker: StrokeRanker | None = None
+    ) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
-        self.corrections = Corrections(proposers, chooser)
-
-    @property
-    def chooser(self) -> Chooser | None:
-        return self.corrections.chooser
+        self.chooser = chooser
+        self.corrections = Corrections(proposers, ranker)
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
@@ -75,17 +77,23 @@ class LesionSegmenter:
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says."""
         lesions = self._seen(lesions, background)
+        told = self._told(lesions, prompt, background)
         if isinstance(prompt, Box):
-            return [
-                self.corrections.refined(lesion, background)
-                for lesion in self.proposers.sam2.revise(lesions, prompt, background)
-            ]
+            return [self.corrections.refined(lesion, background) for lesion in told]
+        return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, told, strict=True)]
+
+    @torch.no_grad()
+    def told(self, lesion: Lesion, stroke: Prompt, background: Voxels) -> Revised | None:
+        """The outlines of a lesion after one more stroke; None where it starts anew."""
+        (seen,) = self._seen([lesion], background)
+        return self.corrections.told(seen, self._told([seen], stroke, background)[0], background)
+
+    def _told(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+        if isinstance(prompt, Box):
+            return self.proposers.sam2.revise(lesions, prompt, background)
         # The contour network answers to all strokes at once; what it corrects need not be tracked again.
         by_model = iter(self.proposers.sam2.revise([x for x in lesions if not x.by_network], prompt, background))
-        told = [replace(x, prompts=(*x.prompts, prompt)) if x.by_network else next(by_model) for x in lesions]
-        return [
-            self.corrections.corrected(old, new, prompt, background) for old, new in zip(lesions, told, strict=True)
-        ]
+        return [replace(x, prompts=(*x.prompts, prompt)) if x.by_network else next(by_model) for x in lesions]
 
     @torch.no_grad()
     def outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
@@ -93,21 +101,14 @@ class LesionSegmenter:
         if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
             return self.corrections.refined(lesion, background)
         outlines = self.proposers.outlines(lesion, background)
-        number = self.chooser.choose(outlines.features)
+        expected = self.chooser.expect(outlines.features)
+        ranked = self.chooser.ranked(expected, outlines.features)
+        number = int(ranked.argmax())
         chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
-        return replace(chosen, expected=float(self.chooser.expect(outlines.features)[number]))
+        return replace(chosen, expected=float(expected[number]), offered=outlines.offered(ranked))
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
         block = Block(lesion.block.corner, lesion.block.values.copy())
         cut_off(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
-
-    def only(self, lesion: Lesion, block: Block) -> Lesion:
-        """The lesion with a part of its mask and those of its prompts there, or else a click at its hottest voxel."""
-        prompts = tuple(prompt for prompt in lesion.prompts if block.touches(prompt.voxels))
-        if not prompts:
-            pet = np.where(block.values, self.study.axial_pet[block.slices], -np.inf)
-            z, y, x = np.add(np.unravel_index(int(pet.argmax()), pet.shape), block.corner[::-1]).tolist()
-            prompts = (Click((x, y, z)),)
-        return replace(lesion, block=block, prompts=prompts)

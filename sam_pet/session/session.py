@@ -21,8 +21,8 @@ from sam_pet.session import saved
 from sam_pet.session.candidates import Candidates
 from sam_pet.session.history import History
 from sam_pet.session.nearest import nearest
-from sam_pet.session.rejection import denies, mirrors, remainder
-from sam_pet.session.state import Entry, State
+from sam_pet.session.rejection import is_contralateral
+from sam_pet.session.state import Entry, Lesions, State
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ class Session:
     Voxels are (x, y, z) on the PET grid, arrays [z, y, x]. A tumor prompt joins the lesion that it touches or is
     within 10 mm of, else it starts a new one; a background prompt acts on the lesions whose masks it touches. The mask
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
-    A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
-    like it on the other side of the body.
+    A background stroke on a lesion of the first answer may drop it, and with `look_alikes` also the one like it on the
+    other side of the body.
 
     Examples:
         >>> from sam_pet import Segmenter
@@ -93,13 +93,13 @@ class Session:
             from sam_pet.detection.detector import found_lesions
 
             found, facts = found_lesions(self._tracker, detector.detect(self.study)), dict(detector.facts)
-            self._change(State(found=found, detector=facts), "first answer", detector=facts)
+            self._change(State(found=_unseen(found), detector=facts), "first answer", detector=facts)
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         known = evidence or self.candidates.evidence(tracer)
         lesions = first_answer(self._tracker, self.segmenter.judge, tracer, known)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
+        self._change(State(found=_unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -323,17 +323,11 @@ class Session:
         prompt = _axial(entry.prompt, self.study.order)
         background = self._background(entries)
         lesions = dict(state.lesions)
-        denied = self._denied(state, entry, prompt) if prompt.label == "background" else set()
-        for number in denied:
-            touched = number in entry.lesions
-            rest = remainder(self.study, lesions[number].block, prompt.voxels) if touched else None
-            if rest is None:
-                del lesions[number]
-            else:
-                lesions[number] = self._tracker.only(lesions[number], rest)
-        known = [number for number in entry.lesions if number in lesions and number not in denied]
+        known = [number for number in entry.lesions if number in lesions]
         extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
         lesions.update(zip(known, extended, strict=True))
+        for number in self._rejected(state.lesions, lesions, known):
+            del lesions[number]
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]
             # A first answer that found lesions has looked at all that is hot: what it has missed is as large as the
@@ -345,20 +339,17 @@ class Session:
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
         return replace(state, entries=entries, trail=(*state.trail, lesions))
 
-    def _denied(self, state: State, entry: Entry, prompt: Prompt) -> set[int]:
-        """The lesions that no reader has pointed at and that a background stroke says are none."""
-        pointed = {n for e in state.entries if e.prompt.label == "tumor" for n in e.lesions}
-        found = {n: lesion.block for n, lesion in state.lesions.items() if n in state.found and n not in pointed}
-        touched = [n for n in found if n in entry.lesions]
-        before = {
-            n: [self.study.order.voxels(e.prompt.voxels) for e in state.entries if n in e.lesions] for n in touched
+    def _rejected(self, before: Lesions, after: Lesions, told: Sequence[int]) -> set[int]:
+        """The lesions that a stroke says are none: those of the first answer that it empties, and their like."""
+        found = {n: lesion for n, lesion in before.items() if n in after and lesion.found and not lesion.pointed_at}
+        gone = {n for n in told if n in found and not after[n].block.values.any()}
+        others = [n for n in found if n not in gone]
+        if not (gone and others and self.look_alikes):
+            return gone
+        blocks, middle = {n: lesion.block for n, lesion in found.items()}, self._middle_mm
+        return gone | {
+            n for n in others if any(is_contralateral(self.study, blocks[g], blocks[n], middle) for g in gone)
         }
-        denied = {n for n in touched if denies(self.study, found[n], prompt.voxels, before[n])}
-        others = [n for n in found if n not in denied]
-        if not (denied and others and self.look_alikes):
-            return denied
-        middle = self._middle_mm
-        return denied | {n for n in others if any(mirrors(self.study, found[d], found[n], middle) for d in denied)}
 
     @cached_property
     def _middle_mm(self) -> float:
@@ -374,6 +365,10 @@ class Session:
                 latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
         drawn = [voxel for voxel, label in latest.items() if label == "background"]
         return self.study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
+
+
+def _unseen(lesions: Lesions) -> Lesions:
+    return {number: lesion.unseen() for number, lesion in lesions.items()}
 
 
 def _require_number(lesion: int) -> None:

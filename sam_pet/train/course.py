@@ -15,14 +15,14 @@ from sam_pet.errors import InputError
 from sam_pet.files import partial_prefix, write_json
 from sam_pet.models.checkpoint import LoadedModel, add_part, finish_folder, replacing_folder
 from sam_pet.models.half import write_half
-from sam_pet.models.loading import load_model
+from sam_pet.models.loading import checkpoint_folder, load_model
 from sam_pet.models.parts import PARTS
 from sam_pet.models.record import WEIGHTS, read_record, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
 from sam_pet.train.run_folder import RunFolder, environment
-from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
+from sam_pet.train.stages import MAKERS, RANKERS, STAGES, Work, parts_of
 from sam_pet.train.store import ExampleStore, digest
 from sam_pet.train.tracker import Validate, finetune
 
@@ -82,8 +82,8 @@ class _Course:
         self.store: ExampleStore = example_store(recipe)
         self.names = [TRACKER, *(stage for stage, _ in parts_of(recipe))]
         groups = [(cases_of(data, self.store, workers=recipe.workers), data.weight) for data in recipe.train]
-        self.seen, self.held = (groups, []) if len(self.names) == 1 else split(groups, recipe.folds)
-        if not self.seen or (len(self.names) > 1 and not self.held):
+        self.seen, self.held = _sides(recipe, groups)
+        if not (self.seen or self.held) or (len(self.names) > 1 and not self.held):
             raise InputError(
                 f"train: too few patients to keep one in {recipe.folds} from the networks; give more, or lower folds"
             )
@@ -104,9 +104,7 @@ class _Course:
         if self._begin(TRACKER, facts):
             if not run:
                 raise InputError("train: the tracker is not trained yet; leave --only out, or give --only tracker")
-            own = recipe.model_copy(update={"out": folder, "store": self.store.folder})
-            finetune(own, validate, self.seen, "cpu" if self._asked == "cpu" else "auto")
-            metrics = require_record(folder / "checkpoint").training.get("metrics", {})
+            metrics = self._tracked(folder, validate)
             self._finish(TRACKER, {"steps": recipe.steps, **metrics})
         work = self._assembled
         shutil.rmtree(work, ignore_errors=True)
@@ -115,6 +113,16 @@ class _Course:
             write_half(load_model(work).model, work / WEIGHTS)
             finish_folder(work, require_record(work), {})
         return load_model(work)
+
+    def _tracked(self, folder: Path, validate: Validate | None) -> dict[str, Any]:
+        """Train the tracker, or take the base's."""
+        if not self.recipe.stages:
+            shutil.copytree(checkpoint_folder(self.recipe.base), folder / "checkpoint", dirs_exist_ok=True)
+            return {}
+        own = self.recipe.model_copy(update={"out": folder, "store": self.store.folder})
+        finetune(own, validate, self.seen, "cpu" if self._asked == "cpu" else "auto")
+        metrics: dict[str, Any] = require_record(folder / "checkpoint").training.get("metrics", {})
+        return metrics
 
     def part(self, stage: str, name: str, loaded: LoadedModel) -> LoadedModel:
         """The checkpoint with one part more."""
@@ -198,6 +206,14 @@ class _Course:
 
     def _cases(self, groups: Groups) -> list[Any]:
         return [[sorted(map(self.store.fingerprint, cases)), weight] for cases, weight in groups]
+
+
+def _sides(recipe: Recipe, groups: Groups) -> tuple[Groups, Groups]:
+    """The cases that networks learn from, and those that they never see: all, where no network is trained."""
+    parts = [stage for stage, _ in parts_of(recipe)]
+    if not recipe.stages and all(stage in RANKERS for stage in parts):
+        return [], groups
+    return split(groups, recipe.folds) if parts else (groups, [])
 
 
 def _kept(file: Path, parts: Mapping[str, type] = MappingProxyType({})) -> Any:

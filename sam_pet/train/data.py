@@ -16,7 +16,7 @@ from sam_pet.errors import InputError
 from sam_pet.files import clear_left, partial_prefix
 from sam_pet.geometry import Grid
 from sam_pet.models.hashes import home
-from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, write_folder
+from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, make_wide_drawn, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.phantom.tissue import Tracer
 from sam_pet.train.recipe import Data, Recipe, Validation, seeds
@@ -100,6 +100,8 @@ def _made(seed: int, variant: str, grid: Grid | None) -> Phantom:
     tracer: Tracer = "psma" if seed % 2 else "fdg"
     if variant == "warped" and grid is not None:
         return make_borrowed(seed, tracer, grid)
+    if variant == "wide":
+        return make_wide_drawn(seed, tracer, grid)
     phantom = make_phantom(seed, tracer, grid)
     return make_odd(phantom) if variant == "atypical" else phantom
 

@@ -40,7 +40,7 @@ class Data(_Part):
             FDG, odd ones PSMA.
         grid: of the phantoms, as 200x200x326@4.07x4.07x3; by default one of the challenge's.
         variant: of the phantoms: `warped` ones lie on another phantom's bent organs, `atypical` ones have a hot
-            bladder or are cut short.
+            bladder or are cut short, `wide` ones vary far more than real studies.
         ct: whether they come with their CT.
         weight: how often networks draw from them.
     """
@@ -51,7 +51,7 @@ class Data(_Part):
     fold: int = 0
     phantoms: str | None = None
     grid: str | None = None
-    variant: Literal["plain", "warped", "atypical"] = "plain"
+    variant: Literal["plain", "warped", "atypical", "wide"] = "plain"
     ct: bool = True
     weight: float = Field(default=1.0, gt=0)
 
@@ -205,11 +205,21 @@ class ClassifierStage(_Part):
     """The lesion classifier: trees, calibration and operating points; it has no settings."""
 
 
+class StrokesStage(_Part):
+    """The stroke ranker; of a case so many lesions of the first answer that are none, so many that are some (`found`),
+    and so many that prompts start (`started`) are given `strokes` each."""
+
+    found: int = Field(default=6, ge=0)
+    started: int = Field(default=4, ge=0)
+    strokes: int = Field(default=3, gt=0)
+
+
 class Recipe(_Part):
     """One training run. Relative folders are relative to where the command runs.
 
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
+    Without `stages` the tracker is the base's.
     `store` keeps examples for this and other runs, by default one in the user's cache folder; `workers` processes make
     them and prepare batches. With `half` the tracker's weights are stored in half precision.
 
@@ -230,8 +240,8 @@ class Recipe(_Part):
     train: list[Data]
     validation: Validation | None = None
     samples: Samples = Samples()
-    stages: list[Stage] = Field(min_length=1)
-    optimization: Optimization
+    stages: list[Stage] = []
+    optimization: Optimization = Optimization(lr=1e-4)
     lora: Lora = Lora()
     dropout: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -249,6 +259,7 @@ class Recipe(_Part):
     ranker: RankerStage | None = None
     appearance: AppearanceStage | None = None
     classifier: ClassifierStage | None = None
+    strokes: StrokesStage | None = None
 
     @field_validator("precision", mode="before")
     @classmethod
