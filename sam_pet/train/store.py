@@ -23,7 +23,6 @@ R = TypeVar("R")
 _FORMAT = 1
 _DIGESTS = "digests"
 _SHA256 = 64
-T = TypeVar("T")
 
 
 class Example(Protocol):
