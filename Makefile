@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test test-lowest test-newest coverage container-test quality format docs fuzz notebooks
+.PHONY: demo test test-lowest test-newest coverage container-test app-test quality format docs fuzz notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -39,6 +39,10 @@ docs: $(VENV)/.developed
 # The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.
 container-test: $(VENV)/.developed
 	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python infer/container_test.py
+
+# The app's server and its page, with a real Orthanc where that is installed.
+app-test: $(VENV)/.developed
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q tests/app
 
 quality: $(VENV)/.developed
 	$(VENV)/bin/ruff check .

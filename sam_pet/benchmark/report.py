@@ -27,6 +27,7 @@ from sam_pet.benchmark.report_tables import (
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Ranking, rank
 from sam_pet.benchmark.tables import case_table, step_table
 from sam_pet.cases import Case
+from sam_pet.cells import defused
 from sam_pet.files import replacing
 from sam_pet.page import Cell, Image, Section, Table, number, render
 from sam_pet.plots.style import png, svg
@@ -91,12 +92,7 @@ def write_report(
 
 def _write_csv(steps: pd.DataFrame, path: Path) -> None:
     with replacing(path) as temporary:
-        steps.map(_defused).to_csv(temporary, index=False, errors="backslashreplace")
-
-
-def _defused(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        steps.map(defused).to_csv(temporary, index=False, errors="backslashreplace")
 
 
 def _summary(table: pd.DataFrame, ranking: Ranking, bootstrap: Bootstrap) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def segment(
 
     # Torch takes seconds to import: not before the input is found good.
     from sam_pet.detection.answer_file import AnswerFile
-    from sam_pet.detection.detector import Detector, open_detector
+    from sam_pet.detection.detector import Detector
+    from sam_pet.detection.nnunet import open_detector
     from sam_pet.segmenter import Segmenter
 
     segmenter = Segmenter.from_pretrained(model, device)

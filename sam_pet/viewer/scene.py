@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.geometry import Voxel
-from sam_pet.prompts import Box, Label
+from sam_pet.prompts import Box, Label, Paint
 from sam_pet.viewer.paint import RGB, fused, mark_cursor, mark_lesions, mark_strokes, projected, side_by_side
 from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, Pixel, Plane, SliceView, canvas_size, window
 
@@ -129,7 +129,7 @@ class Scene:
         rgb = fused(flat, plane.cut(self.study.axial_pet, index), view, self.suv, self.fusion)
         mark_lesions(rgb, plane.cut(self.labels, index), view)
         order = self.study.order
-        strokes = [(order.voxels(p.voxels), p.label) for p in self.session.prompts if not isinstance(p, Box)]
+        strokes = [(order.voxels(p.voxels), p.label) for p in self.session.prompts if not isinstance(p, Box | Paint)]
         mark_strokes(rgb, strokes, view, index)
         mark_cursor(rgb, view.pixel(self.cursor))
         return rgb
