@@ -278,7 +278,11 @@ def main() -> None:
         plans = list(on_anatomies(options.anatomy, options.first))[: options.n]
     else:
         plans = list(simulated(options.first, options.n, grid))
-    results = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.is_file() else []
+    results = (
+        [json.loads(line) for line in options.out.read_text(encoding="utf-8").splitlines()]
+        if options.out.is_file()
+        else []
+    )
     results = [r for r in results if (r["stage"], r["drawn_on"]) == (options.stage, options.drawn_on)]
     done = {r["case"] for r in results}
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -290,7 +294,7 @@ def main() -> None:
         for future in waiting:
             result = future.result()
             results.append(result)
-            with options.out.open("a") as stream:
+            with options.out.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(result) + "\n")
     summary = {name: summarise(members) for name, members in groups(results).items()}
     split = {name: s["auc_dice"] for name, s in summary.items() if "," in name}

@@ -10,6 +10,7 @@ from typing import Any
 
 from sam_pet.audit.actor import PROGRAM, Actor
 from sam_pet.audit.log import LOG, Act, AuditLog
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256, json_bytes, write_json
 
 MANIFEST, FILES, AUDIT = "manifest.json", "files", "audit"
@@ -43,12 +44,25 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
         log: of the run; it gets the line `start`.
         details: kind of run and environment, and what it depends on.
         actor: who started it.
+
+    Raises:
+        InputError: there is a manifest, and it is damaged.
     """
-    log.append(Act(actor, "start", details))
     path = log.path.parent / MANIFEST
-    if path.is_file():
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = _read(path) if path.is_file() else None
+    log.append(Act(actor, "start", details))
+    if manifest is not None:
         write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); restore it, or give another folder") from error
+    return content
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:

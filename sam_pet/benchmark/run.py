@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
+from sam_pet.agent.policies import make_policy
 from sam_pet.audit.log import Act
+from sam_pet.benchmark.agents import is_agent, run_agent
 from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
@@ -49,8 +51,11 @@ def evaluate(
         >>> [(result["case"], result["method"]) for result in results]
         [('one', 'threshold41')]
     """
-    for case in cases:
-        make_reader(protocol.reader, case.name, protocol.seed)
+    if is_agent(protocol.reader):
+        make_policy(protocol.reader)
+    else:
+        for case in cases:
+            make_reader(protocol.reader, case.name, protocol.seed)
     folder = ResultsFolder(out)
     manifest = folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
     done = {(r["case"], r["method"]) for r in folder.results() if "error" not in r}
@@ -78,9 +83,13 @@ def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
     with it."""
     result: Result = {"case": case.name, "method": method}
     try:
-        outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
+        if is_agent(protocol.reader):
+            outcome = run_agent(case, _method(method), protocol)
+        else:
+            outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
         ResultsFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
     except Exception as error:  # whatever a method raises must not stop the others
         reason = (str(error).strip() or "no message").splitlines()[0]
         return {**result, "error": f"{type(error).__name__}: {reason}"}
-    return {**result, "facts": outcome.facts, "rows": outcome.rows, "acts": outcome.acts}
+    agent = {} if outcome.agent is None else {"agent": outcome.agent}
+    return {**result, "facts": outcome.facts, "rows": outcome.rows, "acts": outcome.acts, **agent}

@@ -39,6 +39,14 @@ def segment(
         ),
     ] = None,
     ct: Annotated[Path | None, typer.Option(help="CT in HU, likewise; resampled to the PET grid.")] = None,
+    first_answer: Annotated[
+        Path | None,
+        typer.Option(help="Start from a mask, lesion numbers or a probability made elsewhere; prompts correct it."),
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Start from what a folder trained by nnU-Net v2 finds; prompts correct it.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="Of the detector, such as 0,1 or all; else those there.")] = None,
     tracer: Annotated[_Tracer, typer.Option(help="Without prompts: what was injected; auto finds out.")] = _Tracer.auto,
     model: Annotated[str, typer.Option(help="Name, hub id, checkpoint folder or .pt; see `models list`.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -52,6 +60,7 @@ def segment(
 
     from sam_pet import outputs
     from sam_pet.audit import PROGRAM, Actor
+    from sam_pet.errors import InputError
     from sam_pet.files import file_sha256, require_apart, require_folder, require_image_name
     from sam_pet.progress import steps
     from sam_pet.prompt_files import read_prompts
@@ -64,7 +73,12 @@ def segment(
     if session is not None:
         require_folder(session)
     saved = [] if session is None else [session / name for name in FILES]
-    require_apart([out, *dicom.values(), *saved], [*outputs.sources(pet), *outputs.sources(ct), prompts, model])
+    if detector is not None and first_answer is not None:
+        raise InputError("--detector and --first-answer both say what is there at first; give one of them")
+    if folds is not None and detector is None:
+        raise InputError("--folds are those of a detector; give --detector, or leave them out")
+    read = [*outputs.sources(pet), *outputs.sources(ct), prompts, model, first_answer, detector]
+    require_apart([out, *dicom.values(), *saved], read)
     study = read_study(ct, pet)
     source = outputs.source_series(pet, dicom)
     # No points are no prompts, as in the challenge.
@@ -72,21 +86,28 @@ def segment(
     if prompts is not None and not drawn:
         logger.warning("%s has no prompt: lesions are looked for without", prompts)
     _warn_of_cold(drawn, study)
-    if not drawn and study.ct is not None and study.ct_share < LITTLE_COVERED:
+    ours = detector is None and first_answer is None
+    if ours and not drawn and study.ct is not None and study.ct_share < LITTLE_COVERED:
         logger.warning("without prompts the PET alone is looked at: the CT covers too little of it")
         study = replace(study, ct=None)
 
     # Torch takes seconds to import: not before the input is found good.
+    from sam_pet.detection.answer_file import AnswerFile
+    from sam_pet.detection.detector import open_detector
     from sam_pet.segmenter import Segmenter
 
     segmenter = Segmenter.from_pretrained(model, device)
     segmenter.warn_of_weights()
     started = time.perf_counter()
     opened = segmenter.open(study)
-    if not drawn:
-        opened.history.actor = PROGRAM
+    opened.history.actor = PROGRAM
+    if first_answer is not None:
+        opened.first_answer(detector=AnswerFile(first_answer))
+    elif detector is not None:
+        opened.first_answer(detector=open_detector(detector, folds, str(segmenter.core.device)))
+    elif not drawn:
         opened.first_answer(tracer.value)
-    elif prompts is not None:
+    if drawn and prompts is not None:
         opened.history.actor = Actor("file", sha256=file_sha256(prompts))
         for prompt in steps(drawn, "prompts"):
             opened.add(prompt)
@@ -106,6 +127,7 @@ def segment(
         "seconds": round(seconds, 3),
         "model": segmenter.record.name,
         "trained": segmenter.record.trained,
+        "detector": opened.state.detector,
         "out": str(out),
         "dicom_seg": None if dicom_seg is None else str(dicom_seg),
         "rtstruct": None if rtstruct is None else str(rtstruct),

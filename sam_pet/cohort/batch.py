@@ -19,6 +19,7 @@ from sam_pet.cohort.engine import DIED, completed
 from sam_pet.cohort.studies import CohortStudy
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256, key_of, replacing, require_apart, require_folder, write_json
+from sam_pet.names import names_a_folder
 from sam_pet.prompt_files import read_prompts
 from sam_pet.study import LITTLE_COVERED, read_study
 
@@ -107,7 +108,7 @@ def _act(manifest: Manifest) -> Act:
 
 
 def _name_fault(name: str, taken: set[str]) -> str | None:
-    if name.startswith(".") or any(mark in name for mark in "/\\:\0") or name.casefold() in (TABLE, LOG, MANIFEST):
+    if not names_a_folder(name) or name.casefold() in (TABLE, LOG, MANIFEST):
         return f"the name {name!r} cannot be a folder's; give another"
     # Some file systems do not tell letter case apart.
     return f"the name {name!r} is another study's; give each its own" if name.casefold() in taken else None

@@ -183,6 +183,8 @@ def _models(draft: Draft, manifest: dict[str, Any], methods: Sequence[str]) -> d
     draft.say(20, "Nothing was trained in this run: all {run.cases} cases were tested on.")
     draft.say(21, "Intervals and tests are over {run.patients} patients, not over studies.")
     draft.say(23, "Python {system.python} on {system.machine} with {system.cpus} processors.")
+    if "environment.device" in facts:
+        draft.say(23, "Device {environment.device}, torch on {environment.threads.torch} threads.")
     versions = facts.below("packages")
     table = Table(["package", "version"], [[Cell(f.key.partition(".")[2]), Cell(str(f.value))] for f in versions])
     caption = facts.say("Versions of the packages that results depend on.", *(fact.key for fact in versions))

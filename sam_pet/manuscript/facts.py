@@ -39,7 +39,7 @@ class Facts:
         self._facts: dict[str, Fact] = {}
 
     def add(self, source: str, values: Mapping[str, Any], prefix: str = "") -> None:
-        """Take up values; mappings are taken apart, with dots between the keys, and None is left out."""
+        """Take up values, of mappings within mappings with dots between the keys; what is None or empty is left out."""
         for key, value in _flat(values, prefix):
             self._facts[key] = Fact(key, value, source)
 
@@ -84,7 +84,7 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
-        elif value is not None:
+        elif value not in (None, ""):
             yield f"{prefix}{key}", value
 
 

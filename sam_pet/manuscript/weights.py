@@ -25,8 +25,11 @@ def say(draft: Draft, number: int, method: str, cases: Sequence[str]) -> bool:
     record = _record(method.partition(":")[2], str(draft.facts[f"method.{number}.sha256"].value))
     if record is None:
         return False
-    say_record(draft, f"weights.{number}", record, f"{RECORD} of weights {str(record.sha256)[:12]}")
     key = f"weights.{number}"
+    say_record(draft, key, record, f"{RECORD} of weights {str(record.sha256)[:12]}")
+    if f"{key}.training.recipe.stages" in draft.facts:
+        draft.say(25, f"The last recipe of {{{key}.name}}, of which its record tells:")
+        say_optimization(draft, key, "training.recipe.")
     named = {name for data in _data(record) for name in data.get("cases") or ()}
     if named:
         found = {"training cases": len(named), "shared": len(named & set(cases))}
@@ -61,8 +64,6 @@ def say_record(draft: Draft, key: str, record: ModelRecord, source: str) -> None
         tell(24, "Training of {.name} started from {.base}.")
     if known("training.steps"):
         tell(25, "The tracker of {.name} was trained for {.training.steps} steps in all.")
-    if known("training.recipe.stages", "training.recipe.optimization.lr"):
-        say_optimization(draft, key, "training.recipe.")
     if known("training.attribution"):
         tell(25, "Data of its training: {.training.attribution}.")
     if known("training.patients.seen", "training.patients.held"):
@@ -76,17 +77,19 @@ def say_optimization(draft: Draft, key: str, recipe: str = "") -> None:
     facts, start = draft.facts, f"{key}.{recipe}"
     for n, stage in enumerate(facts[f"{start}stages"].value, 1):
         facts.add(facts[f"{start}stages"].source, stage, f"{start}stages.{n}.")
-        draft.say(
-            25,
-            f"A stage of {{{start}stages.{n}.steps}} steps: batches of {{{start}stages.{n}.batch}} "
-            f"clips of {{{start}stages.{n}.length}} slices with up to {{{start}stages.{n}.corrections}} corrections.",
+        place = f"{start}stages.{n}"
+        text = (
+            f"A stage: steps {{{place}.steps}}, clips in a batch {{{place}.batch}}, "
+            f"slices in a clip {{{place}.length}}, corrections at most {{{place}.corrections}}."
         )
-    draft.say(
-        25,
-        f"AdamW, learning rate {{{start}optimization.lr}}, weight decay {{{start}optimization.weight_decay}}, "
-        f"{{{start}optimization.warmup}} steps of warm-up, gradients clipped at {{{start}optimization.clip_norm}}, "
-        f"average of weights with factor {{{start}optimization.ema}}, seed {{{start}seed}}.",
+        draft.say(25, text)
+    place = f"{start}optimization"
+    text = (
+        f"AdamW: learning rate {{{place}.lr}}, weight decay {{{place}.weight_decay}}, steps of warm-up "
+        f"{{{place}.warmup}}, gradients clipped at {{{place}.clip_norm}}, average of weights with factor "
+        f"{{{place}.ema}}, seed {{{start}seed}}."
     )
+    draft.say(25, text)
     draft.say(26, f"The final weights are the average, with factor {{{start}optimization.ema}}, after the last step.")
 
 

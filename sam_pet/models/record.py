@@ -122,5 +122,5 @@ def require_record(folder: Path) -> ModelRecord:
     """
     record = read_record(folder)
     if record is None:
-        raise InputError(f"{folder} is no checkpoint of this project")
+        raise InputError(f"{folder} is no checkpoint of this project; write one with models convert")
     return record

@@ -80,6 +80,11 @@ class Sam2Proposer:
         self._glance([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
         return self._settle(drafts, background, clips)
 
+    def unseen(self, prompt: Prompt, block: Block) -> Lesion:
+        """A lesion with a mask that comes from elsewhere; the model has not been shown anything."""
+        clip = first_clip(self.study, prompt.voxels, self.clips, self._size)
+        return Lesion((prompt,), clip, MemoryBank(), block, float("nan"))
+
     @torch.no_grad()
     def revise(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         """What the model shows of the lesions with one more prompt each, the same one."""
@@ -93,10 +98,6 @@ class Sam2Proposer:
             else:
                 drafts.append(_Draft(prompts, clip, score=lesion.score))
         return self._settle(drafts, background)
-
-    def narrow_clip(self, voxels: Voxels) -> Clip:
-        """A clip of the first width around axial voxels (n, 3)."""
-        return narrow_clip(self.study, voxels, self.clips, self._size)
 
     def logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
@@ -123,7 +124,7 @@ class Sam2Proposer:
 
     def _glance(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
-        narrow = [replace(d, clip=self.narrow_clip(d.prompts[0].voxels)) for d in drafts]
+        narrow = [replace(d, clip=narrow_clip(self.study, d.prompts[0].voxels, self.clips, self._size)) for d in drafts]
         if narrow:
             self._point(narrow)
         for draft, seen in zip(drafts, narrow, strict=True):

@@ -123,7 +123,7 @@ class CropFolder:
                 _write(crop, temporary)
             names.append(path.name)
         with replacing(index) as temporary:
-            temporary.write_text(json.dumps(names))
+            temporary.write_text(json.dumps(names), encoding="utf-8")
 
 
 def _crops(

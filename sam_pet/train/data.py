@@ -11,7 +11,7 @@ from pathlib import Path
 from sam_pet.cases import Case, find_cases
 from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
-from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, write_folder
+from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, make_wide_drawn, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.phantom.tissue import Tracer
 from sam_pet.progress import steps
@@ -78,12 +78,15 @@ def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
     except FileNotFoundError as error:
         raise InputError(f"recipe: no such file: {splits}") from error
     except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val") from error
+        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val; name another") from error
     cases = find_cases(folder, train if training else val)
     kept = {c.patient for c in find_cases(folder, val if training else train)}
     shared = sorted({c.patient for c in cases} & kept)
     if shared:
-        raise InputError(f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}")
+        raise InputError(
+            f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}; "
+            "keep a patient's studies together"
+        )
     return cases
 
 
@@ -91,6 +94,8 @@ def _made(seed: int, variant: str, grid: Grid | None) -> Phantom:
     tracer: Tracer = "psma" if seed % 2 else "fdg"
     if variant == "warped" and grid is not None:
         return make_borrowed(seed, tracer, grid)
+    if variant == "wide":
+        return make_wide_drawn(seed, tracer, grid)
     phantom = make_phantom(seed, tracer, grid)
     return make_odd(phantom) if variant == "atypical" else phantom
 

@@ -27,13 +27,14 @@ from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.train import appearance as appearance_net
 from sam_pet.train import classifier as trees
-from sam_pet.train import prompt_examples, ranker, refiner, volume_net
+from sam_pet.train import prompt_examples, ranker, refiner, stroke_ranker, volume_net
 from sam_pet.train.candidate_examples import CandidateExample, sample
 from sam_pet.train.data import Groups
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.ranker_examples import RankerExamples
 from sam_pet.train.recipe import NetworkStage, Recipe
 from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
+from sam_pet.train.revision_examples import RevisionExamples
 from sam_pet.train.store import ExampleStore
 from sam_pet.train.volume_examples import cubes_of, load_cubes, save_cubes
 from sam_pet.trees import predict
@@ -185,12 +186,25 @@ def make_classifier(work: Work) -> Made:
     return Made(judge.write, facts)
 
 
+def make_strokes(work: Work) -> Made:
+    """Learns from strokes on the held cases, which no network has seen."""
+    stage = work.recipe.strokes
+    assert stage is not None
+    examples = RevisionExamples(work.store, stage.found, stage.started, stage.strokes)
+    segmenter = work.segmenter
+    found = [examples.of(case, segmenter, work.recipe.seed) for case in steps(_all(work.held), "strokes")]
+    _require([one for one in found if len(one.dice)], "stroke ranker")
+    ranker = stroke_ranker.fit(found, work.recipe.seed)
+    return Made(ranker.write, dict(ranker.content.training))
+
+
 MAKERS = {
     "refiner": Maker(make_refiner, ("tracker",), {"refiner": RefinerSettings()}),
     "contour": Maker(make_contour),
     "chooser": Maker(make_ranker, ("tracker", "refiner", "contour")),
     "appearance": Maker(make_appearance),
     "judge": Maker(make_classifier, ("appearance",)),
+    "strokes": Maker(make_strokes, ("tracker", "refiner", "contour", "chooser", "judge")),
 }
 # The stages by the names that recipes have for them, with the parts that they make, in this order.
 STAGES = {
@@ -199,7 +213,12 @@ STAGES = {
     "ranker": "chooser",
     "appearance": "appearance",
     "classifier": "judge",
+    "strokes": "strokes",
 }
+
+
+# Those that learn from held cases alone.
+RANKERS = ("ranker", "strokes")
 
 
 def _settings(stage: NetworkStage, seed: int) -> TrainSettings:

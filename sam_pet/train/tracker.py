@@ -60,6 +60,8 @@ def finetune(
     Raises:
         InputError: a faulty case or recipe, or a run folder of another recipe.
     """
+    if not recipe.stages:
+        raise InputError("finetune: the recipe has no stages; say how many steps to train, or use sam-pet train")
     # Else a process, such as a notebook's, is held to the precision of its first run.
     AcceleratorState._reset_state()
     accelerator = Accelerator(

@@ -45,6 +45,9 @@ SMALL = {
         f"sam-pet train finetune/tiny.yaml {_TINY_RUN} out=runs/mine train.0.phantoms=null train.0.folder=data/mine"
     ),
     "sam-pet finetune finetune/nano_phantom.yaml": f"sam-pet finetune finetune/nano_phantom.yaml {_TINY_RUN}",
+    "sam-pet finetune finetune/sts_lora.yaml base=nano-untrained out=runs/lora": (
+        f"sam-pet finetune finetune/sts_lora.yaml out=runs/lora {_TINY_LORA}"
+    ),
     "sam-pet train finetune/autopet_lora.yaml": f"sam-pet train finetune/autopet_lora.yaml {_TINY_LORA}",
 }
 # Not run at all, each for its reason.
@@ -55,6 +58,9 @@ NOT_RUN = {
         "serves until it is ended; tests/app/test_kill.py starts and ends one"
     ),
     "sam-pet models fetch sam2.1-hiera-tiny": "needs the hub; tests/models/test_hub.py fetches from one of its own",
+    "sam-pet segment --pet suv.nii.gz --ct ct.nii.gz --detector nnunet/ --out out.nii.gz": (
+        "needs a trained folder; tests/detection/test_nnunet.py trains one and runs this"
+    ),
     "sam-pet models convert MedSAM2_latest.pt medsam2/": (
         "needs foreign weights; tests/models/test_convert.py makes some of that form"
     ),
