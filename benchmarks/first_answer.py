@@ -39,13 +39,12 @@ from sam_pet.methods.ours import SamPet
 from sam_pet.phantom import make_phantom, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.prompt_files import read_prompts
-from sam_pet.prompts import Prompt, Voxels
+from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.correct import Corrections
 from sam_pet.session.engine import LesionSegmenter
-from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.uptake.regions import STANDARD
 
@@ -80,18 +79,11 @@ class Uptake:
 class PlainCorrections(Corrections):
     """Masks stand as the model shows them after a stroke."""
 
-    def corrected(self, _: Lesion, new: Lesion, __: Prompt, background: Voxels) -> Lesion:
+    def corrected(self, _: Lesion, new: Lesion, background: Voxels) -> Lesion:
         return self.refined(new, background)
 
     def bounded(self, lesion: Lesion, _: Voxels) -> Lesion:
         return lesion
-
-
-class PlainSession(Session):
-    """No stroke drops a lesion."""
-
-    def _denied(self, *_: Any) -> set[int]:
-        return set()
 
 
 class PlainSegmenter(Segmenter):
@@ -99,11 +91,8 @@ class PlainSegmenter(Segmenter):
 
     def tracker(self, study: Study) -> LesionSegmenter:
         tracker = super().tracker(study)
-        tracker.corrections = PlainCorrections(tracker.proposers, tracker.chooser)
+        tracker.corrections = PlainCorrections(tracker.proposers)
         return tracker
-
-    def open(self, study: Study, look_alikes: bool = True) -> Session:
-        return PlainSession(study, self, look_alikes)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,79 +24,34 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-import torch.nn.functional as F
 
 from sam_pet.cases import find_cases
 from sam_pet.phantom import make_phantom
 from sam_pet.prompts import Click
 from sam_pet.sam2.memory import Memory, MemoryBank
-from sam_pet.sam2.steps import Core, Recollection, nearest_prompted
+from sam_pet.sam2.memory_filter import MemoryFilter
+from sam_pet.sam2.steps import Core
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 
 NOTHING = np.zeros((0, 3), np.int64)
 SMALLEST_ML = 0.5
-_COLUMN_MM = 20.0
 
 
-@dataclass(frozen=True)
-class Choice:
-    """How tracked memories are chosen; None leaves a rule out."""
+class ByScore(Core):
+    """The model's steps with slices that expect little of themselves passed over."""
 
-    least_iou: float | None = None
-    alike: float | None = None
-    change: float = 0.2
+    least_iou = 0.0
 
-
-class ChoosyCore(Core):
-    """The model's steps with another choice of tracked memories, and a count of how many it keeps."""
-
-    def __init__(self, model: Any, choice: Choice) -> None:
-        super().__init__(model)
-        self.choice = choice
-        self.profile: npt.NDArray[np.float32] = np.zeros(0, np.float32)
-        self.offered = self.kept = 0
-
-    def recollect(self, bank: MemoryBank, slice_: int, reverse: bool, depth: int) -> Recollection:
-        stock = super().recollect(bank, slice_, reverse, depth)
-        if self.choice == Choice():
-            recent = list(stock.recent)
-        else:
-            recent = self._pruned(self._chosen(bank, slice_, reverse), slice_, reverse)
-        self.offered += len(stock.recent)
-        self.kept += len(recent)
-        return Recollection(stock.prompted, tuple(recent), stock.pointers)
-
-    def _chosen(self, bank: MemoryBank, slice_: int, reverse: bool) -> list[tuple[int, Memory]]:
-        """Memories behind a slice as (slices away, memory), the farthest first."""
-        back, most = (1 if reverse else -1), self._family.memory_frames
-        shown = nearest_prompted(bank, slice_, self._family.conditioning_frames)
-        others = {**{z: m for z, m in bank.conditioning.items() if z not in shown}, **bank.tracked}
+    def _recent(
+        self, bank: MemoryBank, prompted: Mapping[int, Memory], slice_: int, back: int
+    ) -> list[tuple[int, Memory]]:
+        others = {**{z: m for z, m in bank.conditioning.items() if z not in prompted}, **bank.tracked}
         away = {back * (z - slice_): memory for z, memory in others.items()}
-        behind = [(distance, away[distance]) for distance in sorted(away) if distance > 0]
-        if self.choice.least_iou is None:
-            return [pair for pair in behind if pair[0] <= most][::-1]
-        good = [(a, m) for a, m in behind if m.present and float(m.iou) >= self.choice.least_iou]
+        behind = [away[distance] for distance in sorted(away) if distance > 0]
+        good = [memory for memory in behind if memory.present and float(memory.iou) >= self.least_iou]
         # Places in time are those that the model was trained with: the first to the last.
-        return [(place, memory) for place, (_, memory) in enumerate(good[:most], 1)][::-1]
-
-    def _pruned(self, recent: list[tuple[int, Memory]], slice_: int, reverse: bool) -> list[tuple[int, Memory]]:
-        if self.choice.alike is None:
-            return recent
-        kept: list[tuple[int, Memory]] = []
-        for away, memory in recent[::-1]:
-            if kept and not memory.prompted:
-                nearer, other = kept[-1]
-                same = float(F.cosine_similarity(memory.tokens.flatten(), other.tokens.flatten(), dim=0))
-                z, y = (slice_ + (1 if reverse else -1) * a for a in (away, nearer))
-                if same >= self.choice.alike and self._change(z, y) <= self.choice.change:
-                    continue
-            kept.append((away, memory))
-        return kept[::-1]
-
-    def _change(self, z: int, other: int) -> float:
-        pair = self.profile[[min(max(i, 0), len(self.profile) - 1) for i in (z, other)]]
-        return float(np.ptp(pair) / max(float(pair.max()), 1e-3))
+        return list(enumerate(good[: self._family.memory_frames], 1))[::-1]
 
 
 def innermost(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[int, int, int]:
@@ -107,16 +60,6 @@ def innermost(mask: npt.NDArray[np.bool_], spacing: tuple[float, ...]) -> tuple[
     depth = distance_transform_edt(np.pad(mask, 1), sampling=spacing[::-1])
     z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1
     return int(x), int(y), int(z)
-
-
-def column(study: Study, voxel: tuple[int, int, int]) -> npt.NDArray[np.float32]:
-    """The hottest uptake of each slice within 20 mm of a voxel's column."""
-    x, y, _ = voxel
-    rx, ry = (math.ceil(_COLUMN_MM / s) for s in study.frame_spacing[:2])
-    near: npt.NDArray[np.float32] = study.axial_pet[:, max(y - ry, 0) : y + ry + 1, max(x - rx, 0) : x + rx + 1].max(
-        axis=(1, 2)
-    )
-    return near
 
 
 def lesions(options: argparse.Namespace) -> Iterator[tuple[str, Study, npt.NDArray[np.bool_]]]:
@@ -148,8 +91,7 @@ def rows_of(
     voxel = innermost(truth, study.frame_spacing)
     for variant, segmenter in segmenters.items():
         core = segmenter.core
-        assert isinstance(core, ChoosyCore)
-        core.profile, core.offered, core.kept = column(study, voxel), 0, 0
+        core.offered = core.shown = 0
         tracker, began = segmenter.tracker(study), time.process_time()
         sketch = tracker.sketch([Click(voxel)], NOTHING)[0]
         seconds = time.process_time() - began
@@ -160,7 +102,7 @@ def rows_of(
             "slices": len(sketch.bank.all()),
             "tracker_dice": dice(sketch.block, truth),
             "session_dice": dice(outlined.block, truth),
-            "kept": core.kept / max(core.offered, 1),
+            "kept": core.shown / max(core.offered, 1),
             "seconds": seconds,
         }
 
@@ -173,20 +115,19 @@ def main() -> None:
     parser.add_argument("--phantoms", default="40100:3", help="FIRST:COUNT seeds")
     parser.add_argument("--most", type=int, default=6, help="lesions of a simulated study, the largest first")
     parser.add_argument("--model", default="default")
+    parser.add_argument("--variants", default="stock,score,pruned,both")
     parser.add_argument("--least-iou", type=float, default=0.5)
     parser.add_argument("--alike", type=float, default=0.95)
     parser.add_argument("--change", type=float, default=0.2)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    choices = {
-        "stock": Choice(),
-        "score": Choice(least_iou=options.least_iou),
-        "pruned": Choice(alike=options.alike, change=options.change),
-        "both": Choice(options.least_iou, options.alike, options.change),
-    }
-    segmenters = {name: Segmenter.from_pretrained(options.model, "cpu") for name in choices}
+    segmenters = {name: Segmenter.from_pretrained(options.model, "cpu") for name in options.variants.split(",")}
+    pruning = MemoryFilter(alike=options.alike, change=options.change)
     for name, segmenter in segmenters.items():
-        segmenter.core = ChoosyCore(segmenter.core.model, choices[name])
+        kind = ByScore if name in ("score", "both") else Core
+        segmenter.core = kind(segmenter.core.model, memory_filter=pruning if name in ("pruned", "both") else None)
+        if isinstance(segmenter.core, ByScore):
+            segmenter.core.least_iou = options.least_iou
     rows = [row for name, study, truth in lesions(options) for row in rows_of(name, study, truth, segmenters)]
     frame = pd.DataFrame(rows)
     frame["kind"] = np.where(frame["lesion"].str.startswith("phantom"), "simulated", "real")

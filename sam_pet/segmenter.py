@@ -56,7 +56,7 @@ class Segmenter:
         self.facts = loaded.facts
         self._parts = loaded.parts
         where = find_device(device)
-        self.core = Core(loaded.model.eval().to(where))
+        self.core = Core(loaded.model.eval().to(where), memory_filter=self.record.memory_filter)
         if where.type == "cpu":
             fit_to_work(self.core.multiply_adds)
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)

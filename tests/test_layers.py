@@ -24,7 +24,7 @@ LAYERS = (
     ("prompt_files",),
     ("dicom",),
     ("study",),
-    ("outputs",),
+    ("outputs", "requests"),
     ("uptake", "sam2", "phantom", "plots"),
     ("cases", "readers", "scores", "page"),
     ("proposers",),

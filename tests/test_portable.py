@@ -15,7 +15,9 @@ import pytest
 
 from sam_pet.benchmark import resources
 from sam_pet.benchmark.protocol import _larger
-from sam_pet.cohort.batch import _name_fault
+from sam_pet.cohort.batch import named
+from sam_pet.cohort.folder import CohortFolder
+from sam_pet.cohort.study import CohortStudy
 from sam_pet.files import write_image
 from sam_pet.names import names_a_folder
 from sam_pet.train import run_folder
@@ -93,7 +95,7 @@ def test_an_error_that_names_such_a_file_is_one_line(tmp_path: Path) -> None:
 )
 def test_names_that_some_system_cannot_have_are_known(name: str) -> None:
     assert not names_a_folder(name)
-    assert _name_fault(name, set()) is not None
+    assert CohortFolder(Path("out")).fault(CohortStudy(name, Path("x.mha"))) is not None
 
 
 @pytest.mark.parametrize("name", ["a", "PETCT 0a1b", "患者\u3000一", "auxiliary", "a.b", "com10", "Müller"])
@@ -102,7 +104,8 @@ def test_other_names_are_taken(name: str) -> None:
 
 
 def test_names_that_differ_in_case_alone_are_one() -> None:
-    assert _name_fault("ANNA", {"anna"}) is not None
+    studies = [CohortStudy(name, Path("x.mha")) for name in ("anna", "ANNA")]
+    assert [fault is None for _, fault in named(studies, CohortFolder(Path("out")))] == [True, False]
 
 
 def test_what_workers_are_given_can_be_sent_to_them(tmp_path: Path) -> None:
@@ -111,9 +114,10 @@ def test_what_workers_are_given_can_be_sent_to_them(tmp_path: Path) -> None:
     from sam_pet.models import ModelRecord
     from sam_pet.train.crops import CropFolder
     from sam_pet.train.samples import ClipDataset, SampleSettings
+    from sam_pet.train.store import ExampleStore
     from tests.train.cases import write_cases
 
-    crops = CropFolder(tmp_path / "crops").prepare(find_cases(write_cases(tmp_path / "cases", 1)))
+    crops = CropFolder(ExampleStore(tmp_path / "store")).prepare(find_cases(write_cases(tmp_path / "cases", 1)))
     record = ModelRecord(name="any")
     dataset = ClipDataset([(crops, 1.0)], SampleSettings(record.frames, record.clip, 64, 2), size=2, seed=0)
     sent = pickle.loads(pickle.dumps(dataset))

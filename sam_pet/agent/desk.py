@@ -92,7 +92,7 @@ class Desk:
     def list_lesions(self) -> LesionList:
         """The lesions with what the classifier and the ranker of outlines think of them."""
         state, labels = self.session.state, self.sight.labels
-        found = self._probabilities() if state.found else {}
+        found = {number: said["probability"] for number, said in self.session.evidence.items()}
         pointed = {n for e in state.entries if not isinstance(e.prompt, Rejection) for n in e.lesions}
         scores = self.session.scores if pointed else {}
         rows = []
@@ -223,14 +223,6 @@ class Desk:
         if self.session.state is not mark.state:
             self.session.redo() if self._undid else self.session.undo()
         self._before, self.turns, self.stopped = mark.before, mark.turns, mark.stopped
-
-    def _probabilities(self) -> dict[int, float]:
-        """By lesion, the highest probability of the candidates that it holds."""
-        found: dict[int, float] = {}
-        for row in self.list_candidates(most=1000).candidates:
-            if row.lesion is not None and row.probability is not None:
-                found[row.lesion] = max(found.get(row.lesion, 0.0), row.probability)
-        return found
 
     def _changed(self, change: Callable[[], Any], turns: int = 1, undo: bool = False) -> Changed:
         before = self.session.state

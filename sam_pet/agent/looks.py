@@ -60,7 +60,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Look:
+class Picture:
     """A picture as it was shown."""
 
     png: bytes
@@ -140,7 +140,7 @@ def mip_picture(study: Study, labels: Labels | None, view: SliceView, shown: Sho
     return _named(rgb, view.plane)
 
 
-def compose(parts: Sequence[tuple[RGB, SliceView, int | None]], grid: bool) -> Look:
+def compose(parts: Sequence[tuple[RGB, SliceView, int | None]], grid: bool) -> Picture:
     """Pictures side by side as one look."""
     rgb = side_by_side([part for part, _, _ in parts], _MARGIN)
     height, width = rgb.shape[:2]
@@ -148,7 +148,7 @@ def compose(parts: Sequence[tuple[RGB, SliceView, int | None]], grid: bool) -> L
     for part, view, index in parts:
         panels.append(Panel(view, index, left, height - len(part)))
         left += part.shape[1] + _MARGIN
-    return Look(small_png(_with_grid(rgb) if grid else rgb), tuple(panels), width, height)
+    return Picture(small_png(_with_grid(rgb) if grid else rgb), tuple(panels), width, height)
 
 
 def small_png(rgb: RGB) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.agent.answers import Pictured
-from sam_pet.agent.looks import PLANES, Look, Shown, compose, mip_picture, slice_picture, window_mm
+from sam_pet.agent.looks import PLANES, Picture, Shown, compose, mip_picture, slice_picture, window_mm
 from sam_pet.errors import InputError
 from sam_pet.geometry import Voxel
 from sam_pet.labels import Box as Part
@@ -28,7 +28,7 @@ class Sight:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.study = session.study
-        self.last: Look | None = None
+        self.last: Picture | None = None
         self._labels: tuple[State, Labels] | None = None
 
     def look_mip(self, plane: str, shown: Shown) -> Pictured:
@@ -76,7 +76,7 @@ class Sight:
         """The voxel under a point of the last picture.
 
         Raises:
-            InputError: nothing was looked at, or see `Look.place`.
+            InputError: nothing was looked at, or see `Picture.place`.
         """
         x, y, z, _ = self._last().place(point, self.study)
         return self._stored((x, y, z))
@@ -140,7 +140,7 @@ class Sight:
         z, y, x = (int(n) + s.start for n, s in zip(np.unravel_index(int(pet.argmax()), pet.shape), part, strict=True))
         return x, y, z
 
-    def _last(self) -> Look:
+    def _last(self) -> Picture:
         if self.last is None:
             raise InputError("picture: nothing has been looked at yet; look first, or give a voxel")
         return self.last

@@ -41,7 +41,7 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Settings:
+class EpisodeSettings:
     """How episodes are made.
 
     Attributes:
@@ -64,7 +64,7 @@ class _View:
     offset_mm: tuple[float, float]
 
 
-def episodes(case: Case, segmenter: Segmenter, settings: Settings, out: Path) -> Iterator[dict[str, Any]]:
+def episodes(case: Case, segmenter: Segmenter, settings: EpisodeSettings, out: Path) -> Iterator[dict[str, Any]]:
     """The episodes of a case, one a lesion; their pictures are written to `out`/pictures.
 
     Raises:
@@ -93,7 +93,7 @@ class _Episode:
         self._out = out
         self._name = f"{hashlib.sha256(case.encode()).hexdigest()[:8]}-{lesion:03d}"
 
-    def run(self, segmenter: Segmenter, settings: Settings) -> dict[str, Any]:
+    def run(self, segmenter: Segmenter, settings: EpisodeSettings) -> dict[str, Any]:
         desk = Desk(segmenter.open(self._study))
         steps: list[dict[str, Any]] = []
         ious = [0.0]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import sam_pet
-from sam_pet.agent.trajectories import PROGRESS, TURN_COST, Settings, episodes
+from sam_pet.agent.trajectories import PROGRESS, TURN_COST, EpisodeSettings, episodes
 from sam_pet.cases import Case
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256, replacing
@@ -22,7 +22,7 @@ EPISODES, CARD = "trajectories.jsonl", "README.md"
 def write_trajectories(
     cases: Sequence[Case],
     segmenter: Segmenter,
-    settings: Settings,
+    settings: EpisodeSettings,
     out: Path,
     report: Callable[[str, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _mean(values: list[float]) -> float | None:
     return round(float(np.mean(values)), 4) if values else None
 
 
-def _card(cases: Sequence[Case], segmenter: Segmenter, settings: Settings, made: list[dict[str, Any]]) -> str:
+def _card(cases: Sequence[Case], segmenter: Segmenter, settings: EpisodeSettings, made: list[dict[str, Any]]) -> str:
     turns = [len(one["steps"]) - 1 for one in made]
     hashes = "\n".join(f"| {case.name} | `{file_sha256(case.pet)}` |" for case in cases)
     means = {key: _mean([float(one[key]) for one in made]) for key in ("dice", "overshoot")}

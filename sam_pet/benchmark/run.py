@@ -12,7 +12,8 @@ from sam_pet.benchmark.agents import is_agent, run_agent
 from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
-from sam_pet.cohort.engine import DIED, completed
+from sam_pet.cohort.engine import DIED
+from sam_pet.cohort.local_pool import over_processes
 from sam_pet.methods import Method, make_method
 from sam_pet.readers import make_reader
 
@@ -63,7 +64,7 @@ def evaluate(
         left = [case for case in cases if (case.name, name) not in done]
         # Processes of their own for each method: what one has loaded does not count as the memory of the next.
         task = partial(_run_one, method=name, protocol=protocol, out=out)
-        for case, kept in completed(left, task, workers):
+        for case, kept in over_processes(left, task, workers):
             result: Result = {"case": case.name, "method": name, "error": DIED} if kept is None else kept
             acts: list[Act] = result.pop("acts", [])
             folder.append(result)

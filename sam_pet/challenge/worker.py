@@ -160,7 +160,7 @@ def _first(
 ) -> tuple[bytes, tuple[str, ...]]:
     """The first answer, packed, and the faults with those of the uploaded detector; ours where that fails."""
     from sam_pet.challenge.segmenting import first_answer
-    from sam_pet.detection.detector import open_detector
+    from sam_pet.detection.nnunet import open_detector
 
     if detector is not None:
         where = str(segmenter.core.device)

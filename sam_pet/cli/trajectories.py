@@ -29,7 +29,7 @@ def trajectories(
     require_folder(out)
     found = find_cases(cases, None if names is None else [name for name in names.split(",") if name])
 
-    from sam_pet.agent.trajectories import Settings
+    from sam_pet.agent.trajectories import EpisodeSettings
     from sam_pet.agent.write_trajectories import write_trajectories
     from sam_pet.segmenter import Segmenter
 
@@ -41,7 +41,7 @@ def trajectories(
         if watching.is_terminal:
             watching.print(f"{case}: {made} episodes", highlight=False)
 
-    result = write_trajectories(found, segmenter, Settings(lesions, turns, seed), out, report)
+    result = write_trajectories(found, segmenter, EpisodeSettings(lesions, turns, seed), out, report)
     if as_json:
         print(json.dumps(result))
         return

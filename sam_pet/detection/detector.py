@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cc3d
@@ -54,22 +53,6 @@ class Detector(Protocol):
             InputError: the study is not what the detector needs.
         """
         ...
-
-
-def open_detector(source: Path, folds: str | None = None, device: str = "cpu") -> Detector:
-    """The detector in a folder that nnU-Net v2 has trained.
-
-    Args:
-        source: the folder with `plans.json`, `dataset.json` and `fold_0`, `fold_1`, ...
-        folds: such as "0,1" or "all"; else those that are there, of several the mean.
-        device: names a torch device.
-
-    Raises:
-        InputError: it is no such folder, a fold is missing, or the extra `nnunet` is not installed.
-    """
-    from sam_pet.detection.nnunet import NnUnet  # nnunetv2 takes seconds to import
-
-    return NnUnet.open(source, None if folds is None else tuple(folds.replace(" ", "").split(",")), device)
 
 
 def from_probability(probability: Floats) -> Detection:

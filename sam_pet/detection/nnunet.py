@@ -118,6 +118,15 @@ class NnUnet:
         return found
 
 
+def open_detector(folder: Path, folds: str | None = None, device: str = "cpu") -> NnUnet:
+    """The detector in a folder that nnU-Net v2 has trained, with folds as one writes them: "0,1" or "all".
+
+    Raises:
+        InputError: see `NnUnet.open`.
+    """
+    return NnUnet.open(folder, None if folds is None else tuple(folds.replace(" ", "").split(",")), device)
+
+
 def _channels(dataset: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     """Which volume each channel is, by its name; of two of one name the first is the CT, as autoPET's are."""
     table = dataset.get("channel_names", dataset.get("modality"))

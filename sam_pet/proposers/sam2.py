@@ -27,6 +27,8 @@ from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
+# Whether uptake changes from slice to slice is asked this near to the middle of a clip.
+_NEAR_MM = 20.0
 
 
 @dataclass
@@ -99,6 +101,10 @@ class Sam2Proposer:
                 drafts.append(_Draft(prompts, clip, score=lesion.score))
         return self._settle(drafts, background)
 
+    def narrow_clip(self, voxels: Voxels) -> Clip:
+        """A clip of the first width around axial voxels (n, 3)."""
+        return narrow_clip(self.study, voxels, self.clips, self._size)
+
     def logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
@@ -124,7 +130,7 @@ class Sam2Proposer:
 
     def _glance(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
-        narrow = [replace(d, clip=narrow_clip(self.study, d.prompts[0].voxels, self.clips, self._size)) for d in drafts]
+        narrow = [replace(d, clip=self.narrow_clip(d.prompts[0].voxels)) for d in drafts]
         if narrow:
             self._point(narrow)
         for draft, seen in zip(drafts, narrow, strict=True):
@@ -170,10 +176,16 @@ class Sam2Proposer:
         for draft, bank in zip(drafts, banks, strict=True):
             draft.bank = bank
 
-    @staticmethod
-    def _job(draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
+    def _job(self, draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
         window = _window(draft.clip)
-        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z))
+        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
+
+    def _hottest(self, window: Clip, z: int) -> float:
+        """The hottest uptake of a slice within `_NEAR_MM` of the middle of a clip's window, along x and y."""
+        near = replace(window, width_mm=2 * _NEAR_MM)
+        pet = self.study.axial_pet[z]
+        rows, columns = near.voxel_range(1, pet.shape[0]), near.voxel_range(0, pet.shape[1])
+        return float(pet[rows.start : rows.stop, columns.start : columns.stop].max(initial=0.0))
 
     @staticmethod
     def _with_earlier(bank: MemoryBank, prompt: SlicePrompt) -> SlicePrompt:

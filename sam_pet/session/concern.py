@@ -6,15 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Paint, Prompt, Rejection, Scribble, Voxels, box
 from sam_pet.session.nearest import nearest
 from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
-
-# Labels are 16 bits wide.
-_MOST_LESIONS = np.iinfo(np.uint16).max
 
 
 def concerned(study: Study, state: State, prompt: Prompt) -> tuple[int, ...]:
@@ -63,9 +59,3 @@ def axial_prompt(prompt: Prompt, order: AxialOrder) -> Prompt:
     if isinstance(prompt, Scribble):
         return Scribble(tuple(voxels), prompt.label)
     return box(*voxels)
-
-
-def require_number(lesion: int) -> None:
-    """Raise an InputError if a lesion cannot have this number."""
-    if isinstance(lesion, bool) or not isinstance(lesion, int | np.integer) or not 1 <= lesion <= _MOST_LESIONS:
-        raise InputError(f"lesion: {lesion!r} is no number of a lesion; give a whole one from 1 to {_MOST_LESIONS}")

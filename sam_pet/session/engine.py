@@ -15,6 +15,7 @@ from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
 from sam_pet.proposers.revisions import Revised
+from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
@@ -75,17 +76,20 @@ class LesionSegmenter:
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
-        """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says."""
-        lesions = self._seen(lesions, background)
-        told = self._told(lesions, prompt, background)
-        if isinstance(prompt, Box):
-            return [self.corrections.refined(lesion, background) for lesion in told]
-        return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, told, strict=True)]
+        """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says.
+
+        The first tumor prompt in what is painted alone adds what it would begin.
+        """
+        shown = iter(self._extended([x for x in lesions if x.prompts], prompt, background))
+        return [next(shown) if x.prompts else self._begun(x, prompt, background) for x in lesions]
 
     def painted(self, lesion: Lesion | None, voxels: Voxels) -> Lesion:
         """The lesion, or a new one, with axial voxels (n, 3) in its mask."""
         block = Block.of(voxels)
-        return self.taken(block) if lesion is None else replace(lesion, block=lesion.block.joined(block))
+        if lesion is not None:
+            return replace(lesion, block=lesion.block.joined(block))
+        corners = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
+        return Lesion((), self.proposers.sam2.narrow_clip(corners), MemoryBank(), block, float("nan"))
 
     def erased(self, lesion: Lesion, voxels: Voxels) -> Lesion | None:
         """The lesion without axial voxels (n, 3), in its mask and in what was drawn of it; None if nothing is left."""
@@ -101,9 +105,23 @@ class LesionSegmenter:
         left = [_left(prompt, gone) for prompt in lesion.prompts]
         prompts = tuple(prompt for prompt in left if prompt is not None)
         if not any(prompt.label == "tumor" for prompt in prompts):
-            return replace(self.taken(block), probability=lesion.probability)
+            # Of what was drawn nothing is left: it is as if it had been painted.
+            return self.painted(None, block.voxels())
         found = sum(prompt is not None for prompt in left[: lesion.found])
         return replace(lesion, block=block, prompts=prompts, found=found)
+
+    def _begun(self, lesion: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
+        if prompt.label == "background":
+            return self.without(lesion, background)
+        (begun,) = self.start([prompt], background)
+        return replace(begun, block=begun.block.joined(lesion.block))
+
+    def _extended(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+        lesions = self._seen(lesions, background)
+        told = self._told(lesions, prompt, background)
+        if isinstance(prompt, Box):
+            return [self.corrections.refined(lesion, background) for lesion in told]
+        return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, told, strict=True)]
 
     @torch.no_grad()
     def told(self, lesion: Lesion, stroke: Prompt, background: Voxels) -> Revised | None:
@@ -141,7 +159,7 @@ class WatchedSegmenter(LesionSegmenter):
     """A segmenter that reports each of its steps, and ends with what the report raises."""
 
     def __init__(self, segmenter: LesionSegmenter, progress: Callable[[int], None]) -> None:
-        super().__init__(segmenter.proposers, segmenter.chooser)
+        super().__init__(segmenter.proposers, segmenter.chooser, segmenter.corrections.ranker)
         self._progress = progress
         self._done = 0
 

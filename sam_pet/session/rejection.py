@@ -25,8 +25,8 @@ def rejected_lesions(
         study: the study.
         before: the lesions before the stroke.
         after: those after it.
-        told: the numbers of those that it acts on.
-        middle_mm: gives the midline, see `is_contralateral`; None leaves look-alikes alone.
+        told: the numbers of those that it was drawn on.
+        middle_mm: where the midline is, see `is_contralateral`; None leaves look-alikes alone.
     """
     found = {n: lesion for n, lesion in before.items() if n in after and lesion.found and not lesion.pointed_at}
     gone = {n for n in told if n in found and not after[n].block.values.any()}

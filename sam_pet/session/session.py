@@ -15,15 +15,14 @@ import SimpleITK as sitk
 from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.prompts import Paint, Prompt, Rejection, box, click, paint, require_on_grid, scribble
-from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
 from sam_pet.session.candidates import Candidates
-from sam_pet.session.concern import axial_prompt, background_of, concerned, fresh_number, require_number
+from sam_pet.session.concern import axial_prompt, background_of, concerned, fresh_number
 from sam_pet.session.engine import WatchedSegmenter
 from sam_pet.session.history import History
 from sam_pet.session.painting import painted, redrawn
 from sam_pet.session.rejection import rejected_lesions
-from sam_pet.session.state import Entry, Lesions, State
+from sam_pet.session.state import Entry, State, unseen
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
+
+_MOST_LESIONS = np.iinfo(np.uint16).max
 
 
 class Session:
@@ -82,8 +83,8 @@ class Session:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
             detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
-            progress: called before each step of our own with the number of those done; what it raises ends the search,
-                and nothing has changed then.
+            progress: called before each step of the model with the number of those done; what it raises ends the
+                search, and nothing has changed then.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
@@ -93,18 +94,18 @@ class Session:
         """
         if self._state.entries:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
         if detector is not None:
             from sam_pet.detection.detector import found_lesions
 
-            found, facts = found_lesions(self._tracker, detector.detect(self.study)), dict(detector.facts)
-            self._change(State(found=_unseen(found), detector=facts), "first answer", detector=facts)
+            found, facts = found_lesions(tracker, detector.detect(self.study)), dict(detector.facts)
+            self._change(State(found=unseen(found), detector=facts), "first answer", detector=facts)
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         known = evidence or self.candidates.evidence(tracer)
-        tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
         lesions = first_answer(tracker, self.segmenter.judge, tracer, known)
-        self._change(State(found=_unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
+        self._change(State(found=unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -136,7 +137,7 @@ class Session:
         """
         require_on_grid(prompt, self.study.grid)
         if lesion is not None:
-            require_number(lesion)
+            _require_number(lesion)
         self.take(Entry(prompt, concerned(self.study, self._state, prompt) if lesion is None else (lesion,)))
         return len(self._state.entries) - 1
 
@@ -152,7 +153,7 @@ class Session:
         Raises:
             InputError: there is no such lesion.
         """
-        require_number(lesion)
+        _require_number(lesion)
         block = self._state.lesions[lesion].block if lesion in self._state.lesions else None
         if block is None or not block.values.any():
             known = ", ".join(map(str, self._state.lesions)) or "none"
@@ -175,7 +176,7 @@ class Session:
         Raises:
             InputError: see `add`.
         """
-        require_number(lesion)
+        _require_number(lesion)
         wanted = paint(voxels)
         require_on_grid(wanted, self.study.grid)
         self.take(
@@ -183,7 +184,10 @@ class Session:
         )
 
     def paint_lesions(self, regions: Sequence[npt.NDArray[Any]]) -> list[int]:
-        """New lesions, one for each region of voxels (n, 3), and their numbers; one `undo` takes them all back.
+        """New lesions, one for each region of voxels (n, 3), as they are; one `undo` takes them all back.
+
+        Returns:
+            Their numbers.
 
         Raises:
             InputError: see `add`.
@@ -192,7 +196,7 @@ class Session:
         for prompt in prompts:
             require_on_grid(prompt, self.study.grid)
         first = fresh_number(self._state)
-        require_number(first + max(len(prompts) - 1, 0))
+        _require_number(first + max(len(prompts) - 1, 0))
         numbers = list(range(first, first + len(prompts)))
         if prompts:
             self.take(*(Entry(prompt, (number,)) for prompt, number in zip(prompts, numbers, strict=True)))
@@ -276,13 +280,7 @@ class Session:
         That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
         which takes seconds), else the model's object score.
         """
-        pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
-        scores = {number: lesion.score for number, lesion in pointed.items()}
-        if self.segmenter.judge is not None and pointed:
-            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = self.candidates.scores(drawn, self.asked or "auto")
-            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
-        return scores
+        return self.candidates.lesion_scores(self._state.lesions, self.asked or "auto")
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -395,5 +393,6 @@ class Session:
         return find_body(self.study).middle - self.study.frame_spacing[0] / 2
 
 
-def _unseen(lesions: Lesions) -> Lesions:
-    return {number: lesion.unseen() for number, lesion in lesions.items()}
+def _require_number(lesion: int) -> None:
+    if isinstance(lesion, bool) or not isinstance(lesion, int | np.integer) or not 1 <= lesion <= _MOST_LESIONS:
+        raise InputError(f"lesion: {lesion!r} is no number of a lesion; give a whole one from 1 to {_MOST_LESIONS}")

@@ -81,7 +81,7 @@ class _Course:
         self._asked = device
         self.store: ExampleStore = example_store(recipe)
         self.names = [TRACKER, *(stage for stage, _ in parts_of(recipe))]
-        groups = [(cases_of(data, self.store), data.weight) for data in recipe.train]
+        groups = [(cases_of(data, self.store, workers=recipe.workers), data.weight) for data in recipe.train]
         self.seen, self.held = _sides(recipe, groups)
         if not (self.seen or self.held) or (len(self.names) > 1 and not self.held):
             raise InputError(

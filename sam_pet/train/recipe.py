@@ -220,7 +220,8 @@ class Recipe(_Part):
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
     Without `stages` the tracker is the base's.
-    `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
+    `store` keeps examples for this and other runs, by default one in the user's cache folder; `workers` processes make
+    them and prepare batches. With `half` the tracker's weights are stored in half precision.
 
     Examples:
         >>> from sam_pet.train.recipe import read_recipe

@@ -35,7 +35,7 @@ def test_a_family_segments_corrects_undoes_saves_replays_and_runs_in_the_contain
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "weights"
-    record = ModelRecord(name=family, trained=True, clip=ClipRecipe(first_mm=64.0, largest_mm=100.0))
+    record = ModelRecord(name=family, trained=True, clip=ClipRecipe(first_mm=64.0, largest_mm=64.0))
     save_model(random_model(TINY[family]()), record, folder)
     pet, ct = (data / "sts" / "STS_001" / f"{name}.nii.gz" for name in ("SUV", "CTres"))
     (tmp_path / "p.json").write_text(json.dumps({"tumor": [TUMOR], "background": []}))
@@ -64,15 +64,17 @@ def test_a_family_segments_corrects_undoes_saves_replays_and_runs_in_the_contain
     np.testing.assert_array_equal(session.array, clicked)
 
     step = Step(tmp_path / "container", monkeypatch, capfd)
-    grid = Grid.of(sitk.ReadImage(str(pet)))
-    for place, image in ((step.pet, pet), (step.ct, ct)):
-        step.write(place, sitk.GetArrayFromImage(sitk.ReadImage(str(image))), grid)
+    # Fewer slices: without a classifier the first answer asks the model about every peak.
+    images = {place: sitk.ReadImage(str(path))[:, :, 30:50] for place, path in ((step.pet, pet), (step.ct, ct))}
+    grid = Grid.of(images[step.pet])
+    for place, image in images.items():
+        step.write(place, sitk.GetArrayFromImage(image), grid)
     for name in ("output", "cache"):
         (step.root / name).mkdir()
-    step.draw([("tumor", TUMOR), *(("background", voxel) for voxel in BACKGROUND)])
+    low = [(x, y, z - 30) for x, y, z in (TUMOR, *BACKGROUND)]
+    step.draw([("tumor", low[0]), *(("background", voxel) for voxel in low[1:])])
     shutil.copytree(folder, step.root / "opt/ml/model")
     assert not step.run()["fallback"], step.log
     assert f"model {family} on" in step.log
     mask = step.mask(grid)
-    assert mask[TUMOR[::-1]] == 1
-    assert all(mask[z, y, x] == 0 for x, y, z in BACKGROUND)
+    assert [int(mask[z, y, x]) for x, y, z in low] == [1, 0, 0]

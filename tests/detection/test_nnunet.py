@@ -19,8 +19,7 @@ import torch
 
 from sam_pet.challenge.weights import EMBEDDED, Weights, find_weights
 from sam_pet.cli.app import main
-from sam_pet.detection.detector import open_detector
-from sam_pet.detection.nnunet import NnUnet, _lesion_rows
+from sam_pet.detection.nnunet import NnUnet, _lesion_rows, open_detector
 from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
 from sam_pet.models.registry import checkpoints_folder

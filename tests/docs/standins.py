@@ -36,6 +36,11 @@ SMALL = {
     "sam-pet phantom --out data/phantoms --n 44 --seed 5000 --tracer mixed --layout folders": (
         f"sam-pet phantom --out data/phantoms --n 1 --seed 5000 --tracer mixed --layout folders {_SMALL_GRID}"
     ),
+    "sam-pet evaluate --cases cases --method sam-pet --method threshold41 --method geodesic --reader scribble-mixed "
+    "--start click --steps 2 --out results": (
+        "sam-pet evaluate --cases cases --method threshold41 --method geodesic --reader scribble-mixed "
+        "--start click --steps 1 --out results"
+    ),
     "sam-pet batch --studies cohort.csv --out results --workers 2": (
         "sam-pet batch --studies cohort.csv --out results --workers 1"
     ),
@@ -52,6 +57,7 @@ SMALL = {
 }
 # Not run at all, each for its reason.
 NOT_RUN = {
+    "sam-pet mcp --studies cohort --transport http": "serves until it is ended; tests/mcp/test_reading.py starts it",
     "sam-pet train finetune/default.yaml --from appearance": "hours, on 1,100 studies; tests/train/test_course.py runs "
     "--from on a small course",
     "sam-pet serve /data/studies --port 8123 --no-browser --allow-host pet.example.org --reader anna --reader ben": (

@@ -23,7 +23,14 @@ from tests.docs.blocks import PAGES, ROOT, CodeBlock, all_blocks, blocks_of, fen
 from tests.docs.standins import NOT_RUN, ONCE, SMALL, write_files
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-SCRIPTS = ("benchmarks/train_unet_click.py", "benchmarks/worlds.py", "benchmarks/adapters.py")
+SCRIPTS = (
+    "benchmarks/agents.py",
+    "benchmarks/train_unet_click.py",
+    "benchmarks/worlds.py",
+    "benchmarks/adapters.py",
+    "benchmarks/longer_memories.py",
+    "benchmarks/training_cost.py",
+)
 # What is not code: shown, and checked where it can be wrong.
 SHOWN = {"text", "mermaid"}
 _done: set[str] = set()

@@ -15,7 +15,7 @@ from sam_pet.benchmark.folder import ResultsFolder as Benchmark
 from sam_pet.cases import find_cases
 from sam_pet.challenge.points import read_points
 from sam_pet.challenge.state import Store
-from sam_pet.cohort.batch import _done
+from sam_pet.cohort.folder import CohortFolder
 from sam_pet.cohort.studies import find_studies
 from sam_pet.dicom.read import read_ct, read_pet
 from sam_pet.dicom.rtstruct import read_rtstruct
@@ -152,11 +152,13 @@ def _tables() -> dict[str, Target]:
     maps = (("organs/a.nii.gz", b""), ("lesions.csv", lesions))
     strokes = json.dumps({"a": [[1, 2, 3], [2, 2, 3]]}).encode()
     manifest = json.dumps({"name": "a", "key": "k", "sha256": "0", "lesions": 1}).encode()
-    mask = (("mask.nii.gz", b""), ("lesions.csv", b"lesion,volume_ml\n1,2.0\n"))
+    mask = (("a/mask.nii.gz", b""),)
     state = hashlib.sha256(b"key" + b"blob").digest()
     return {
         "cohort": Target("s.csv", rows, lambda folder: find_studies(folder / "s.csv")),
-        "cohort manifest": Target("manifest.json", manifest, lambda folder: _done(folder, "k"), mask),
+        "cohort manifest": Target(
+            "a/manifest.json", manifest, lambda folder: CohortFolder(folder).done("a", False, key="k"), mask
+        ),
         "dataset": Target("dataset.json", dataset, find_cases, case),
         "phantom facts": Target(
             "a/phantom.json", facts, lambda folder: made_before("a", folder, "folders", asked), (("a/SEG.nii.gz", b""),)

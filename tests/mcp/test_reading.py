@@ -7,6 +7,8 @@ import json
 import re
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ pytest.importorskip("mcp")
 from mcp import Client, StdioServerParameters
 
 from sam_pet.agent.looks import MOST_BYTES
+from sam_pet.cli.app import main
 from sam_pet.demo import demo_study
 from sam_pet.files import write_image
 from sam_pet.mcp.shelf import DEMO_SEED
@@ -52,9 +55,19 @@ def serving(studies: Path, out: Path):
         process.wait(30)
 
 
+def refused(address: str, header: str, value: str) -> int:
+    """The status of a request that a page of another origin, or under another name, would make."""
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", header: value}
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(urllib.request.Request(address, b"{}", headers), timeout=60)
+    return caught.value.code
+
+
 @asynccontextmanager
 async def over_http(studies: Path, out: Path) -> AsyncIterator[Client]:
     with serving(studies, out) as address:
+        assert refused(address, "Origin", "http://evil.example") == 403
+        assert refused(address, "Host", "evil.example") == 421
         async with Client(address) as client:
             yield client
 
@@ -114,7 +127,9 @@ def segmented(pet: Path, ct: Path | None, prompts: Path, folder: Path) -> np.nda
     """The mask of the command line for the same prompts."""
     images = ["--pet", str(pet), *([] if ct is None else ["--ct", str(ct)])]
     arguments = [*images, "--prompts", str(prompts), "--out", str(folder / "cli.nii.gz"), "--device", "cpu"]
-    subprocess.run([*CLI, "segment", *arguments], check=True, capture_output=True)
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", *arguments])
+    assert ended.value.code in (0, None)
     return sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "cli.nii.gz")))
 
 

@@ -26,6 +26,7 @@ from sam_pet.train.recipe import Lora
 from sam_pet.train.run_folder import RunFolder
 from sam_pet.train.samples import ClipDataset, SampleSettings
 from sam_pet.train.step import ClipStep
+from sam_pet.train.store import ExampleStore
 from sam_pet.train.tracker import finetune
 from tests.conftest import DATA
 from tests.sam2.models import TINY, random_model
@@ -55,7 +56,7 @@ def a_model(family: tuple[str, int]) -> Any:
 
 
 def test_every_role_learns_through_the_memory(family: tuple[str, int], cases: Path, tmp_path: Path) -> None:
-    crops = CropFolder(tmp_path).prepare(find_cases(cases))
+    crops = CropFolder(ExampleStore(tmp_path)).prepare(find_cases(cases))
     settings = SampleSettings(RECIPES["petct"], ClipRecipe(first_mm=64), image_size=family[1], length=3, lesions=1.0)
     samples = [ClipDataset([(crops, 1.0)], settings, size=2, seed=0)[n] for n in range(2)]
     model = a_model(family).train()
