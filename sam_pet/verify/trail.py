@@ -107,7 +107,7 @@ def _check_log(trail: Trail, log: ReadLog, sealed: Any) -> Iterator[Check]:
     same = sealed == {"lines": len(log.heads), "head": log.heads[-1] if log.heads else None}
     yield compared("head of the log", same, str(sealed.get("head")), "the log is not the one that was sealed")
     details = log.entries[-1].get("details", {}) if ends_sealed else {}
-    same = details.get("manifest_sha256") == content_sha256(trail.manifest)
+    same = isinstance(details, dict) and details.get("manifest_sha256") == content_sha256(trail.manifest)
     yield compared("seal of the manifest", same, why="the manifest is not the one that was sealed")
 
 
