@@ -63,9 +63,14 @@ class Sam2Proposer:
         self.clips = clips
         self._frames = frames
         self._size = core.size
-        cache = FeatureCache(core.encode, self._load, limit=cache_bytes)
+        self._cache = FeatureCache(core.encode, self._load, limit=cache_bytes)
         self._device = core.device
-        self._tracker = Tracker(core, cache, depth=len(study.axial_pet))
+        self._tracker = Tracker(core, self._cache, depth=len(study.axial_pet))
+
+    @property
+    def cached_bytes(self) -> int:
+        """How much memory image features take now."""
+        return self._cache.nbytes
 
     @torch.no_grad()
     def propose(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:

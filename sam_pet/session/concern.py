@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.prompts import Box, Paint, Prompt, Rejection, Voxels
+from sam_pet.geometry import AxialOrder
+from sam_pet.prompts import Box, Click, Paint, Prompt, Rejection, Scribble, Voxels, box
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.session.state import Entry, Lesions, State
 from sam_pet.study import Study
@@ -47,6 +48,16 @@ def background_of(study: Study, entries: Sequence[Entry]) -> Voxels:
             latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
     drawn = [voxel for voxel, label in latest.items() if label == "background"]
     return study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
+
+
+def axial_prompt(prompt: Prompt, order: AxialOrder) -> Prompt:
+    """A click, stroke or box in axial voxels."""
+    voxels = [(x, y, z) for x, y, z in order.voxels(prompt.voxels).tolist()]
+    if isinstance(prompt, Click):
+        return Click(voxels[0], prompt.label)
+    if isinstance(prompt, Scribble):
+        return Scribble(tuple(voxels), prompt.label)
+    return box(*voxels)
 
 
 def _nearest(study: Study, voxels: Voxels, lesions: Lesions) -> int | None:

@@ -13,13 +13,10 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError
-from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import (
-    Click,
     Paint,
     Prompt,
     Rejection,
-    Scribble,
     box,
     click,
     paint,
@@ -28,7 +25,7 @@ from sam_pet.prompts import (
 )
 from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session import saved
-from sam_pet.session.concern import background_of, concerned, fresh_number
+from sam_pet.session.concern import axial_prompt, background_of, concerned, fresh_number
 from sam_pet.session.engine import WatchedSegmenter
 from sam_pet.session.painting import painted, redrawn
 from sam_pet.session.rejection import denied_lesions, remainder
@@ -319,6 +316,11 @@ class Session:
         return len(self._earlier), len(self._later)
 
     @property
+    def cached_bytes(self) -> int:
+        """How much memory the image features take that were computed so far."""
+        return self._tracker.proposers.sam2.cached_bytes
+
+    @property
     def state(self) -> State:
         """What the session is at now, for `restore`."""
         return self._state
@@ -342,7 +344,7 @@ class Session:
             return replace(state, entries=entries, trail=(*state.trail, kept))
         if isinstance(entry.prompt, Paint):
             return replace(state, entries=entries, trail=(*state.trail, painted(self._tracker, state.lesions, entry)))
-        prompt = _axial(entry.prompt, self.study.order)
+        prompt = axial_prompt(entry.prompt, self.study.order)
         background = background_of(self.study, entries)
         lesions = dict(state.lesions)
         denied: set[int] = set()
@@ -389,12 +391,3 @@ class Session:
 def _require_number(lesion: int) -> None:
     if isinstance(lesion, bool) or not isinstance(lesion, int | np.integer) or not 1 <= lesion <= _MOST_LESIONS:
         raise InputError(f"lesion: {lesion!r} is no number of a lesion; give a whole one from 1 to {_MOST_LESIONS}")
-
-
-def _axial(prompt: Prompt, order: AxialOrder) -> Prompt:
-    voxels = [(x, y, z) for x, y, z in order.voxels(prompt.voxels).tolist()]
-    if isinstance(prompt, Click):
-        return Click(voxels[0], prompt.label)
-    if isinstance(prompt, Scribble):
-        return Scribble(tuple(voxels), prompt.label)
-    return box(*voxels)
