@@ -1,10 +1,9 @@
 /** Exports and the table of keys. */
 
-import { ask, post, type About, type Job } from "../data/api";
-import type { Events } from "../data/events";
+import { ask, type About } from "../data/api";
 import type { Reading } from "../data/reading";
 import { COMMANDS } from "../input/keys";
-import { attempt, button, dialog, download, h, tell } from "./dom";
+import { attempt, button, dialog, download, h } from "./dom";
 
 export function help(): void {
   dialog(
@@ -72,15 +71,4 @@ async function save(reading: Reading, kind: string, file: string): Promise<void>
   const answer = await ask(`sessions/${reading.id}/exports/${kind}`);
   const named = /filename="?([^";]+)"?/.exec(answer.headers.get("content-disposition") ?? "");
   download(await answer.blob(), named?.[1] ?? file);
-}
-
-export async function store(
-  reading: Reading,
-  events: Events,
-  kinds: string[],
-  told: (job: Job) => void,
-): Promise<void> {
-  const job = await post<Job>(`sessions/${reading.id}/store`, { kinds });
-  const done = await events.follow(job, told);
-  tell(`The PACS has taken ${done.result?.stored?.length ?? 0} objects.`);
 }

@@ -1,7 +1,7 @@
 /** A reading: pictures, hand and keys on one session. */
 
-import { get, post, send, unpack, type About, type Hover, type Job, type Label } from "../data/api";
-import { Cancelled, type Events } from "../data/events";
+import { get, post, unpack, type About, type Hover, type Job, type Label } from "../data/api";
+import type { Events } from "../data/events";
 import type { Vec3 } from "../data/grid";
 import { PLANES, type Plane } from "../data/planes";
 import { Reading } from "../data/reading";
@@ -11,16 +11,17 @@ import { CT_WINDOWS, FIRST_LOOK, SUV_WINDOWS, type Look, type Shown } from "../r
 import { Projection } from "../render/projection";
 import { Slices } from "../render/slices";
 import { Controls } from "./controls";
-import { exports, help, store } from "./dialogs";
+import { exports, help } from "./dialogs";
 import { attempt, button, h, number, tell } from "./dom";
 import { Pane, type Box, type Hand } from "./pane";
 import { Pictures } from "./pictures";
+import { Progress } from "./progress";
 import { Table } from "./table";
 import { Turning } from "./turning";
+import { Walk } from "./walk";
 
 /** A pointer that rests so long asks what a click would take. */
 const HOVER_MS = 120;
-const HOT_MM = 20;
 
 export class Room implements Hand {
   readonly element: HTMLElement;
@@ -28,13 +29,12 @@ export class Room implements Hand {
   private readonly controls: Controls;
   private readonly table: Table;
   private readonly readout = h("output", { class: "readout", "aria-live": "off" });
-  private readonly progress = h("div", { class: "progress", "aria-live": "polite" });
+  private readonly progress: Progress;
+  private readonly walk: Walk;
   private readonly undone = new AbortController();
   private look_: Look = { ...FIRST_LOOK };
   private pointer: { plane: Plane; voxel: Vec3 } | null = null;
   private hovering: { timer: ReturnType<typeof setTimeout>; asked: AbortController } | null = null;
-  /** The voxels of a stroke that the arrow keys draw. */
-  private keyed: Vec3[] | null = null;
 
   constructor(
     private readonly reading: Reading,
@@ -46,6 +46,8 @@ export class Room implements Hand {
     leave: () => void,
   ) {
     this.pictures = new Pictures(reading, slices, panes, turning);
+    this.progress = new Progress(events);
+    this.walk = new Walk(reading, this.pictures, (voxel) => this.look(voxel));
     this.table = new Table({
       choose: (lesion) => this.choose(lesion),
       mark: (lesion, what) => void attempt(() => reading.mark(lesion, what)),
@@ -69,7 +71,7 @@ export class Room implements Hand {
         button("Studies", leave, { class: "leave" }),
         h("h1", {}, reading.state.title + (reading.state.simulated ? " (simulated)" : "")),
         this.readout,
-        this.progress,
+        this.progress.element,
         button("?", help, { "aria-label": "Keys", title: "Keys (?)" }),
       ),
       h("div", { class: "panes" }, panes[0].element, turning.element, panes[1].element, panes[2].element),
@@ -212,7 +214,7 @@ export class Room implements Hand {
       else void attempt(() => work(chosen));
     };
     const commands: Record<string, () => void> = {
-      ...this.movements(),
+      ...this.walk.commands(),
       suvWindow: () => this.relook({ suv: following(SUV_WINDOWS.map((one) => one.suv), this.look_.suv) }),
       ctWindow: () => this.relook({ ct: following(CT_WINDOWS.map((one) => one.ct), this.look_.ct) }),
       lessPet: () => this.relook({ fusion: Math.max(0, this.look_.fusion - 0.1), shown: "fused" }),
@@ -222,7 +224,6 @@ export class Room implements Hand {
       lesions: () => this.relook({ lesions: !this.look_.lesions }),
       tumor: () => this.finish("tumor"),
       background: () => this.finish("background"),
-      stroke: () => this.key_stroke(),
       outline: () => on((lesion) => reading.next(lesion)),
       remove: () => this.remove(),
       undo: () => void attempt(reading.undo),
@@ -239,69 +240,14 @@ export class Room implements Hand {
       lock: () => on((lesion) => reading.mark(lesion, { locked: !reading.lesion(lesion)?.locked })),
       firstAnswer: () => void attempt(() => this.firstAnswer()),
       preselect: () => void attempt(() => reading.preselect(this.controls.settings.rule)),
-      export: () => exports(reading, this.about, (kinds) => void attempt(() => this.working((told) => store(reading, this.events, kinds, told)))),
+      export: () => exports(reading, this.about, (kinds) => void attempt(() => this.store(kinds))),
       help,
     };
     commands[name]?.();
   }
 
-  private movements(): Record<string, () => void> {
-    const { pictures } = this;
-    const plane = pictures.plane;
-    const go = (right: number, down: number, through = 0) => () => {
-      if (!plane) {
-        if (right) pictures.turning.step(right);
-        if (down) this.go([0, 0, -down]);
-        return;
-      }
-      const by: Vec3 = [0, 0, 0];
-      by[plane.right] += right;
-      by[plane.down] += plane.downFlipped ? -down : down;
-      by[plane.through] += plane.through === 2 ? -through : through;
-      this.go(by);
-    };
-    const pan = (x: number, y: number) => () => plane && pictures.pan(plane, [x, y]);
-    return {
-      left: go(-1, 0),
-      right: go(1, 0),
-      up: go(0, -1),
-      down: go(0, 1),
-      previous: go(0, 0, -1),
-      next: go(0, 0, 1),
-      pane1: () => pictures.focus(0),
-      pane2: () => pictures.focus(1),
-      pane3: () => pictures.focus(2),
-      pane4: () => pictures.focus(3),
-      hot: () => this.look(this.hottest()),
-      zoomIn: () => plane && pictures.zoom(plane, 1.25),
-      zoomOut: () => plane && pictures.zoom(plane, 0.8),
-      panLeft: pan(-40, 0),
-      panRight: pan(40, 0),
-      panUp: pan(0, -40),
-      panDown: pan(0, 40),
-      fit: () => pictures.fit(),
-      turn: () => pictures.turning.turn(),
-    };
-  }
-
-  private go(by: Vec3): void {
-    this.look(this.reading.grid.clamped(this.pictures.cursor.map((v, i) => v + by[i]) as Vec3));
-    if (!this.keyed) return;
-    this.keyed.push([...this.pictures.cursor]);
-    this.pictures.drawing({ voxels: this.keyed, label: "tumor" });
-  }
-
-  private key_stroke(): void {
-    this.keyed = this.keyed ? null : [[...this.pictures.cursor]];
-    this.pictures.drawing(this.keyed && { voxels: this.keyed, label: "tumor" });
-    if (this.keyed) tell("Stroke: draw with the arrows; Enter is lesion, Shift+Enter background, S gives it up.");
-  }
-
   private finish(label: Label): void {
-    const path = this.keyed ?? [this.pictures.cursor];
-    this.keyed = null;
-    this.pictures.drawing(null);
-    this.prompt(stroke(path), label);
+    this.prompt(stroke(this.walk.take()), label);
   }
 
   private prompt(voxels: Vec3[], label: Label): void {
@@ -352,41 +298,13 @@ export class Room implements Hand {
 
   private async firstAnswer(): Promise<void> {
     const job = await post<Job>(`sessions/${this.reading.id}/first-answer`, { tracer: "auto" });
-    await this.working((told) => this.events.follow(job, told));
+    if (!(await this.progress.follow(job, "First answer"))) tell("Cancelled; nothing has changed.");
   }
 
-  private async working(work: (told: (job: Job) => void) => Promise<unknown>): Promise<void> {
-    try {
-      await work((job) => {
-        const stop = () => void attempt(() => send("DELETE", `jobs/${job.id}`));
-        const title = job.message || job.kind;
-        this.progress.replaceChildren(
-          h("span", {}, title),
-          h("progress", job.progress === null ? { "aria-label": title } : { value: job.progress, max: 1, "aria-label": title }),
-          button("Cancel", stop),
-        );
-      });
-    } catch (error) {
-      if (!(error instanceof Cancelled)) throw error;
-      tell("Cancelled; nothing has changed.");
-    } finally {
-      this.progress.replaceChildren();
-    }
-  }
-
-  private hottest(): Vec3 {
-    const { grid } = this.reading;
-    const at = this.pictures.cursor;
-    const reach = grid.spacing.map((mm) => Math.ceil(HOT_MM / mm));
-    let best = at;
-    for (let z = -reach[2]; z <= reach[2]; z++)
-      for (let y = -reach[1]; y <= reach[1]; y++)
-        for (let x = -reach[0]; x <= reach[0]; x++) {
-          const voxel: Vec3 = [at[0] + x, at[1] + y, at[2] + z];
-          if (!grid.inside(voxel) || Math.hypot(...[x, y, z].map((v, i) => v * grid.spacing[i])) > HOT_MM) continue;
-          if (this.reading.suv(voxel) > this.reading.suv(best)) best = voxel;
-        }
-    return best;
+  private async store(kinds: string[]): Promise<void> {
+    const job = await post<Job>(`sessions/${this.reading.id}/store`, { kinds });
+    const done = await this.progress.follow(job, "Sending to the PACS");
+    if (done) tell(`The PACS has taken ${done.result?.stored?.length ?? 0} objects.`);
   }
 
   // What is shown
@@ -437,7 +355,9 @@ export class Room implements Hand {
       const box: Box | null = hover.size[0]
         ? { low: hover.low, size: hover.size, values: new Uint8Array(await unpack(hover.data)) }
         : null;
-      if (!signal.aborted) this.pictures.hover(box);
+      if (signal.aborted) return;
+      this.pictures.hover(box);
+      if (box) this.readout.append(` · here ${number(hover.volume_ml, 1)} mL up to SUV ${number(hover.suv_max, 1)}`);
     } catch {
       // A preview that fails is none; the click itself will say why.
     }

@@ -3,17 +3,20 @@
 import { ask, get, post, send, type About, type Job, type PacsStudy, type Study, type Summary } from "../data/api";
 import { Cancelled, type Events } from "../data/events";
 import { attempt, button, h, tell } from "./dom";
+import { Progress } from "./progress";
 
 export class Start {
   readonly element = h("main", { class: "start" });
-  private readonly progress = h("div", { class: "progress", "aria-live": "polite" });
+  private readonly progress: Progress;
 
   constructor(
     private readonly about: About,
     private readonly events: Events,
     /** Opens a session. */
     private readonly enter: (session: string) => void,
-  ) {}
+  ) {
+    this.progress = new Progress(events);
+  }
 
   async show(): Promise<void> {
     const [{ studies }, { sessions }] = await Promise.all([
@@ -29,7 +32,7 @@ export class Start {
     this.element.replaceChildren(
       h("h1", {}, "sam_pet"),
       h("p", { class: "lead" }, "Interactive segmentation of PET/CT. For research, not for diagnosis."),
-      this.progress,
+      this.progress.element,
       this.studies(studies),
       ...(sessions.length ? [this.sessions(sessions)] : []),
       this.upload(),
@@ -45,8 +48,7 @@ export class Start {
       pet: study.pet,
       ct: study.ct,
     });
-    await this.wait(job, "Opening the study");
-    this.enter(session.id);
+    if (await this.progress.follow(job, "Opening the study")) this.enter(session.id);
   }
 
   private studies(studies: Study[]): HTMLElement {
@@ -93,8 +95,7 @@ export class Start {
 
   private async goOn(summary: Summary): Promise<void> {
     const { job } = await post<{ job: Job }>(`sessions/${summary.id}/open`);
-    await this.wait(job, "Opening the reading");
-    this.enter(summary.id);
+    if (await this.progress.follow(job, "Opening the reading")) this.enter(summary.id);
   }
 
   private async remove(summary: Summary): Promise<void> {
@@ -129,11 +130,11 @@ export class Start {
     };
     try {
       for (const [n, file] of files.entries()) {
-        this.tell("Sending files", n / files.length, stop);
+        this.progress.show("Sending files", n / files.length, stop);
         if (stopped) throw new Cancelled();
         await ask(`uploads/${id}/files/${n}?name=${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
       }
-      this.tell("Reading the files", null);
+      this.progress.show("Reading the files", null);
       const study = await post<Study>(`uploads/${id}/done`);
       if (study.problem) tell(study.problem, "fault");
       await this.show();
@@ -141,7 +142,7 @@ export class Start {
       await send("DELETE", `uploads/${id}`).catch(() => undefined);
       if (!(error instanceof Cancelled)) throw error;
     } finally {
-      this.progress.replaceChildren();
+      this.progress.clear();
     }
   }
 
@@ -191,27 +192,8 @@ export class Start {
 
   private async fetch(study: PacsStudy): Promise<void> {
     const job = await post<Job>(`pacs/studies/${study.uid}/load`);
-    const done = await this.wait(job, "Loading from the PACS");
-    await this.begin(await get<Study>(`studies/${done.result?.study}`));
-  }
-
-  private async wait(job: Job, title: string): Promise<Job> {
-    const stop = () => void attempt(() => this.events.cancel(job.id));
-    try {
-      return await this.events.follow(job, (now) =>
-        this.tell(now.message ? `${title}: ${now.message}` : title, now.progress, stop),
-      );
-    } finally {
-      this.progress.replaceChildren();
-    }
-  }
-
-  private tell(title: string, share: number | null, stop?: () => void): void {
-    this.progress.replaceChildren(
-      h("span", {}, title),
-      h("progress", share === null ? { "aria-label": title } : { value: share, max: 1, "aria-label": title }),
-      ...(stop ? [button("Cancel", stop)] : []),
-    );
+    const done = await this.progress.follow(job, "Loading from the PACS");
+    if (done) await this.begin(await get<Study>(`studies/${done.result?.study}`));
   }
 }
 

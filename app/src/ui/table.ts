@@ -22,10 +22,10 @@ interface Column {
 const NUMBERS: Column[] = [
   { key: "volume_ml", title: "Volume", unit: "mL", digits: 2 },
   { key: "suv_max", title: "SUVmax", unit: "", digits: 2 },
-  { key: "suv_mean", title: "SUVmean", unit: "", digits: 2 },
-  { key: "suv_peak", title: "SUVpeak", unit: "", digits: 2 },
+  { key: "suv_mean", title: "mean", unit: "", digits: 2 },
+  { key: "suv_peak", title: "peak", unit: "", digits: 2 },
   { key: "tlg", title: "TLG", unit: "g", digits: 1 },
-  { key: "diameter_mm", title: "Diameter", unit: "mm", digits: 1 },
+  { key: "diameter_mm", title: "Ø", unit: "mm", digits: 1 },
 ];
 
 export interface Order {
@@ -125,7 +125,7 @@ export class Table {
   private row(one: Lesion, selected: boolean): HTMLElement {
     const { hand } = this;
     const n = one.lesion;
-    const toggle = (what: "hidden" | "locked" | "accepted", on: string, off: string, title: string) =>
+    const toggle = (what: "hidden" | "locked" | "accepted", sign: string, title: string) =>
       h(
         "button",
         {
@@ -137,7 +137,7 @@ export class Table {
           "data-what": `${what}-${n}`,
           click: () => hand.mark(n, { [what]: !one[what] }),
         },
-        one[what] ? on : off,
+        sign,
       );
     const name = h("input", { value: one.name, "aria-label": `Name of lesion ${n}`, maxlength: 64, class: "name" });
     name.addEventListener("change", () => hand.mark(n, { name: name.value.trim() || `Lesion ${n}` }));
@@ -170,9 +170,9 @@ export class Table {
       h(
         "td",
         { class: "actions" },
-        toggle("accepted", "✓", "✓", "Accept"),
-        toggle("hidden", "◌", "●", "Hide"),
-        toggle("locked", "🔒", "🔓", "Lock"),
+        toggle("accepted", "✓", "Accept"),
+        toggle("hidden", "V", "Hide"),
+        toggle("locked", "L", "Lock"),
         h("button", { type: "button", "aria-label": `Reject lesion ${n}`, title: "Reject", click: () => hand.reject(n) }, "✕"),
       ),
     );
