@@ -19,6 +19,7 @@ async function route(about: About): Promise<void> {
   room = null;
   const session = wanted();
   if (session) {
+    performance.mark("read");
     const progress = h("progress", { max: 1, value: 0, "aria-label": "Loading" });
     put(h("main", { class: "loading" }, h("p", {}, "Loading the study"), progress));
     try {

@@ -101,7 +101,9 @@ function tint(
 }
 
 /** A dashed cross that leaves its middle free. */
-export function drawCross(context: CanvasRenderingContext2D, [x, y]: [number, number], gap = 10): void {
+export function drawCross(context: CanvasRenderingContext2D, at: [number, number], gap = 10): void {
+  // In the middle of a pixel, so that a line is one pixel wide.
+  const [x, y] = at.map((v) => Math.floor(v) + 0.5);
   const { width, height } = context.canvas;
   context.save();
   context.strokeStyle = CROSS;

@@ -150,5 +150,6 @@ export class Pictures {
     this.projectionDue = false;
     const lesions = this.look_.lesions ? reading.state.lesions : [];
     this.turning.show(this.look_.suv, cursor, lesions, reading.labels.data, reading.state.revision);
+    performance.mark("shown");
   }
 }

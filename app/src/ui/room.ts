@@ -252,7 +252,8 @@ export class Room implements Hand {
 
   private prompt(voxels: Vec3[], label: Label): void {
     this.pictures.hover(null);
-    if (voxels.length) void this.sending({ voxels, label }, () => this.reading.draw(voxels, label));
+    if (!voxels.length) return tell("That is outside the PET.");
+    void this.sending({ voxels, label }, () => this.reading.draw(voxels, label));
   }
 
   /** Shows a stroke until the server has answered. */
