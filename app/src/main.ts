@@ -50,10 +50,11 @@ async function straight(about: About): Promise<void> {
   const start = await list(about);
   const { studies } = await get<{ studies: Study[] }>("studies");
   const { sessions } = await get<{ sessions: Summary[] }>("sessions");
-  if (studies.length !== 1 || studies[0].problem || studies[0].source !== "folder") return;
-  const begun = sessions.find((one) => one.study === studies[0].id && !one.problem);
+  const given = studies.filter((one) => one.source === "folder");
+  if (given.length !== 1 || given[0].problem) return;
+  const begun = sessions.find((one) => one.study === given[0].id && !one.problem);
   if (begun) location.hash = `session=${begun.id}`;
-  else await start.begin(studies[0]);
+  else await start.begin(given[0]);
 }
 
 void attempt(async () => {

@@ -64,18 +64,21 @@ def test_the_keyboard_reads_a_study_of_the_pacs(screen: Screen, pacs: Orthanc) -
     clicked = screen.row(1)
     # The department's rule instead of the model's proposal.
     screen.changes(lambda: screen.press("n"))
-    assert screen.row(1)["volume_ml"] != clicked["volume_ml"]
-    screen.changes(lambda: screen.press("Control+z"))
-    assert screen.row(1) == clicked
-
-    screen.press("s", "ArrowRight", "ArrowRight", "ArrowRight")
-    screen.changes(lambda: screen.press("Shift+Enter"))
-    assert screen.row(1)["volume_ml"] < clicked["volume_ml"]
-    stroke = screen.api()["prompts"][-1]
-    assert (stroke["label"], len(stroke["voxels"])) == ("background", 4)
+    ruled = screen.row(1)
+    assert ruled["volume_ml"] != clicked["volume_ml"]
+    assert screen.api()["lesions"][0]["outline"] == "41%"
     screen.changes(lambda: screen.press("Control+z"))
     assert screen.row(1) == clicked
     screen.changes(lambda: screen.press("Control+Shift+Z"))
+    assert screen.row(1) == ruled
+
+    screen.press("s", "ArrowRight", "ArrowRight", "ArrowRight")
+    screen.changes(lambda: screen.press("Shift+Enter"))
+    assert screen.api()["totals"]["total_mtv_ml"] < ruled["volume_ml"]
+    stroke = screen.api()["prompts"][-1]
+    assert (stroke["label"], len(stroke["voxels"])) == ("background", 4)
+    screen.changes(lambda: screen.press("Control+z"))
+    assert screen.row(1) == ruled
 
     # Regions by rule, judged one by one.
     screen.changes(lambda: screen.press("d"))
