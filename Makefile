@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test test-lowest test-newest coverage container-test quality format docs fuzz notebooks app app-test
+.PHONY: demo test test-lowest test-newest coverage container-test app app-test app-logic quality format docs fuzz notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -35,10 +35,12 @@ coverage: $(VENV)/.developed
 app: app/node_modules/.installed
 	cd app && npm run --silent build
 
-# The page's logic, then whole readings in Chromium with a PACS (Debian: chromium, orthanc, orthanc-dicomweb).
-app-test: $(VENV)/.developed app/node_modules/.installed
-	cd app && npm test --silent
+# The page's logic, the server, and whole readings in Chromium with a PACS (Debian: chromium, orthanc, orthanc-dicomweb).
+app-test: $(VENV)/.developed app-logic
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q tests/app tests/page
+
+app-logic: app/node_modules/.installed
+	cd app && npm test --silent
 
 app/node_modules/.installed: app/package.json app/package-lock.json
 	cd app && npm ci --silent --no-audit --no-fund

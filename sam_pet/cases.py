@@ -25,7 +25,15 @@ _FILE_ENDING = ".nii.gz"
 
 @dataclass(frozen=True)
 class Case:
-    """The files of one study and its reference mask; `ct` is None for a PET alone."""
+    """The files of one study and its reference mask; `ct` is None for a PET alone.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cases import Case
+        >>> case = Case("fdg_a1_2020", None, Path("SUV.nii.gz"), Path("SEG.nii.gz"))
+        >>> case.tracer, case.patient
+        ('fdg', 'a1')
+    """
 
     name: str
     ct: Path | None
@@ -77,6 +85,16 @@ def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = Non
 
     Raises:
         InputError: no such folder, neither layout, a file missing, or a name that is not there.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cases import find_cases
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cases"))
+        >>> (case,) = find_cases("cases")
+        >>> case.name, case.study().grid.size
+        ('one', (60, 60, 90))
     """
     root = Path(folder)
     if not root.is_dir():

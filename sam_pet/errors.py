@@ -12,16 +12,43 @@ from typing import Any
 
 # Set to see where an error that is none of the user's comes from.
 TRACEBACK = "SAM_PET_TRACEBACK"
+_STDERR = 2
 
 
 class InputError(ValueError):
-    """The input is at fault: the command line prints the message alone and exits with 2."""
+    """The input is at fault: the command line prints the message alone and exits with 2.
+
+    Examples:
+        >>> import sam_pet
+        >>> try:
+        ...     sam_pet.read_study(ct=None, pet="nowhere.nii.gz")
+        ... except sam_pet.InputError as error:
+        ...     print(error)
+        PET: no such file: nowhere.nii.gz
+    """
 
 
 def one_line(error: BaseException) -> str:
     """What an error of a library says, as one line without escape codes; its type where it says nothing."""
     text = "".join(c if c.isprintable() else " " for c in str(error))
     return " ".join(text.split()) or type(error).__name__
+
+
+@contextmanager
+def without_native_messages() -> Iterator[None]:
+    """Keep what native libraries print beside their errors off stderr: the error is told in one line."""
+    try:
+        kept, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+    except OSError:
+        yield
+        return
+    try:
+        os.dup2(nowhere, _STDERR)
+        yield
+    finally:
+        os.dup2(kept, _STDERR)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextmanager

@@ -17,9 +17,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line, without_native_messages
 from sam_pet.headers import require_sound_metaimage, require_sound_nrrd, unpacked_size
 from sam_pet.nifti import read_nifti, require_sound_nifti_header
 from sam_pet.sanity import UnsoundError, cut_short, require_one_volume, require_sound_geometry
@@ -48,8 +49,20 @@ def key_of(facts: object) -> str:
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def image_suffix(path: Path) -> str | None:
-    """The image suffix of a file name (".nii.gz" whole), or None if it is not one we read."""
+    """The image suffix of a file name (".nii.gz" whole), or None if it is not one we read.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.files import image_suffix
+        >>> image_suffix(Path("a.b.NII.GZ")), image_suffix(Path("notes.txt"))
+        ('.nii.gz', None)
+    """
     return next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)
 
 
@@ -59,6 +72,14 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
     Raises:
         InputError: no such file, a Git-LFS pointer, not an image, cut short, a NIfTI file with NaN or infinite voxels
             (only there would they be lost), or not one scalar 3-D volume; `what` names it ("CT", "PET", "mask").
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid
+        >>> from sam_pet.files import read_image, write_image
+        >>> write_image(Grid((30, 40, 20)).image(np.zeros((20, 40, 30), np.int16)), "ct.mha")
+        >>> read_image("ct.mha", "CT").GetSize()
+        (30, 40, 20)
     """
     path = Path(path)
     if path.is_dir():
@@ -78,7 +99,7 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
         else:
             check = require_sound_metaimage if _READERS[suffix] == "MetaImageIO" else require_sound_nrrd
             check(path)
-            with plain_path(path) as plain:
+            with plain_path(path) as plain, without_native_messages():
                 image = sitk.ReadImage(plain, imageIO=_READERS[suffix])
             if image.GetDimension() == 4 and image.GetSize()[3] == 1:
                 image = image[:, :, :, 0]
@@ -142,6 +163,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         OSError: it cannot be written, `path` being its file name.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.files import replacing
+        >>> with replacing("notes.txt") as temporary:
+        ...     _ = temporary.write_text("whole", encoding="utf-8")
+        >>> Path("notes.txt").read_text(encoding="utf-8")
+        'whole'
     """
     path = Path(path)
     suffix = image_suffix(path) or path.suffix
@@ -291,11 +320,18 @@ def write_image(image: sitk.Image, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: no image goes by this name.
         OSError: it cannot be written whole, as on a full disk; what was there before still is.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid
+        >>> from sam_pet.files import write_image
+        >>> write_image(Grid((30, 40, 20)).image(np.zeros((20, 40, 30), np.uint8)), "mask.nii.gz")
     """
     require_image_name(path)
     with replacing(path) as temporary, _plain_to_write(temporary) as plain:
         try:
-            sitk.WriteImage(image, plain, useCompression=True)
+            with without_native_messages():
+                sitk.WriteImage(image, plain, useCompression=True)
             _require_whole(temporary, image)
         except (RuntimeError, UnsoundError) as error:
             # ITK does not look whether its bytes have gone to the disk.
@@ -330,7 +366,35 @@ def _require_whole(path: Path, image: sitk.Image) -> None:
             raise cut_short(wanted)
 
 
+@contextmanager
+def stored_arrays(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """The arrays in an `.npz` file that was made to be learnt from, by name.
+
+    Raises:
+        InputError: the file is damaged, or the block does not find in it what belongs there.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            yield held
+    except Exception as error:  # numpy and zipfile raise what their parts raise
+        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); remove it to have it made again") from error
+
+
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
-    """Write indented JSON; the file is whole or absent."""
+    """Write indented JSON; the file is whole or absent.
+
+    Examples:
+        >>> import json
+        >>> from pathlib import Path
+        >>> from sam_pet.files import write_json
+        >>> write_json({"dice": 0.8}, "score.json")
+        >>> json.loads(Path("score.json").read_text(encoding="utf-8"))
+        {'dice': 0.8}
+    """
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_bytes(json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """What `write_json` writes."""
+    return (json.dumps(content, indent=2) + "\n").encode()

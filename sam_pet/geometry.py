@@ -20,7 +20,16 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class Grid:
-    """Size (x, y, z), spacing and origin in mm, and row-major 3 x 3 direction cosines (LPS) of an image."""
+    """Size (x, y, z), spacing and origin in mm, and row-major 3 x 3 direction cosines (LPS) of an image.
+
+    Examples:
+        >>> from sam_pet import Grid
+        >>> grid = Grid(size=(30, 40, 20), spacing=(4.0, 4.0, 5.0), origin=(-60.0, -80.0, 0.0))
+        >>> grid.shape, grid.voxel_ml
+        ((20, 40, 30), 0.08)
+        >>> grid.to_world([(0, 0, 0), (10, 0, 2)]).tolist()
+        [[-60.0, -80.0, 0.0], [-20.0, -80.0, 10.0]]
+    """
 
     size: tuple[int, int, int]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -92,6 +101,13 @@ class AxialOrder:
 
     Oblique volumes take the nearest axes. `axes[i]` is the stored (x, y, z) axis that becomes axial axis i,
     `flips[i]` whether it runs the other way. Axial voxels and arrays follow the same two orders as stored ones.
+
+    Examples:
+        >>> from sam_pet import Grid
+        >>> from sam_pet.geometry import AxialOrder
+        >>> turned = Grid((30, 40, 20), direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1))
+        >>> AxialOrder.of(turned).voxels([(0, 0, 7)]).tolist()
+        [[29, 39, 7]]
     """
 
     size: tuple[int, int, int]

@@ -5,18 +5,32 @@ ITK looks at no checksum of compressed data, and reads whatever file a header na
 
 from __future__ import annotations
 
+import logging
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from sam_pet.sanity import UnsoundError, cut_short, damaged, require_one_volume, require_room_for, require_size
+import numpy as np
+
+from sam_pet.sanity import (
+    UnsoundError,
+    cut_short,
+    damaged,
+    require_no_more,
+    require_one_volume,
+    require_room_for,
+    require_size,
+)
+
+logger = logging.getLogger(__name__)
 
 _MOST_HEADER = 1 << 17
 _CHUNK = 1 << 22
 # As zlib counts: any header of zlib or gzip is known by itself.
 _EITHER = 47
+_UNSCALED = (("Slope", "1"), ("Offset", "0"))
 _META_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -31,6 +45,16 @@ _META_BYTES = {
     "MET_FLOAT": 4,
     "MET_DOUBLE": 8,
 }
+# Words of one meaning: what a header says twice must agree.
+_META_SAME = (
+    ("ElementSpacing", "ElementSize"),
+    ("Offset", "Origin", "Position"),
+    ("TransformMatrix", "Orientation", "Rotation"),
+    ("BinaryDataByteOrderMSB", "ElementByteOrderMSB"),
+)
+_MILLIMETRES = ("mm", "millimeter", "millimetre", "millimeters", "millimetres", "?", "")
+_SPACES = ("ras", "las", "lps")
+_VECTOR = re.compile(r"\(([^()]*)\)|none")
 _NRRD_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
@@ -65,9 +89,13 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
         raise UnsoundError(f"has voxels of type {kind[:40]!r} in its header; export it as integers or floats")
     channels = _integer(fields, "ElementNumberOfChannels", 1)
     require_one_volume(size[:3] if dimensions == 4 and size[3] == 1 else size, channels)
-    for key, numbers in (("ElementSpacing", dimensions), ("TransformMatrix", dimensions**2), ("Offset", dimensions)):
-        _floats(fields, key, numbers)
-    _require_above_zero(fields, "ElementSpacing")
+    _require_meta_place(fields, dimensions)
+    if not _is_true(fields.get("BinaryData", "True")):
+        raise UnsoundError("holds its voxels as text (BinaryData); export it as binary")
+    if [fields.get(f"ElementToIntensityFunction{part}", word) for part, word in _UNSCALED] != [w for _, w in _UNSCALED]:
+        raise UnsoundError(
+            "has voxels that are still to be scaled (ElementToIntensityFunctionSlope); export it with its values"
+        )
     wanted = _META_BYTES[kind] * _product(size)
 
     place = fields["ElementDataFile"]
@@ -80,9 +108,10 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     if not data:
         return
     if _is_true(fields.get("CompressedData")):
-        _require_unpacked(source, start, wanted)
-    elif _is_true(fields.get("BinaryData", "True")) and source.stat().st_size - start < wanted:
-        raise cut_short(wanted)
+        _require_unpacked(source, start, wanted, size)
+    else:
+        # A header size of -1 says that the data end with the file.
+        _require_bytes(source, start, wanted, size, exact=_integer(fields, "HeaderSize", 0) >= 0)
 
 
 def require_sound_nrrd(path: Path, data: bool = True) -> None:
@@ -107,6 +136,11 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
     kind = fields.get("type", "").lower()
     if kind not in _NRRD_BYTES:
         raise UnsoundError(f"has voxels of type {kind[:40]!r} in its header; export it as integers or floats")
+    _require_nrrd_place(fields, dimensions)
+    if data and not any(word in fields.get("space", "").lower() for word in ("posterior", "anterior", *_SPACES)):
+        logger.warning(
+            "%s does not say how its axes lie in the patient (space); taken as left, posterior, superior", path
+        )
     wanted = _NRRD_BYTES[kind] * _product(size)
     place = fields.get("data file") or fields.get("datafile")
     source = path if place is None else _beside(path, place, "data file")
@@ -118,11 +152,11 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
         raise UnsoundError(f"has data in encoding {encoding[:40]!r} or with bytes to skip; save it as raw or gzip")
     if not data:
         return
+    start = start if place is None else 0
     if encoding == "raw":
-        if source.stat().st_size - (start if place is None else 0) < wanted:
-            raise cut_short(wanted)
+        _require_bytes(source, start, wanted, size)
     else:
-        _require_unpacked(source, start if place is None else 0, wanted)
+        _require_unpacked(source, start, wanted, size)
 
 
 def _meta_fields(head: bytes) -> tuple[dict[str, str], int]:
@@ -164,6 +198,50 @@ def _nrrd_lines(head: bytes) -> tuple[str, bool, int]:
     return head[:at].decode("latin-1"), True, at + length
 
 
+def _require_meta_place(fields: Mapping[str, str], dimensions: int) -> None:
+    counts = {"ElementSpacing": dimensions, "Offset": dimensions, "TransformMatrix": dimensions**2}
+    for name, *others in _META_SAME:
+        said = [key for key in (name, *others) if key in fields]
+        if name in counts:
+            for key in said:
+                _floats(fields, key, counts[name])
+        if len({tuple(fields[key].split()) for key in said}) > 1:
+            raise UnsoundError(f"says {' and '.join(said)} in its header, which differ; correct the one that is wrong")
+    if not fields.keys() & set(_META_SAME[0]):
+        raise UnsoundError("does not say in its header how large its voxels are (ElementSpacing); export it again")
+    for key in _META_SAME[0]:
+        _require_above_zero(fields, key)
+    unit = fields.get("DistanceUnits", "mm").lower()
+    if unit not in _MILLIMETRES:
+        raise UnsoundError(f"is not in mm by its header, but in {unit[:20]!r} (DistanceUnits); export it in mm")
+
+
+def _require_nrrd_place(fields: Mapping[str, str], dimensions: int) -> None:
+    units = set(re.findall(r'"([^"]*)"', fields.get("space units", "")))
+    other = next((unit for unit in sorted(units) if unit.lower() not in _MILLIMETRES), None)
+    if other is not None:
+        raise UnsoundError(f"is not in mm by its header, but in {other[:20]!r} (space units); export it in mm")
+    if "old min" in fields or "old max" in fields:
+        raise UnsoundError("has voxels that are still to be scaled (old min, old max); export it with its values")
+    if "space directions" not in fields:
+        spacings = fields.get("spacings", "").lower().split()
+        if len([word for word in spacings if word != "nan"]) < min(dimensions, 3):
+            raise UnsoundError(
+                "does not say in its header how large its voxels are (space directions); export it again"
+            )
+        return
+    vectors = [found[1] for found in _VECTOR.finditer(fields["space directions"]) if found[1] is not None]
+    if dimensions == 3 and len(vectors) != 3:
+        raise UnsoundError("does not have three space directions in its header; export a single 3-D series")
+    try:
+        columns = np.array([[float(word) for word in vector.split(",")] for vector in vectors])
+        spans = dimensions != 3 or bool(np.isfinite(columns).all() and abs(np.linalg.det(columns)) > 0)
+    except ValueError:
+        spans = False
+    if not spans:
+        raise UnsoundError("has space directions in its header that do not span space; export it again")
+
+
 def _require_above_zero(fields: Mapping[str, str], key: str) -> None:
     # ITK would take the size of a negative spacing.
     if any(float(word) <= 0 for word in fields.get(key, "").split()):
@@ -179,13 +257,22 @@ def _beside(path: Path, name: str, key: str) -> Path:
     return data
 
 
-def _require_unpacked(data: Path, start: int, wanted: int) -> None:
+def _require_bytes(data: Path, start: int, wanted: int, size: Sequence[int], exact: bool = True) -> None:
+    found = data.stat().st_size - start
+    if found < wanted:
+        raise cut_short(wanted)
+    if exact:
+        require_no_more(found, wanted, size)
+
+
+def _require_unpacked(data: Path, start: int, wanted: int, size: Sequence[int]) -> None:
     require_room_for(wanted, data.stat().st_size - start)
     with data.open("rb") as stream:
         stream.seek(start)
         found = unpacked_size(stream, wanted)
     if found < wanted:
         raise cut_short(wanted)
+    require_no_more(found, wanted, size)
 
 
 def unpacked_size(stream: BinaryIO, wanted: int) -> int:

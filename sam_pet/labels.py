@@ -26,7 +26,16 @@ PALETTE: tuple[Colour, ...] = (
 
 
 def lesion_boxes(labels: Labels) -> dict[int, Box]:
-    """The bounding box, as slices of the array [z, y, x], of each lesion by its number; 0 is background."""
+    """The bounding box, as slices of the array [z, y, x], of each lesion by its number; 0 is background.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.labels import lesion_boxes
+        >>> labels = np.zeros((20, 40, 30), np.uint16)
+        >>> labels[2, 3:5, 4] = 7
+        >>> lesion_boxes(labels)
+        {7: (slice(2, 3, None), slice(3, 5, None), slice(4, 5, None))}
+    """
     planes = np.flatnonzero(labels.any(axis=(1, 2)))
     if not planes.size:
         return {}
@@ -41,10 +50,22 @@ def lesion_boxes(labels: Labels) -> dict[int, Box]:
 
 
 def lesion_colour(lesion: int) -> Colour:
-    """Red, green, blue (0 to 255) of a lesion by its number, from 1; the colours come round."""
+    """Red, green, blue (0 to 255) of a lesion by its number, from 1; the colours come round.
+
+    Examples:
+        >>> from sam_pet.labels import lesion_colour
+        >>> lesion_colour(1)
+        (230, 159, 0)
+    """
     return PALETTE[(lesion - 1) % len(PALETTE)]
 
 
 def lesion_name(lesion: int, names: Mapping[int, str] | None = None) -> str:
-    """The name given to a lesion, or "Lesion N"."""
+    """The name given to a lesion, or "Lesion N".
+
+    Examples:
+        >>> from sam_pet.labels import lesion_name
+        >>> lesion_name(3), lesion_name(3, {3: "Node"})
+        ('Lesion 3', 'Node')
+    """
     return (names or {}).get(lesion, f"Lesion {lesion}")

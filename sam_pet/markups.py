@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _KINDS = ("Fiducial", "Line", "Curve", "ClosedCurve")
 # Millimetres in each unit, by its name in UCUM and in words.
 _UNITS = {
-    **dict.fromkeys(("um", "micrometer", "micrometre", "micron"), 0.001),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micrometer", "micrometre", "micron"), 0.001),
     **dict.fromkeys(("mm", "millimeter", "millimetre"), 1.0),
     **dict.fromkeys(("cm", "centimeter", "centimetre"), 10.0),
     **dict.fromkeys(("dm", "decimeter", "decimetre"), 100.0),
@@ -61,7 +61,7 @@ def _clicks(markup: Mapping[str, Any], points: Sequence[Any], grid: Grid, lenien
         try:
             if not isinstance(point, dict):
                 raise InputError(f"{what}: has no position of three numbers")
-            if point.get("positionStatus", "defined") != "defined":
+            if not _is_placed(point.get("positionStatus", "defined"), what):
                 continue
             voxel = np.round(grid.to_voxel(_position(point.get("position"), what) * to_mm))
             drawn = click(voxel, _label(point, markup), what)
@@ -88,9 +88,17 @@ def _to_lps_mm(markup: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     unit = markup.get("coordinateUnits", "mm")
     word = unit[0] if isinstance(unit, list) and unit else unit
     scale = _UNITS.get(_singular(word)) if isinstance(word, str) else None
-    if scale is None:
+    told = [_UNITS.get(_singular(name)) for name in unit[1:] if isinstance(name, str)] if isinstance(unit, list) else []
+    if scale is None or any(other not in (None, scale) for other in told):
         raise InputError(f"prompts: unknown unit {unit!r} of a markup (coordinateUnits); export it in mm")
     return scale * (np.array([-1.0, -1.0, 1.0]) if system == "RAS" else np.ones(3))
+
+
+def _is_placed(status: Any, what: str) -> bool:
+    known = {"defined": True, "undefined": False, "preview": False, "missing": False}
+    if not isinstance(status, str) or status.lower() not in known:
+        raise InputError(f"{what}: unknown positionStatus {status!r}; known are {', '.join(known)}")
+    return known[status.lower()]
 
 
 def _singular(word: str) -> str:

@@ -25,6 +25,16 @@ def read_mask(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np.u
 
     Raises:
         InputError: see `read_image`; also when the file holds other values than 0 and 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.masks import read_mask
+        >>> write_image(Grid((30, 40, 20)).image(np.ones((20, 40, 30), np.uint8)), "mask.nii.gz")
+        >>> mask, grid = read_mask("mask.nii.gz", "mask")
+        >>> int(mask.sum()), grid.size
+        (24000, (30, 40, 20))
     """
     image = read_image(path, what)
     values = _whole(sitk.GetArrayViewFromImage(image))
@@ -47,6 +57,17 @@ def read_labels(path: str | os.PathLike[str], what: str) -> tuple[npt.NDArray[np
 
     Raises:
         InputError: see `read_image`; also for other values than 0, 1, ... 65535, or more components than that.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.masks import read_labels
+        >>> mask = np.zeros((20, 40, 30), np.uint8)
+        >>> mask[2, 2, 2] = mask[9, 9, 9] = 1
+        >>> write_image(Grid((30, 40, 20)).image(mask), "mask.nii.gz")
+        >>> int(read_labels("mask.nii.gz", "mask")[0].max())
+        2
     """
     image = read_image(path, what)
     values = _whole(sitk.GetArrayViewFromImage(image))
@@ -81,7 +102,16 @@ def _digits(value: Any) -> str:
 
 
 def require_same_grid(grid: Grid, other: Grid, what: str, other_what: str) -> None:
-    """Raise an InputError that says how two grids differ, if they do."""
+    """Raise an InputError that says how two grids differ, if they do.
+
+    Examples:
+        >>> from sam_pet import Grid
+        >>> from sam_pet.masks import require_same_grid
+        >>> require_same_grid(Grid((4, 4, 4)), Grid((4, 4, 5)), "mask", "PET")
+        Traceback (most recent call last):
+            ...
+        sam_pet.errors.InputError: mask and PET are on different grids (4 x 4 x 4 against 4 x 4 x 5 voxels); ...
+    """
     if grid.same_as(other, _SAME_PLACE):
         return
     sizes = [" x ".join(map(str, g.size)) for g in (grid, other)]

@@ -54,6 +54,14 @@ def measure_lesions(labels: Labels, pet: Volume, grid: Grid) -> pd.DataFrame:
 
     Raises:
         ValueError: labels or PET are not on the grid.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.measures import measure_lesions
+        >>> phantom = small_phantom()
+        >>> table = measure_lesions(phantom.lesions, phantom.study.pet, phantom.study.grid)
+        >>> table[["lesion", "voxels"]].values.tolist()
+        [[1, 10], [2, 1], [3, 3], [4, 23], [5, 4]]
     """
     for what, array in (("labels", labels), ("pet", pet)):
         if array.shape != grid.shape:
@@ -69,6 +77,14 @@ def summarise(table: pd.DataFrame) -> dict[str, int | float | None]:
         `lesions`, their number; `total_mtv_ml`; `total_tlg`, in g; `dmax_mm`, the distance between the centroids
         of the two lesions that are farthest apart (Cottereau 2020), None for fewer than two lesions; `suv_max`,
         None without a lesion.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.measures import measure_lesions, summarise
+        >>> phantom = small_phantom()
+        >>> totals = summarise(measure_lesions(phantom.lesions, phantom.study.pet, phantom.study.grid))
+        >>> totals["lesions"], round(totals["total_mtv_ml"], 1)
+        (5, 28.9)
     """
     centroids = table[["centroid_x", "centroid_y", "centroid_z"]].to_numpy(float)
     return {
@@ -91,6 +107,14 @@ def suv_peak(mask: Mask, pet: Volume, spacing: tuple[float, float, float]) -> fl
         mask: [z, y, x], not empty.
         pet: SUV [z, y, x].
         spacing: (x, y, z) in mm.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.measures import suv_peak
+        >>> mask = np.zeros((9, 9, 9), bool)
+        >>> mask[3:6, 3:6, 3:6] = True
+        >>> suv_peak(mask, np.full((9, 9, 9), 5.0, np.float32), (4.0, 4.0, 4.0))
+        5.0
     """
     weights = _sphere(spacing)
     margin = [n // 2 for n in weights.shape]
@@ -110,6 +134,14 @@ def diameter_mm(mask: Mask, spacing: tuple[float, float, float]) -> float:
     Args:
         mask: [z, y, x], not empty.
         spacing: (x, y, z) in mm.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.measures import diameter_mm
+        >>> row = np.zeros((3, 3, 9), bool)
+        >>> row[1, 1, 2:7] = True
+        >>> diameter_mm(row, (4.0, 4.0, 4.0))
+        20.0
     """
     points = np.concatenate([_outer_faces(mask, axis) for axis in range(3)]) * spacing[::-1]
     return _farthest(points)

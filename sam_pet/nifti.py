@@ -24,6 +24,7 @@ from sam_pet.sanity import (
     cut_short,
     damaged,
     perpendicular,
+    require_no_more,
     require_one_volume,
     require_room_for,
     require_size,
@@ -35,10 +36,11 @@ logger = logging.getLogger(__name__)
 Floats = npt.NDArray[np.float64]
 
 _GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 22
+_CHUNK, _EXTENSION = 1 << 22, 4
 _FIRST = {
     "dim": (40, "8i2"),
     "datatype": (70, "i2"),
+    "bitpix": (72, "i2"),
     "pixdim": (76, "8f4"),
     "vox_offset": (108, "f4"),
     "scl_slope": (112, "f4"),
@@ -51,6 +53,7 @@ _FIRST = {
 }
 _SECOND = {
     "datatype": (12, "i2"),
+    "bitpix": (14, "i2"),
     "dim": (16, "8i8"),
     "pixdim": (104, "8f8"),
     "vox_offset": (168, "i8"),
@@ -108,16 +111,22 @@ def read_nifti(path: Path, what: str) -> sitk.Image:
             raise UnsoundError(f"has voxels of type {kind} in its header (datatype); export it as integers or floats")
         dtype = np.dtype(_TYPES[kind]).newbyteorder("<" if header["little"] else ">")
         place = _place(header, size, f"{what}: {path}")
-        start = max(int(_finite(header, "vox_offset")), int(header["sizeof_hdr"]))
+        if header["bitpix"] not in (0, 8 * dtype.itemsize):
+            raise UnsoundError(
+                f"has voxels of type {kind} and of {header['bitpix']} bits in its header, which differ; export it again"
+            )
+        # Four bytes that tell of extensions always come between.
+        start = max(int(_finite(header, "vox_offset")), int(header["sizeof_hdr"]) + _EXTENSION)
         count = int(np.prod(size))
         wanted = start + count * dtype.itemsize
         if packed is None:
             if path.stat().st_size < wanted:
                 raise cut_short(wanted)
+            require_no_more(path.stat().st_size - start, wanted - start, size)
         else:
             require_room_for(wanted, packed)
         array = _voxels(stream, start - int(header["sizeof_hdr"]), count, dtype, wanted)
-        _drain(stream, wanted)
+        require_no_more(_drain(stream, wanted) + count * dtype.itemsize, count * dtype.itemsize, size)
     image = sitk.GetImageFromArray(_scaled(array, header).reshape(size[::-1]))
     image.SetSpacing(place.spacing)
     image.SetOrigin(place.origin)
@@ -217,20 +226,21 @@ def _voxels(stream: IO[bytes], skipped: int, count: int, dtype: np.dtype[Any], w
     return array
 
 
-def _drain(stream: IO[bytes], wanted: int) -> None:
-    """Read on to the end, where the checksum of compressed data stands."""
-    left = wanted + _CHUNK
-    while left > 0 and (more := stream.read(_CHUNK)):
-        left -= len(more)
-    if left <= 0:
-        raise UnsoundError("holds far more data than its header says; export it again")
+def _drain(stream: IO[bytes], wanted: int) -> int:
+    """Read on to the end, where the checksum of compressed data stands; how much there was."""
+    found = 0
+    while found < wanted + _CHUNK and (more := stream.read(_CHUNK)):
+        found += len(more)
+    return found
 
 
 def _scaled(array: npt.NDArray[Any], header: dict[str, Any]) -> npt.NDArray[Any]:
     slope, offset = float(header["scl_slope"]), float(header["scl_inter"])
-    # By the standard a slope of 0 means that there is none.
-    if slope == 0 or not np.isfinite(slope) or (slope, offset) == (1.0, 0.0):
+    # By the standard a slope of 0 means that there is none; NaN is written for the same.
+    if slope == 0 or np.isnan(slope) or (slope, offset) == (1.0, 0.0):
         return array
+    if np.isinf(slope):
+        raise UnsoundError("has no usable scl_slope in its header; export it again")
     if not np.isfinite(offset):
         raise UnsoundError("has no usable scl_inter in its header; export it again")
     if array.dtype != np.float64:
@@ -270,7 +280,10 @@ class _Place:
 
 
 def _place(header: dict[str, Any], size: tuple[int, ...], where: str) -> _Place:
-    scale = _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    unit = int(header["xyzt_units"]) & 7
+    if unit not in _MM:
+        raise UnsoundError(f"is in no known unit by its header (xyzt_units {unit}); export it in mm")
+    scale = _MM[unit]
     steps = np.asarray(header["pixdim"], np.float64)[1:4]
     positive = bool((np.isfinite(steps) & (steps > 0)).all())
     srow = np.asarray(header["srow"], np.float64)
@@ -283,6 +296,7 @@ def _place(header: dict[str, Any], size: tuple[int, ...], where: str) -> _Place:
             return _Place.of(_qform(header, steps), scale, size)
         spacing = tuple((scale * steps).tolist())
         require_spacing(spacing, size)
+        logger.warning("%s does not say in its header where it lies in the patient (no sform, no qform)", where)
         return _Place(spacing, (0.0, 0.0, 0.0), np.eye(3))
 
     if positive and (np.abs(scale * steps / sform.spacing - 1) > _SAME).any():

@@ -25,6 +25,14 @@ def write_mask(labels: Labels, grid: Grid, path: str | os.PathLike[str]) -> None
 
     Raises:
         InputError: a name that no image can be written under.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid
+        >>> from sam_pet.outputs import write_mask
+        >>> labels = np.zeros((20, 40, 30), np.uint16)
+        >>> labels[2, 2, 2], labels[9, 9, 9] = 1, 2
+        >>> write_mask(labels, Grid((30, 40, 20)), "mask.nii.gz")
     """
     if Path(path).name.lower().endswith(SUFFIX):
         write_seg_nrrd(labels, grid, path)
@@ -65,8 +73,15 @@ def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:
     return read_series(pet, "PET")
 
 
-def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model: str, automatic: bool = False) -> None:
-    """Write lesions as a DICOM SEG or an RTSTRUCT, or both.
+def write_dicom(
+    labels: Labels,
+    series: Series,
+    paths: Mapping[str, Path],
+    model: str,
+    automatic: bool = False,
+    names: Mapping[int, str] | None = None,
+) -> None:
+    """Write lesions as a DICOM SEG or an RTSTRUCT, or both, under their `names` where they have some.
 
     Raises:
         InputError: see `sam_pet.dicom.seg.write_seg`; also for whatever else the series' header leads to.
@@ -79,7 +94,7 @@ def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model
     writers = {"SEG": write_seg, "RTSTRUCT": write_rtstruct}
     for kind, path in paths.items():
         try:
-            writers[kind](labels, series, path, model=model, automatic=automatic)
+            writers[kind](labels, series, path, model=model, automatic=automatic, names=names)
         except (InputError, OSError, MemoryError):
             raise
         except Exception as error:  # highdicom and pydicom raise what they like, with texts that may show values

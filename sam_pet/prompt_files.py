@@ -57,6 +57,13 @@ def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False
 
     Raises:
         InputError: no such file, not JSON, none of the known forms, or an unusable point.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet import Grid, read_prompts
+        >>> _ = Path("clicks.json").write_text('{"tumor": [[5, 5, 2]], "background": [[9, 9, 2]]}')
+        >>> read_prompts("clicks.json", Grid((30, 40, 20)))
+        [Click(voxel=(5, 5, 2), label='tumor'), Click(voxel=(9, 9, 2), label='background')]
     """
     path = Path(path)
     try:
@@ -64,7 +71,7 @@ def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False
             raise InputError(f"prompts: no such file: {path}")
         if path.stat().st_size > MOST_BYTES:
             raise InputError(f"prompts: {path} has more than {MOST_BYTES >> 20} MB; no reader draws so much")
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_said_once)
     except InputError:
         raise
     except OSError as error:
@@ -77,17 +84,42 @@ def read_prompts(path: str | os.PathLike[str], grid: Grid, lenient: bool = False
         raise InputError(f"{error} ({path})") from error
 
 
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # JSON would keep the last of two lists of one name, and lose the other.
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise ValueError(f"it says {twice[:40]!r} twice in one place")
+    return found
+
+
 def parse_prompts(content: Any, grid: Grid, lenient: bool = False) -> list[Prompt]:
-    """As `read_prompts`, from decoded JSON."""
+    """As `read_prompts`, from decoded JSON.
+
+    Examples:
+        >>> from sam_pet import Grid
+        >>> from sam_pet.prompt_files import parse_prompts
+        >>> parse_prompts({"tumor": [[5, 5, 2]]}, Grid((30, 40, 20)))
+        [Click(voxel=(5, 5, 2), label='tumor')]
+    """
+    forms = ({"points"}, {"markups"}, {"prompts"}, set(LABELS))
+    if isinstance(content, dict) and sum(bool(content.keys() & form) for form in forms) > 1:
+        raise InputError("prompts: the file has prompts in more than one form; keep one of them")
     if isinstance(content, dict) and isinstance(content.get("points"), list):
         return _parse_points(content["points"], grid, lenient)
     if isinstance(content, dict) and content and set(content) <= set(LABELS):
         return _parse_lists(content, grid, lenient)
     if isinstance(content, dict) and isinstance(content.get("markups"), list):
-        return parse_markups(content["markups"], grid, lenient)
+        return parse_markups([_with_defaults(markup, content) for markup in content["markups"]], grid, lenient)
     if isinstance(content, dict) and content.get("type") == RECORD_TYPE and isinstance(content.get("prompts"), list):
         return _usable(content["prompts"], lambda item, _: _parse_record(item, grid), lenient)
     raise InputError(f"prompts: unknown form; known are {_FORMS}")
+
+
+def _with_defaults(markup: Any, content: dict[str, Any]) -> Any:
+    """A list of a markups file with what the file says of all of them."""
+    said = {key: content[key] for key in ("coordinateSystem", "coordinateUnits") if key in content}
+    return {**said, **markup} if isinstance(markup, dict) else markup
 
 
 def _usable(items: Sequence[Any], parse: Callable[[Any, int], Prompt], lenient: bool) -> list[Prompt]:
@@ -160,6 +192,8 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
     if len(voxels) != _VOXELS_OF.get(kind, len(voxels)):
         raise InputError(f"prompts: a click has one voxel and a box two, not {len(voxels)} as this {kind}")
     prompt = makers[kind]()
+    if label != prompt.label:
+        raise InputError(f"prompts: a {kind} is always {prompt.label}, and this one is labelled {label!r}; correct it")
     require_on_grid(prompt, grid)
     return prompt
 
@@ -180,7 +214,14 @@ def _painted(runs: Any, label: Any, grid: Grid) -> Paint:
 
 
 def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """Prompts as JSON that `parse_prompts` reads back as they are, in order."""
+    """Prompts as JSON that `parse_prompts` reads back as they are, in order.
+
+    Examples:
+        >>> from sam_pet import Click, Grid
+        >>> from sam_pet.prompt_files import parse_prompts, record
+        >>> parse_prompts(record([Click((5, 5, 2))]), Grid((30, 40, 20)))
+        [Click(voxel=(5, 5, 2), label='tumor')]
+    """
     return {"type": RECORD_TYPE, "version": {"major": 1, "minor": 0}, "prompts": [record_of(p) for p in prompts]}
 
 
@@ -191,7 +232,14 @@ def record_of(prompt: Prompt) -> dict[str, Any]:
 
 
 def points(prompts: Sequence[Prompt]) -> dict[str, Any]:
-    """Clicks and scribbles as the challenge's "Multiple points": tumor points first, one entry a voxel."""
+    """Clicks and scribbles as the challenge's "Multiple points": tumor points first, one entry a voxel.
+
+    Examples:
+        >>> from sam_pet import Click
+        >>> from sam_pet.prompt_files import points
+        >>> points([Click((5, 5, 2))])["points"]
+        [{'point': [5, 5, 2], 'name': 'tumor'}]
+    """
     drawn = [
         {"point": voxel, "name": label}
         for label in LABELS

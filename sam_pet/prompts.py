@@ -24,7 +24,13 @@ _FAR = 2.0**53
 
 @dataclass(frozen=True)
 class Click:
-    """One voxel."""
+    """One voxel.
+
+    Examples:
+        >>> from sam_pet import Click
+        >>> Click((163, 118, 123), "background").voxels
+        array([[163, 118, 123]])
+    """
 
     voxel: Voxel
     label: Label = "tumor"
@@ -36,7 +42,13 @@ class Click:
 
 @dataclass(frozen=True)
 class Scribble:
-    """The voxels of one stroke."""
+    """The voxels of one stroke.
+
+    Examples:
+        >>> from sam_pet import Scribble
+        >>> Scribble(((150, 118, 123), (151, 119, 123))).label
+        'tumor'
+    """
 
     drawn: tuple[Voxel, ...]
     label: Label = "tumor"
@@ -48,7 +60,13 @@ class Scribble:
 
 @dataclass(frozen=True)
 class Box:
-    """A box round a lesion, both corners included. It says where the lesion is, not that each voxel belongs to it."""
+    """A box round a lesion, both corners included. It says where the lesion is, not that each voxel belongs to it.
+
+    Examples:
+        >>> from sam_pet import Box
+        >>> Box((15, 20, 8), (25, 28, 12)).voxels.shape
+        (2, 3)
+    """
 
     low: Voxel
     high: Voxel
@@ -62,7 +80,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A lesion that is none, by one voxel of its mask. It takes the lesion back and says nothing of other masks."""
+    """A lesion that is none, by one voxel of its mask. It takes the lesion back and says nothing of other masks.
+
+    Examples:
+        >>> from sam_pet.prompts import Rejection
+        >>> Rejection((20, 24, 10)).label
+        'background'
+    """
 
     voxel: Voxel
     label: Label = "background"
@@ -95,12 +119,24 @@ Prompt = Click | Scribble | Box | Rejection | Paint
 
 
 def click(voxel: Iterable[float], label: str = "tumor", what: str = "click") -> Click:
-    """A checked click, see `checked_voxels`; `what` names it in errors."""
+    """A checked click, see `checked_voxels`; `what` names it in errors.
+
+    Examples:
+        >>> from sam_pet.prompts import click
+        >>> click([163.0, 118.0, 123.0])
+        Click(voxel=(163, 118, 123), label='tumor')
+    """
     return Click(_tuples(checked_voxels([voxel], what))[0], checked_label(label, what))
 
 
 def scribble(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> Scribble:
-    """A checked stroke; voxels drawn twice count once, the first time."""
+    """A checked stroke; voxels drawn twice count once, the first time.
+
+    Examples:
+        >>> from sam_pet.prompts import scribble
+        >>> scribble([[5, 5, 2], [6, 5, 2], [5, 5, 2]]).drawn
+        ((5, 5, 2), (6, 5, 2))
+    """
     drawn = _tuples(checked_voxels(voxels, "scribble"))
     if not drawn:
         raise InputError("scribble: no voxel is drawn")
@@ -120,7 +156,13 @@ def paint(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> Pai
 
 
 def box(low: Iterable[float], high: Iterable[float]) -> Box:
-    """A checked box; the corners may be any two opposite ones."""
+    """A checked box; the corners may be any two opposite ones.
+
+    Examples:
+        >>> from sam_pet.prompts import box
+        >>> box((25, 20, 12), (15, 28, 8))
+        Box(low=(15, 20, 8), high=(25, 28, 12), label='tumor')
+    """
     corners = checked_voxels([low, high], "box")
     first, last = _tuples(np.stack([corners.min(axis=0), corners.max(axis=0)]))
     return Box(first, last)
@@ -180,6 +222,12 @@ def strokes(voxels: Voxels, label: Label, order: AxialOrder | None = None) -> li
         voxels: (x, y, z) as stored, (n, 3).
         label: of all of them.
         order: how the grid is stored; where it is not given, z is axial.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.prompts import strokes
+        >>> strokes(np.array([[5, 5, 2], [6, 6, 2], [9, 9, 2]]), "tumor")
+        [Scribble(drawn=((5, 5, 2), (6, 6, 2)), label='tumor'), Click(voxel=(9, 9, 2), label='tumor')]
     """
     drawn = np.array(list(dict.fromkeys(_tuples(voxels))), np.int64).reshape(-1, 3)
     placed = drawn if order is None else order.voxels(drawn)

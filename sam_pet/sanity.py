@@ -48,6 +48,18 @@ def cut_short(wanted: int) -> UnsoundError:
     return UnsoundError(f"is cut short: {wanted} bytes of image belong in it; check that it is complete, copy it again")
 
 
+def require_no_more(found: int, wanted: int, size: Sequence[int]) -> None:
+    """Raise an UnsoundError if a file holds a slice or more beyond the `wanted` bytes that its header tells of.
+
+    A few bytes more are what some writers and disks fill up with.
+    """
+    if found - wanted >= wanted // size[-1]:
+        raise UnsoundError(
+            f"holds {found} bytes of image where its header tells of {wanted}: its size or its type of voxel is wrong; "
+            "export it again"
+        )
+
+
 def damaged() -> UnsoundError:
     return UnsoundError("is damaged: its compressed data do not fit their checksum; copy it again")
 

@@ -38,6 +38,14 @@ class Segmenter:
 
     Raises:
         InputError: the device is not to be had.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> segmenter = Segmenter.from_pretrained("default", device="cpu")
+        >>> session = segmenter.open(small_phantom().study)
+        >>> session.add_click((30, 22, 59))
+        0
     """
 
     def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:

@@ -40,6 +40,17 @@ def write_seg_nrrd(
 
     Raises:
         InputError: another file name.
+
+    Examples:
+        >>> import numpy as np
+        >>> import SimpleITK as sitk
+        >>> from sam_pet import Grid
+        >>> from sam_pet.slicer import write_seg_nrrd
+        >>> labels = np.zeros((20, 40, 30), np.uint16)
+        >>> labels[2, 2, 2] = 1
+        >>> write_seg_nrrd(labels, Grid((30, 40, 20)), "lesions.seg.nrrd", names={1: "Node"})
+        >>> sitk.ReadImage("lesions.seg.nrrd").GetMetaData("Segment0_Name")
+        'Node'
     """
     if not Path(path).name.lower().endswith(SUFFIX):
         raise InputError(f"cannot write {path}: Slicer knows a segmentation by a name that ends in {SUFFIX}")
@@ -60,6 +71,16 @@ def write_colour_table(
         labels: as for `write_seg_nrrd`.
         path: of the table.
         names: as for `write_seg_nrrd`; spaces become underscores, which Slicer shows as spaces.
+
+    Examples:
+        >>> import numpy as np
+        >>> from pathlib import Path
+        >>> from sam_pet.slicer import write_colour_table
+        >>> labels = np.zeros((20, 40, 30), np.uint16)
+        >>> labels[2, 2, 2] = 1
+        >>> write_colour_table(labels, "lesions.ctbl")
+        >>> Path("lesions.ctbl").read_text(encoding="utf-8").splitlines()[-1]
+        '1 Lesion_1 230 159 0 255'
     """
     lines = ["# Color table: label, name, red, green, blue, opacity", "0 background 0 0 0 0"]
     for lesion in lesion_boxes(labels):

@@ -26,6 +26,8 @@ AIR_HU = -1000.0
 _SUV_LIMIT = 2000.0
 # Reconstruction leaves PET values a little below 0, never this far; the air of a CT is.
 _PET_LOW = -100.0
+# Below this nothing is an SUV; metal is far below that HU.
+_SUV_LOW, _HU_LIMIT = 1e-4, 1e5
 # Of the PET's volume: a first answer with a CT of 2 % was worse than without.
 LITTLE_COVERED = 0.5
 # The key under which ITK keeps this DICOM attribute.
@@ -39,6 +41,13 @@ class Study:
     """CT and PET as float32 arrays [z, y, x] on `grid`; `ct` is None for a PET without CT.
 
     `ct_share` is the part of the PET's volume that the CT covers; elsewhere it is air.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid, Study
+        >>> study = Study(np.ones((20, 40, 30), np.float32), None, Grid((30, 40, 20), (4.0, 4.0, 5.0)))
+        >>> study.frame_spacing
+        (4.0, 4.0, 5.0)
     """
 
     pet: Volume
@@ -81,6 +90,14 @@ def read_study(ct: str | os.PathLike[str] | None, pet: str | os.PathLike[str]) -
 
     Raises:
         InputError: see `read_image`, `sam_pet.dicom.read` and `study_of_images`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Grid, read_study
+        >>> from sam_pet.files import write_image
+        >>> write_image(Grid((30, 40, 20), (4.0, 4.0, 5.0)).image(np.ones((20, 40, 30), np.float32)), "suv.nii.gz")
+        >>> read_study(ct=None, pet="suv.nii.gz").grid.size
+        (30, 40, 20)
     """
     # No names for the images here: each is dropped as soon as its float32 array is made.
     return study_of_images(
@@ -172,7 +189,8 @@ def _check_pet(pet: sitk.Image, path: Path | None) -> None:
     except UnsoundError as error:
         raise InputError(f"PET: {path} {error}") from error
     low, high = _extremes(pet, "PET", path)
-    if low < _PET_LOW:
+    # As of bytes in the wrong order.
+    if low < _PET_LOW or 0 < high < _SUV_LOW:
         raise InputError(
             f"PET: {path} is not in SUV (values {low:g} to {high:g}); check that CT and PET are not swapped"
         )
@@ -181,11 +199,13 @@ def _check_pet(pet: sitk.Image, path: Path | None) -> None:
             f"PET: {path} looks like Bq/mL and not SUV (maximum {high:.0f}); "
             "convert it: SUV = Bq/mL x body weight in g / injected dose in Bq, decay-corrected"
         )
+    if high <= 0:
+        logger.warning("PET: %s has no uptake anywhere; check that it was exported whole", path)
 
 
 def _check_ct(ct: sitk.Image, path: Path | None) -> None:
     low, high = _extremes(ct, "CT", path)
-    if low >= 0 or high - low < 50:
+    if low >= 0 or high - low < 50 or max(-low, high) > _HU_LIMIT:
         raise InputError(
             f"CT: {path} is not in HU (values {low:g} to {high:g}, where air is near -1000); "
             "apply its rescale slope and intercept before"

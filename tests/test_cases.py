@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -65,6 +66,42 @@ class TestLayouts:
 
     def test_names_choose_cases_in_their_order(self, folders):
         assert [c.name for c in find_cases(folders, ["case 2", "case  1"])] == ["case 2", "case  1"]
+
+    def test_what_macos_and_killed_runs_leave_is_no_case(self, nnunet):
+        for place in ("imagesTr/psma_b_2020_0001", "labelsTr/psma_b_2020", "labelsTr/other"):
+            folder, name = place.split("/")
+            for prefix in ("._", ".partial-abcdef-1-"):
+                (nnunet / folder / f"{prefix}{name}.nii.gz").write_bytes(b"\0\5\x16\7")
+        (nnunet / "labelsTr" / ".DS_Store").write_bytes(b"")
+        assert [case.name for case in find_cases(nnunet)] == ["fdg_a  1_2019", "psma_b_2020"]
+
+    def test_what_macos_leaves_in_folders_is_no_case(self, folders):
+        (folders / "._case 2").mkdir()
+        for name in ("._SUV.nii.gz", "._SEG.nii.gz", "._CTres.nii.gz", ".DS_Store"):
+            (folders / "case 2" / name).write_bytes(b"\0\5\x16\7")
+        assert [case.name for case in find_cases(folders)] == ["case  1", "case 2"]
+        assert find_cases(folders)[1].study().grid.same_as(GRID)
+
+    @pytest.mark.parametrize("suffix", [".mha", ".nrrd", ".nii"])
+    @pytest.mark.parametrize("told", [True, False])
+    def test_nnunet_in_other_formats(self, tmp_path, suffix, told):
+        for folder, name, array in (
+            ("imagesTr", "a_0000", ct_array()),
+            ("imagesTr", "a_0001", pet_array()),
+            ("labelsTr", "a", truth_array()),
+        ):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write(tmp_path / folder / f"{name}{suffix}", array)
+        if told:
+            (tmp_path / "dataset.json").write_text(json.dumps({"file_ending": suffix}))
+        (case,) = find_cases(tmp_path)
+        assert case.mask(case.study().grid).sum() == 1
+
+    def test_an_ending_that_is_not_read_is_told(self, nnunet):
+        for path in nnunet.rglob("*.nii.gz"):
+            path.rename(path.with_name(path.name.replace(".nii.gz", ".png")))
+        with pytest.raises(InputError, match=r"end in '\.png'; read are"):
+            find_cases(nnunet)
 
     def test_a_label_file_without_suffix_twin_is_not_a_case(self, nnunet):
         (nnunet / "labelsTr" / "dataset.json").write_text("{}")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import logging
 import os
 import resource
-import signal
 import struct
-import subprocess
-import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +16,7 @@ import pytest
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError
-from sam_pet.files import clear_left, partial_prefix, read_image, replacing, require_apart, write_image
+from sam_pet.files import read_image
 from sam_pet.geometry import Grid
 from sam_pet.masks import read_labels, read_mask
 from sam_pet.study import read_study
@@ -56,6 +53,14 @@ def refused(path: Path) -> str:
         ("TransformMatrix = 1 0 0", "TransformMatrix = 1 0.5 0", "sheared|span space"),
         ("ElementDataFile = LOCAL", "ElementDataFile = /etc/passwd", "another file"),
         ("ElementDataFile = LOCAL", "ElementDataFile = other.raw", "another file"),
+        ("ElementSpacing = 4 4 5", "ElementSpacing = 4 4 5\nElementSize = 1 1 1", "which differ"),
+        ("Offset = -20 -18 100", "Offset = -20 -18 100\nPosition = 0 0 0", "which differ"),
+        ("ElementSpacing = 4 4 5\n", "", "how large its voxels are"),
+        ("NDims = 3", "NDims = 3\nDistanceUnits = cm", "not in mm by its header, but in 'cm'"),
+        ("NDims = 3", "NDims = 3\nElementToIntensityFunctionSlope = 2", "still to be scaled"),
+        ("BinaryData = True", "BinaryData = False", "as text"),
+        ("DimSize = 12 10 6", "DimSize = 12 10 5", "its size or its type of voxel is wrong"),
+        ("MET_FLOAT", "MET_SHORT", "its size or its type of voxel is wrong"),
     ],
 )
 def test_absurd_metaimage_headers(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -64,6 +69,120 @@ def test_absurd_metaimage_headers(tmp_path: Path, old: str, new: str, message: s
     assert old.encode() in content
     path.write_bytes(content.replace(old.encode(), new.encode()))
     assert any(part in refused(path) for part in message.split("|"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dimension: 3", "dimension: 9", "9 dimensions"),
+        ("sizes: 12 10 6", "sizes: 0 10 6", "size of 0 x 10 x 6"),
+        ("sizes: 12 10 6", "sizes: 12 10 5", "its size or its type of voxel is wrong"),
+        ("type: float", "type: block", "type 'block'"),
+        ("encoding: raw", "encoding: ascii", "encoding 'ascii'"),
+        ("encoding: raw", "byte skip: -1\nencoding: raw", "bytes to skip"),
+        ("encoding: raw", "data file: /etc/passwd\nencoding: raw", "do not lie beside it"),
+        ("encoding: raw", "encoding: raw\nencoding: gzip", "says encoding twice"),
+        ("encoding: raw", 'space units: "cm" "cm" "cm"\nencoding: raw', "not in mm by its header, but in 'cm'"),
+        ("encoding: raw", "old min: 0\nold max: 9\nencoding: raw", "still to be scaled"),
+        ("(4,0,0) (0,4,0) (0,0,5)", "none (0,4,0) (0,0,5)", "three space directions"),
+        ("(4,0,0) (0,4,0) (0,0,5)", "(4,0,0) (4,0,0) (0,0,5)", "do not span space"),
+        ("(4,0,0) (0,4,0) (0,0,5)", "(4,0,0) (0,4,0) (0,0,nan)", "do not span space"),
+        ("(4,0,0) (0,4,0) (0,0,5)", "(4,0,0) (0,4,0) (2,0,5)", "sheared"),
+        ("(4,0,0) (0,4,0) (0,0,5)", "(4e5,0,0) (0,4,0) (0,0,5)", "voxels of 400000 x 4 x 5 mm"),
+        ("space directions: (4,0,0) (0,4,0) (0,0,5)\n", "", "how large its voxels are"),
+    ],
+)
+def test_absurd_nrrd_headers(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = write(tmp_path / "a.nrrd", pet_array())
+    content = path.read_bytes()
+    assert old.encode() in content
+    path.write_bytes(content.replace(old.encode(), new.encode()))
+    assert message in refused(path)
+
+
+@pytest.mark.parametrize("name", ["a.mhd", "a.nhdr"])
+def test_data_beside_a_header_are_checked_too(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, pet_array(), compress=True)
+    (data,) = (p for p in tmp_path.iterdir() if p != path)
+    content = data.read_bytes()
+    data.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert "damaged" in refused(path) or "cut short" in refused(path)
+    data.write_bytes(content[:-30])
+    assert "cut short" in refused(path)
+    data.unlink()
+    assert "lacks the file of its data" in refused(path)
+
+
+def test_a_nrrd_that_does_not_say_how_it_lies_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "a.nrrd", pet_array())
+    path.write_bytes(path.read_bytes().replace(b"space: left-posterior-superior", b"space: scanner-xyz"))
+    with caplog.at_level(logging.WARNING):
+        read_image(path, "PET")
+    assert "how its axes lie" in caplog.text
+
+
+@pytest.mark.parametrize("order", ["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])
+def test_bytes_in_the_wrong_order_are_not_taken_for_uptake_or_tissue(tmp_path: Path, order: str) -> None:
+    for name, array in (("pet.mha", pet_array()), ("ct.mha", ct_array().astype(np.float32))):
+        path = write(tmp_path / name, array)
+        path.write_bytes(path.read_bytes().replace(b"BinaryDataByteOrderMSB = False", f"{order} = True".encode()))
+    with pytest.raises(InputError, match=r"not in SUV|NaN or infinite"):
+        read_study(None, tmp_path / "pet.mha")
+    with pytest.raises(InputError, match=r"not in HU|NaN or infinite"):
+        read_study(tmp_path / "ct.mha", write(tmp_path / "p.mha", pet_array()))
+
+
+def test_a_pet_without_uptake_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_study(None, write(tmp_path / "p.mha", np.zeros(GRID.shape, np.float32)))
+    assert "no uptake anywhere" in caplog.text
+
+
+FOREIGN = {
+    "HTML": b"<!DOCTYPE html><html><body>Sign in</body></html>",
+    "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+    "nothing": b"",
+    "AppleDouble": b"\0\5\x16\7\0\2\0\0Mac OS X        ",
+    "zeros": bytes(4096),
+}
+
+
+@pytest.mark.parametrize("name", ["a.mha", "a.mhd", "a.nii", "a.nii.gz", "a.nrrd", "a.nhdr"])
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_files_of_other_kinds_are_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    message = refused(tmp_path / name)
+    assert "cannot be read as an image" in message or "cut short" in message
+
+
+@pytest.mark.parametrize("own", ["a.mha", "a.nii", "a.nrrd"])
+@pytest.mark.parametrize("named", ["b.mha", "b.nii.gz", "b.nrrd"])
+def test_an_image_under_the_name_of_another_kind_is_read_as_it_is_or_refused(
+    tmp_path: Path, own: str, named: str
+) -> None:
+    write(tmp_path / own, pet_array()).rename(tmp_path / named)
+    if Path(own).suffix in named:
+        assert np.array_equal(sitk.GetArrayFromImage(read_image(tmp_path / named, "PET")), pet_array())
+    else:
+        assert "cannot be read as an image" in refused(tmp_path / named)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="devices are POSIX's")
+def test_devices_and_pipes_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mha")
+    for path in (tmp_path / "pipe.mha", Path("/dev/zero")):
+        assert "no such file" in refused(path)
+
+
+def test_a_gzip_of_a_billion_zeros_takes_no_memory(tmp_path: Path) -> None:
+    content = zlib.compressobj(9, wbits=31)
+    packed = content.compress(write(tmp_path / "a.nii", pet_array()).read_bytes())
+    (tmp_path / "b.nii.gz").write_bytes(
+        packed + b"".join(content.compress(bytes(1 << 20)) for _ in range(1000)) + content.flush()
+    )
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "its size or its type of voxel is wrong" in refused(tmp_path / "b.nii.gz")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
 
 
 @pytest.mark.parametrize("name", ["a.mha", "a.nii.gz", "a.nrrd"])
@@ -121,11 +240,32 @@ def test_a_sform_counts_where_pixdim_says_nothing(tmp_path: Path) -> None:
         ({"dim": ("h", 40, (99,))}, "99 dimensions"),
         ({"datatype": ("h", 70, (1,))}, "type 1"),
         ({"offset": ("f", 108, (float("nan"),))}, "vox_offset"),
+        ({"bitpix": ("h", 72, (64,))}, "of 64 bits"),
+        ({"type": ("2h", 70, (4, 16))}, "its size or its type of voxel is wrong"),
+        ({"dim": ("8h", 40, (3, 12, 10, 5, 1, 1, 1, 1))}, "its size or its type of voxel is wrong"),
+        ({"slope": ("2f", 112, (float("inf"), 0.0))}, "scl_slope"),
+        ({"slope": ("2f", 112, (2.0, float("nan")))}, "scl_inter"),
+        ({"units": ("B", 123, (5,))}, "no known unit"),
+        ({"quatern": ("3f", 256, (2.0, 0.0, 0.0)), "sform": NO_SFORM}, "no rotation"),
+        ({"magic": ("4s", 344, (b"ni1\0",))}, "no NIfTI file of one part"),
     ],
 )
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
 def test_nifti_headers_that_disagree_or_cannot_be(tmp_path: Path, name: str, fields: dict, message: str) -> None:
     assert message in refused(nifti(tmp_path / name, **fields))
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_an_offset_before_the_voxels_does_not_shift_them(tmp_path: Path, name: str) -> None:
+    for offset in (0.0, 300.0, 348.0):
+        image = read_image(nifti(tmp_path / name, offset=("f", 108, (offset,))), "PET")
+        assert np.array_equal(sitk.GetArrayFromImage(image), pet_array())
+
+
+def test_a_nifti_without_a_place_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        read_image(nifti(tmp_path / "a.nii", q=NO_QFORM, s=NO_SFORM), "PET")
+    assert "where it lies in the patient" in caplog.text
 
 
 def test_rounding_in_directions_is_mended_and_a_tilt_is_refused(tmp_path: Path) -> None:
@@ -167,102 +307,6 @@ def test_other_values_are_shown_with_their_digits(tmp_path: Path) -> None:
     path = write(tmp_path / "m.nii.gz", (pet_array() > 1).astype(np.float32) * np.float32(0.999))
     with pytest.raises(InputError, match=r"such as 0\.999"):
         read_mask(path, "mask")
-
-
-LATIN = b"pet_\xe9.nii.gz".decode("utf-8", "surrogateescape")
-
-
-@pytest.mark.parametrize("suffix", [".nii.gz", ".mha", ".nrrd"])
-def test_names_that_are_no_utf8_are_read_and_written(tmp_path: Path, suffix: str) -> None:
-    folder = tmp_path / LATIN.removesuffix(".nii.gz")
-    path = folder / LATIN.replace(".nii.gz", suffix)
-    write_image(GRID.image(pet_array()), path)
-    assert np.array_equal(sitk.GetArrayFromImage(read_image(path, "PET")), pet_array())
-
-
-FULL = """
-import resource, sys, numpy as np
-from sam_pet.errors import reported
-from sam_pet.files import write_image
-from sam_pet.geometry import Grid
-grid = Grid((60, 60, 60))
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-with reported("sam-pet"):
-    write_image(grid.image(np.random.default_rng(0).random(grid.shape, np.float32)), sys.argv[1])
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="file sizes are limited by POSIX")
-@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".nrrd"])
-def test_a_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path: Path, suffix: str) -> None:
-    path = write(tmp_path / f"m{suffix}", pet_array())
-    before = path.read_bytes()
-    done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert path.name in done.stderr
-    # ITK says a line of its own before.
-    own = [line for line in done.stderr.splitlines() if line.startswith("sam-pet: ")]
-    assert own == done.stderr.splitlines()[-1:]
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] != 20_000
-
-
-def test_errors_name_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match=r"a\.json") as caught, replacing(tmp_path / "a.json"):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert caught.value.filename == str(tmp_path / "a.json")
-
-
-def test_what_killed_processes_left_is_taken_away(tmp_path: Path) -> None:
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    prefix = partial_prefix().replace(f"-{os.getpid()}-", f"-{dead.pid}-")
-    (tmp_path / f"{prefix}x.mha").write_text("half")
-    (tmp_path / f"{partial_prefix()}mine.mha").write_text("half")
-    scratch = tmp_path / f"{prefix}folder"
-    (scratch / "old" / "checkpoint").mkdir(parents=True)
-    (scratch / "old" / "checkpoint" / "weights").write_text("of a year")
-    clear_left(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"{partial_prefix()}mine.mha", "checkpoint"])
-    assert (tmp_path / "checkpoint" / "weights").read_text() == "of a year"
-
-
-@pytest.mark.parametrize("way", ["itself", "dots", "symlink", "hard link", "inside"])
-def test_no_output_replaces_an_input(tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "in").mkdir()
-    pet = tmp_path / "in" / "pet.mha"
-    pet.write_text("pet")
-    given = tmp_path / "in" if way == "inside" else pet
-    out: Path = {"dots": Path("in/../in/./pet.mha"), "symlink": Path("s.mha"), "hard link": Path("h.mha")}.get(way, pet)
-    if way == "symlink":
-        out.symlink_to(pet)
-    if way == "hard link":
-        out.hardlink_to(pet)
-    with pytest.raises(InputError, match="it is the input"):
-        require_apart([None, out], [None, given])
-    require_apart([tmp_path / "in" / "new.mha", None], [given, "default"])
-
-
-SLOW = """
-import sys, time
-from sam_pet.errors import reported
-from sam_pet.files import replacing
-with reported("sam-pet"), replacing(sys.argv[1]):
-    print("begun", flush=True)
-    time.sleep(60)
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
-def test_sigterm_leaves_no_unfinished_file(tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-c", SLOW, tmp_path / "a.json"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 143
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ct_of_a_part_of_the_pet_is_told_to_be_worse_than_none(

@@ -18,6 +18,7 @@ LAYERS = (
     ("",),
     ("headers", "nifti", "processes"),
     ("geometry", "files"),
+    ("audit",),
     ("masks", "measures", "slicer", "prompts", "trees"),
     ("markups", "boxes"),
     ("prompt_files",),
@@ -38,6 +39,7 @@ LAYERS = (
     ("benchmark",),
     ("train",),
     ("app",),
+    ("verify", "manuscript"),
     ("cli",),
 )
 

@@ -149,6 +149,43 @@ class TestMarkups:
         del content["markups"][0]["coordinateSystem"]
         assert parse_prompts(content, GRID) == [Click((3, 2, 1))]
 
+    @pytest.mark.parametrize(
+        ("unit", "mm"), [("cm", 10), ("Centimetres", 10), ("m", 1000), ("[in_i]", 25.4), ("µm", 1e-3)]
+    )
+    @pytest.mark.parametrize("form", [lambda unit: [unit, "UCUM", unit], lambda unit: unit], ids=["coded", "word"])
+    def test_positions_in_other_units(self, unit, mm, form):
+        content = markups(a=[v / mm for v in (-8, -10, 105)])
+        content["markups"][0]["coordinateUnits"] = form(unit)
+        assert parse_prompts(content, GRID) == [Click((3, 2, 1))]
+
+    @pytest.mark.parametrize("unit", ["pixel", "", None, [], ["mm", "UCUM", "centimeter"], {"code": "mm"}])
+    def test_units_that_are_none_or_two_are_refused(self, unit):
+        content = markups(a=(-8, -10, 105))
+        content["markups"][0]["coordinateUnits"] = unit
+        with pytest.raises(InputError, match=r"^prompts: unknown unit .*\(coordinateUnits\); export it in mm"):
+            parse_prompts(content, GRID)
+
+    def test_what_the_file_says_counts_for_lists_that_do_not(self):
+        content = {**markups(a=(8, 10, 105)), "coordinateSystem": "RAS"}
+        assert parse_prompts(content, GRID) == [Click((7, 7, 1))]
+        del content["markups"][0]["coordinateSystem"]
+        assert parse_prompts(content, GRID) == [Click((3, 2, 1))]
+
+    def test_only_points_that_were_placed_count(self):
+        content = markups(a=(0, 0, 0), b=(0, 0, 0), c=(0, 0, 0), d=(-8, -10, 105))
+        states = ("undefined", "preview", "missing", "Defined")
+        for point, status in zip(content["markups"][0]["controlPoints"], states, strict=True):
+            point["positionStatus"] = status
+        assert parse_prompts(content, GRID) == [Click((3, 2, 1))]
+        content["markups"][0]["controlPoints"][3]["positionStatus"] = None
+        with pytest.raises(InputError, match="control point 3: unknown positionStatus None"):
+            parse_prompts(content, GRID)
+
+    def test_the_name_of_a_list_counts_where_labels_do_not_say(self):
+        content = markups(**{"F-1": (-8, -10, 105)})
+        content["markups"][0]["name"] = "Background"
+        assert parse_prompts(content, GRID) == [Click((3, 2, 1), "background")]
+
     def test_names_with_background_are_background_and_come_last(self):
         content = markups(**{"Background-1": (-20, -18, 100), "F-1": (-8, -10, 105)})
         assert parse_prompts(content, GRID) == [Click((3, 2, 1)), Click((0, 0, 0), "background")]
@@ -218,6 +255,14 @@ class TestRecord:
                 {"kind": "box", "label": "tumor", "voxels": [[1, 1, 1]]},
                 "a click has one voxel and a box two, not 1 as this box",
             ),
+            (
+                {"kind": "box", "label": "background", "voxels": [[1, 1, 1], [2, 2, 2]]},
+                "a box is always tumor, and this one is labelled 'background'",
+            ),
+            (
+                {"kind": "rejection", "label": "tumor", "voxels": [[1, 1, 1]]},
+                "a rejection is always background, and this one is labelled 'tumor'",
+            ),
         ],
     )
     def test_bad_entries(self, item, message):
@@ -250,7 +295,40 @@ def test_an_unknown_form_names_the_known_ones(content):
         parse_prompts(content, GRID)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"type": "Multiple points", "points": [], "tumor": [[6, 5, 3]]},
+        {**markups(), "points": []},
+        {"type": "sam_pet prompts", "prompts": [], "background": []},
+    ],
+)
+def test_two_forms_in_one_file_are_refused(content):
+    with pytest.raises(InputError, match="in more than one form"):
+        parse_prompts(content, GRID)
+
+
+@pytest.mark.parametrize("voxel", [[True, 5, 3], [6, 5, True], [True, True, True], ["6", "5", "3"], [6, 5, None]])
+def test_only_numbers_are_coordinates(voxel):
+    for content in ({"tumor": [[6, 5, 3], voxel]}, multiple_points((voxel, "tumor")), {"background": [voxel]}):
+        with pytest.raises(InputError, match="voxels must be three numbers each"):
+            parse_prompts(content, GRID)
+
+
 class TestReadPrompts:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            '{"tumor": [[6, 5, 3]], "tumor": [[1, 1, 1]]}',
+            '{"type": "Multiple points", "points": [{"point": [6, 5, 3], "name": "tumor"}], "points": []}',
+            '{"points": [{"point": [6, 5, 3], "name": "tumor", "name": "background"}]}',
+        ],
+    )
+    def test_what_is_said_twice_is_refused(self, tmp_path, text):
+        (tmp_path / "p.json").write_text(text)
+        with pytest.raises(InputError, match="twice in one place"):
+            read_prompts(tmp_path / "p.json", GRID)
+
     def test_reads_a_file_with_or_without_a_byte_order_mark(self, tmp_path):
         path = tmp_path / "p.json"
         for encoding in ("utf-8", "utf-8-sig"):

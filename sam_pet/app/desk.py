@@ -19,6 +19,7 @@ from sam_pet.app.journal import JOURNAL, Journal, Op, read_journal, standing
 from sam_pet.app.problems import AppError, NotNowError, NotThereError
 from sam_pet.app.reading import Reading, Watch
 from sam_pet.app.sources import OfferedStudy
+from sam_pet.audit.actor import Actor
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import write_json
 from sam_pet.segmenter import Segmenter
@@ -273,7 +274,9 @@ class Desk:
         if ops and card.model not in ("", self._segmenter.sha256):
             raise NotNowError("this session was made with another model; start the server with that one")
         place.card = replace(card, fingerprint=image, model=self._segmenter.sha256)
-        reading = Reading(self._segmenter.open(study))
+        session = self._segmenter.open(study)
+        session.history.actor = Actor("person", card.reader)
+        reading = Reading(session)
         done, later = standing(ops)
         for number, op in enumerate(done):
             report("doing again what was drawn", number / len(done))

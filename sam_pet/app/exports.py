@@ -11,6 +11,7 @@ from sam_pet.app.problems import NotNowError
 from sam_pet.app.reading import Reading
 from sam_pet.cells import defused
 from sam_pet.files import replacing, write_image, write_json
+from sam_pet.outputs import write_dicom
 
 if TYPE_CHECKING:
     from sam_pet.dicom.series import Series
@@ -85,29 +86,20 @@ class Exporter:
         return path
 
     def _seg(self, path: Path) -> None:
-        from sam_pet.dicom.seg import write_seg
-
-        reading = self._reading
-        write_seg(
-            reading.mask.labels,
-            self._source(),
-            path,
-            model=reading.session.segmenter.record.name,
-            names=reading.names(),
-            automatic=not reading.session.prompts,
-        )
+        self._dicom("SEG", path)
 
     def _rtstruct(self, path: Path) -> None:
-        from sam_pet.dicom.rtstruct import write_rtstruct
+        self._dicom("RTSTRUCT", path)
 
-        reading = self._reading
-        write_rtstruct(
-            reading.mask.labels,
+    def _dicom(self, kind: str, path: Path) -> None:
+        session = self._reading.session
+        write_dicom(
+            self._reading.mask.labels,
             self._source(),
-            path,
-            model=reading.session.segmenter.record.name,
-            names=reading.names(),
-            automatic=not reading.session.prompts,
+            {kind: path},
+            session.segmenter.record.name,
+            automatic=not session.prompts,
+            names=self._reading.names(),
         )
 
     def _sr(self, path: Path) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import traceback
 from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sam_pet.app.faults import log_fault
 from sam_pet.app.problems import AppError, TooLargeError
 from sam_pet.app.settings import LOOPBACK
 from sam_pet.app.tokens import Tokens
-
-logger = logging.getLogger(__name__)
 
 COOKIE = "sam_pet_token"
 # JSON and pictures of strokes are small; only these take more.
@@ -64,17 +61,25 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        begun = False
+        begun = replaced = False
 
         async def guarded(message: Message) -> None:
-            nonlocal begun
+            nonlocal begun, replaced
+            if replaced:
+                return
             if message["type"] == "http.response.start":
                 begun = True
+                if scope["state"].get("too_large"):
+                    # What had begun to read the body may take its end for a fault of the sender.
+                    replaced = True
+                    await _answer(send, 413, _too_large(scope))
+                    return
                 own = {name for name, _ in message["headers"]}
                 extra = {"cache-control": "no-store", **HEADERS}
                 message["headers"] += [(k.encode(), v.encode()) for k, v in extra.items() if k.encode() not in own]
             await send(message)
 
+        scope.setdefault("state", {})
         try:
             headers = _headers(scope)
             self._check_site(scope, headers)
@@ -82,7 +87,7 @@ class Guard:
             if token is not None and scope["path"] == "/":
                 await self._enter(token, guarded)
                 return
-            scope.setdefault("state", {})["reader"] = self._reader(headers)
+            scope["state"]["reader"] = self._reader(headers)
             await self._app(scope, self._bounded(scope, headers, receive), guarded)
         except _RefusedError as refused:
             await _answer(guarded, refused.status, str(refused))
@@ -91,14 +96,8 @@ class Guard:
                 raise
             await _answer(guarded, error.status, error.sentence)
         except Exception as error:
-            # The text of an error may name a patient.
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            logger.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno or 0)
-            if begun:
-                return
-            await _answer(
-                guarded, 500, f"the server has a fault ({type(error).__name__}); what was acknowledged is kept"
-            )
+            if not begun:
+                await _answer(guarded, 500, log_fault(error))
 
     def _check_site(self, scope: Scope, headers: dict[str, str]) -> None:
         host = headers.get("host", "").lower()
@@ -128,10 +127,10 @@ class Guard:
         await send({"type": "http.response.body", "body": b""})
 
     def _bounded(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Receive:
-        most = self._upload_bytes if _LARGE.fullmatch(scope["path"]) else BODY_BYTES
+        most = scope["state"]["most"] = self._upload_bytes if _LARGE.fullmatch(scope["path"]) else BODY_BYTES
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > most:
-            raise _RefusedError(413, f"the body is larger than the {most >> 20} MB that are taken here")
+            raise _RefusedError(413, _too_large(scope))
         got = 0
 
         async def bounded() -> Message:
@@ -139,10 +138,15 @@ class Guard:
             message = await receive()
             got += len(message.get("body", b""))
             if got > most:
-                raise TooLargeError(f"the body is larger than the {most >> 20} MB that are taken here")
+                scope["state"]["too_large"] = True
+                raise TooLargeError(_too_large(scope))
             return message
 
         return bounded
+
+
+def _too_large(scope: Scope) -> str:
+    return f"the body is larger than the {scope['state']['most'] >> 20} MB that are taken here"
 
 
 def _headers(scope: Scope) -> dict[str, str]:

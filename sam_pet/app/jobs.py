@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sam_pet.app.events import EventHub
+from sam_pet.app.faults import log_fault
 from sam_pet.app.problems import AppError, NotThereError
 from sam_pet.errors import InputError, one_line
-
-logger = logging.getLogger(__name__)
 
 Kind = Literal["open", "load", "first-answer", "store"]
 JobState = Literal["running", "done", "failed", "cancelled"]
@@ -30,7 +27,7 @@ class CancelledError(Exception):
 
 
 @dataclass(eq=False)
-class Job:
+class AppJob:
     """One piece of long work of a reader."""
 
     reader: str
@@ -42,7 +39,7 @@ class Job:
     message: str = "waiting"
     result: dict[str, Any] | None = None
     error: str | None = None
-    told: Callable[[Job], None] = lambda _: None
+    told: Callable[[AppJob], None] = lambda _: None
     _cancelled: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -65,7 +62,7 @@ class Job:
         return {name: getattr(self, name) for name in names}
 
 
-Work = Callable[[Job], dict[str, Any] | None]
+Work = Callable[[AppJob], dict[str, Any] | None]
 
 
 class Jobs:
@@ -73,12 +70,12 @@ class Jobs:
 
     def __init__(self, events: EventHub) -> None:
         self._events = events
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._jobs: OrderedDict[str, AppJob] = OrderedDict()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="sam-pet-job")
 
-    def start(self, reader: str, kind: Kind, work: Work, session: str | None = None) -> Job:
-        job = Job(reader, kind, session, told=self._tell)
+    def start(self, reader: str, kind: Kind, work: Work, session: str | None = None) -> AppJob:
+        job = AppJob(reader, kind, session, told=self._tell)
         with self._lock:
             self._jobs[job.id] = job
             ended = [name for name, other in self._jobs.items() if other.state != "running"]
@@ -87,14 +84,14 @@ class Jobs:
         self._pool.submit(self._run, job, work)
         return job
 
-    def get(self, reader: str, name: str) -> Job:
+    def get(self, reader: str, name: str) -> AppJob:
         with self._lock:
             job = self._jobs.get(name)
         if job is None or job.reader != reader:
             raise NotThereError("there is no such job")
         return job
 
-    def of(self, reader: str) -> list[Job]:
+    def of(self, reader: str) -> list[AppJob]:
         with self._lock:
             return [job for job in self._jobs.values() if job.reader == reader]
 
@@ -106,10 +103,10 @@ class Jobs:
             job.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _tell(self, job: Job) -> None:
+    def _tell(self, job: AppJob) -> None:
         self._events.publish(job.reader, "job", job.facts())
 
-    def _run(self, job: Job, work: Work) -> None:
+    def _run(self, job: AppJob, work: Work) -> None:
         try:
             job.report("begun")
             job.result = work(job)
@@ -119,10 +116,7 @@ class Jobs:
         except (AppError, InputError, OSError) as error:
             job.state, job.error, job.message = "failed", told(error), "failed"
         except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            logger.error("%s at %s:%d", type(error).__name__, frame.filename, frame.lineno or 0)
-            job.state, job.message = "failed", "failed"
-            job.error = f"the server has a fault ({type(error).__name__})"
+            job.state, job.error, job.message = "failed", log_fault(error), "failed"
         finally:
             self._tell(job)
             job.ended.set()

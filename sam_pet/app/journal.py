@@ -70,22 +70,20 @@ def standing(ops: list[Op]) -> tuple[list[Op], int]:
 
     What was undone and can no longer be redone is left out.
     """
-    done: list[Op] = []
-    later: list[Op] = []
-    for op in ops:
+    steps: list[int] = []
+    later: list[int] = []
+    told: list[int] = []
+    for number, op in enumerate(ops):
         if op["do"] == "undo":
-            later.append(done.pop(_last_step(done)))
+            later.append(steps.pop())
         elif op["do"] == "redo":
-            done.append(later.pop())
+            steps.append(later.pop())
+        elif op["do"] == "facts":
+            told.append(number)
         else:
-            if op["do"] != "facts":
-                later.clear()
-            done.append(op)
-    return done + later[::-1], len(later)
-
-
-def _last_step(done: list[Op]) -> int:
-    return max(i for i, op in enumerate(done) if op["do"] != "facts")
+            later.clear()
+            steps.append(number)
+    return [ops[number] for number in sorted([*steps, *later, *told])], len(later)
 
 
 def _whole_bytes(path: Path) -> int:

@@ -48,6 +48,8 @@ class Pacs:
         if colon:
             session.auth = (user, password)
         self._client = DICOMwebClient(url.rstrip("/"), session=session, chunk_size=_CHUNK, timeout=_TIMEOUT_S)
+        # A reader who waits wants to be told.
+        self._client.set_http_retry_params(retry=False)
 
     def studies(self, filters: Mapping[str, str], limit: int, offset: int) -> list[dict[str, Any]]:
         """Studies that match (QIDO), keywords and values as DICOM has them."""

@@ -115,7 +115,6 @@ class Reading:
             raise InputError(f"journal: unknown change {kind!r}")
 
     def _tell(self, lesion: int, facts: dict[str, Any]) -> None:
-        self.require_lesion(lesion)
         if facts.get("colour") is not None:
             facts = {**facts, "colour": tuple(facts["colour"])}
         self._facts[lesion] = replace(self._facts.get(lesion, LesionFacts()), **facts)

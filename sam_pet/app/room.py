@@ -13,7 +13,7 @@ from sam_pet.app.catalogue import Catalogue
 from sam_pet.app.desk import Desk, SessionCard
 from sam_pet.app.events import EventHub
 from sam_pet.app.exports import EXPORTS, Exporter
-from sam_pet.app.jobs import Job, Jobs
+from sam_pet.app.jobs import AppJob, Jobs
 from sam_pet.app.numbered import pack, stored_box
 from sam_pet.app.problems import NotNowError
 from sam_pet.app.reading import Reading
@@ -67,19 +67,19 @@ class ReadingRoom:
 
     # Long work
 
-    def open(self, reader: str, name: str) -> Job:
+    def open(self, reader: str, name: str) -> AppJob:
         """Bring a session into memory."""
 
-        def work(job: Job) -> None:
+        def work(job: AppJob) -> None:
             self.desk.open(reader, name, job.report)
 
         return self.jobs.start(reader, "open", work, name)
 
-    def first_answer(self, reader: str, name: str, tracer: str) -> Job:
+    def first_answer(self, reader: str, name: str, tracer: str) -> AppJob:
         """Find the lesions of a session's study."""
         self.desk.card(reader, name)
 
-        def work(job: Job) -> dict[str, Any]:
+        def work(job: AppJob) -> dict[str, Any]:
             job.report("looking for lesions")
 
             def watch(steps: int) -> None:
@@ -91,11 +91,11 @@ class ReadingRoom:
 
         return self.jobs.start(reader, "first-answer", work, name)
 
-    def load(self, reader: str, uid: str) -> Job:
+    def load(self, reader: str, uid: str) -> AppJob:
         """Fetch a study from the PACS."""
         pacs = self._pacs()
 
-        def work(job: Job) -> dict[str, Any]:
+        def work(job: AppJob) -> dict[str, Any]:
             import shutil
 
             folder = self.catalogue.new_folder()
@@ -108,12 +108,12 @@ class ReadingRoom:
 
         return self.jobs.start(reader, "load", work)
 
-    def store(self, reader: str, name: str, kinds: list[str]) -> Job:
+    def store(self, reader: str, name: str, kinds: list[str]) -> AppJob:
         """Store a session's lesions in the PACS."""
         pacs = self._pacs()
         self.desk.card(reader, name)
 
-        def work(job: Job) -> dict[str, Any]:
+        def work(job: AppJob) -> dict[str, Any]:
             with tempfile.TemporaryDirectory(prefix="sam-pet-") as folder:
                 job.report("writing")
                 paths = self.export(reader, name, kinds, Path(folder))

@@ -7,6 +7,7 @@ import socket
 import threading
 import webbrowser
 from contextlib import closing, suppress
+from dataclasses import replace
 
 import uvicorn
 
@@ -25,6 +26,8 @@ def run(settings: AppSettings, host: str, port: int, *, browser: bool) -> None:
     Raises:
         InputError: the port cannot be listened on, the model cannot be loaded, or another server uses the folder.
     """
+    if host not in ("0.0.0.0", "::"):
+        settings = replace(settings, hosts=(*settings.hosts, f"[{host}]" if ":" in host else host))
     with closing(_listening(host, port)) as listener, closing(_alone(settings)):
         segmenter = Segmenter.from_pretrained(settings.model, settings.device)
         segmenter.warn_of_weights()

@@ -12,16 +12,17 @@ from sam_pet.app.sources import Origin
 from sam_pet.prompts import Label
 
 Whole = Annotated[int, Field(strict=True, ge=-(2**31), lt=2**31)]
-VoxelJson = tuple[Whole, Whole, Whole]
-Point = tuple[
-    Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)],
-    Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)],
-    Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)],
-]
+# Three of a kind; not as tuples, whose schema few programs know.
+_Three = Field(min_length=3, max_length=3)
+VoxelJson = Annotated[list[Whole], _Three]
+_Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
+Point = Annotated[list[_Coordinate], _Three]
 LesionNumber = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Suv = Annotated[float, Field(ge=0, le=1e5, allow_inf_nan=False)]
 Channel = Annotated[int, Field(strict=True, ge=0, le=255)]
-Triple = tuple[float, float, float]
+Triple = Annotated[list[float], _Three]
+Indices = Annotated[list[int], _Three]
+ColourJson = Annotated[list[Channel], _Three]
 
 
 class _Given(BaseModel):
@@ -53,8 +54,9 @@ class NewPrompt(_Given):
 
 
 class NewFacts(_Given):
-    name: Annotated[str, Field(max_length=64)] | None = None
-    colour: tuple[Channel, Channel, Channel] | None = None
+    # Neither control characters nor what parts values in DICOM.
+    name: Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f\\]*$")] | None = None
+    colour: ColourJson | None = None
     hidden: bool | None = None
     locked: bool | None = None
     accepted: bool | None = None
@@ -204,15 +206,15 @@ class SessionJob(BaseModel):
 class MaskUpdate(BaseModel):
     revision: int
     reset: bool
-    low: tuple[int, int, int]
-    size: tuple[int, int, int]
+    low: Indices
+    size: Indices
     data: str
 
 
 class LesionRow(BaseModel):
     lesion: int
     name: str
-    colour: tuple[int, int, int]
+    colour: Indices
     hidden: bool
     locked: bool
     accepted: bool
@@ -226,9 +228,9 @@ class LesionRow(BaseModel):
     diameter_mm: float
     voxels: int
     centroid: Triple
-    hottest: tuple[int, int, int]
-    low: tuple[int, int, int]
-    size: tuple[int, int, int]
+    hottest: Indices
+    low: Indices
+    size: Indices
 
 
 class Totals(BaseModel):
@@ -251,15 +253,15 @@ class Change(BaseModel):
 
 
 class GridJson(BaseModel):
-    size: tuple[int, int, int]
+    size: Indices
     spacing: Triple
     origin: Triple
-    direction: tuple[float, ...]
+    direction: list[float]
 
 
 class AxialJson(BaseModel):
-    axes: tuple[int, int, int]
-    flips: tuple[bool, bool, bool]
+    axes: Indices
+    flips: Annotated[list[bool], _Three]
 
 
 class PromptRow(BaseModel):
@@ -267,7 +269,7 @@ class PromptRow(BaseModel):
     kind: str
     label: str
     lesions: list[int]
-    voxels: list[tuple[int, int, int]]
+    voxels: list[Indices]
 
 
 class SessionContent(Change):
@@ -283,9 +285,9 @@ class SessionContent(Change):
     prompts: list[PromptRow]
 
 
-class Region(BaseModel):
-    low: tuple[int, int, int]
-    size: tuple[int, int, int]
+class UptakeRegion(BaseModel):
+    low: Indices
+    size: Indices
     data: str
     volume_ml: float
     suv_max: float

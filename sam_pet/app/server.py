@@ -18,6 +18,7 @@ import sam_pet
 from sam_pet.app.api import changes, sessions, studies
 from sam_pet.app.door import routes
 from sam_pet.app.door.leases import Leases
+from sam_pet.app.faults import log_fault
 from sam_pet.app.guard import Guard
 from sam_pet.app.problems import AppError
 from sam_pet.app.room import ReadingRoom
@@ -93,6 +94,10 @@ async def _of_http(_: Request, error: Any) -> Response:
     return answer
 
 
+async def _of_fault(_: Request, error: Any) -> Response:
+    return _sentence(500, log_fault(error))
+
+
 _HANDLERS: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
     AppError: _of_app,
     InputError: _of_input,
@@ -100,4 +105,5 @@ _HANDLERS: dict[Any, Callable[[Request, Any], Awaitable[Response]]] = {
     MemoryError: _of_memory,
     RequestValidationError: _of_values,
     HTTPException: _of_http,
+    Exception: _of_fault,
 }

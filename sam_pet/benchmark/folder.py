@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sam_pet.audit import LOG, PROGRAM, AuditLog, environment, seal
+from sam_pet.audit.environment import versions
+from sam_pet.audit.log import Act
+from sam_pet.audit.seal import MANIFEST, files_below
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.cases import Case
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import read_image, write_image, write_json
+from sam_pet.files import file_sha256, read_image, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Mask
-from sam_pet.models.hashes import file_sha256
 from sam_pet.prompt_files import record
 from sam_pet.readers import Stroke
 
-MANIFEST, RESULTS = "manifest.json", "results.jsonl"
+RESULTS = "results.jsonl"
 _PACKAGES = (
     "sam-pet",
     "numpy",
@@ -54,8 +57,10 @@ class ResultsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def open(self, protocol: Protocol, cases: Sequence[Case], methods: Mapping[str, Mapping[str, str]]) -> None:
-        """Start the folder, or go on with the run that is in it; methods may be added to it.
+    def open(
+        self, protocol: Protocol, cases: Sequence[Case], methods: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, Any]:
+        """Start the folder, or go on with the run that is in it, and return its manifest; methods may be added to it.
 
         All truths are read before a run starts, so that a bad one is told at once.
 
@@ -70,7 +75,7 @@ class ResultsFolder:
         manifest: dict[str, Any] = {
             "protocol": asdict(protocol),
             "cases": fingerprints(cases),
-            "packages": _versions(),
+            "packages": versions(_PACKAGES),
             "methods": {name: dict(facts) for name, facts in methods.items()},
         }
         if earlier is None:
@@ -86,7 +91,28 @@ class ResultsFolder:
             "machine": f"{platform.system()} {platform.machine()}",
             "cpus": os.cpu_count(),
         }
+        # First the log: a manifest without a seal beside a log that ends in one would look like a change.
+        self.log.append(Act(PROGRAM, "start", _start(manifest)))
         write_json(manifest, self.path / MANIFEST)
+        return manifest
+
+    @cached_property
+    def log(self) -> AuditLog:
+        return AuditLog(self.path / LOG)
+
+    def seal(self) -> None:
+        """Write the hashes of all files and of the log into the manifest."""
+        seal(self.log, self.require_manifest(), files_below(self.path))
+
+    def told(self, result: Result, case: str, acts: Sequence[Act]) -> None:
+        """Add to the log what was done in a case, which goes by its fingerprint there, and what came of it."""
+        about = {"case": case, "method": result["method"]}
+        # Not the error itself, which may name a file.
+        outcome = {"failed": True} if "error" in result else {}
+        self.log.append(
+            *(replace(act, details={**about, **act.details}) for act in acts),
+            Act(PROGRAM, "case", about, {**outcome, "sha256": line_sha256(result)}),
+        )
 
     def _manifest(self) -> dict[str, Any] | None:
         path = self.path / MANIFEST
@@ -105,6 +131,17 @@ class ResultsFolder:
             raise InputError(f"evaluate: {path} is damaged ({one_line(error)[:100]}); give another --out") from error
         return content
 
+    def require_manifest(self) -> dict[str, Any]:
+        """The manifest of the run.
+
+        Raises:
+            InputError: there is none, or it is damaged.
+        """
+        manifest = self._manifest()
+        if manifest is None:
+            raise InputError(f"evaluate: {self.path} holds no run; give the --out of an evaluation")
+        return manifest
+
     def _compare(self, earlier: dict[str, Any], now: dict[str, Any]) -> None:
         known = earlier.get("methods", {})
         parts = {
@@ -119,8 +156,11 @@ class ResultsFolder:
                     f"and is {_short(new.get(changed))}; give another --out"
                 )
 
-    def results(self) -> list[Result]:
+    def results(self, repair: bool = True) -> list[Result]:
         """The latest result of every case and method. A line that a killed run left unfinished is dropped.
+
+        Args:
+            repair: whether it is dropped from the file, too.
 
         Raises:
             InputError: a line before the last is damaged.
@@ -141,7 +181,8 @@ class ResultsFolder:
                     raise InputError(
                         f"evaluate: line {number} of {path} is damaged; remove the line to have its case run again"
                     ) from error
-                os.truncate(path, good)
+                if repair:
+                    os.truncate(path, good)
             good += len(line) + 1
         return list(found.values())
 
@@ -149,14 +190,17 @@ class ResultsFolder:
         """Add a result, on disk when this returns."""
         path = self.path / RESULTS
         with path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(result) + "\n")
+            stream.write(_line(result) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
 
     def keep(self, case: str, method: str, mask: Mask, grid: Grid, strokes: Sequence[Stroke]) -> None:
         """Write the last mask and the strokes that led to it, which `replay:FILE` can draw again."""
         write_image(grid.image(mask), self.mask_path(case, method))
-        write_json(record([stroke.prompt for stroke in strokes]), self._place("strokes", case, method, ".json"))
+        write_json(record([stroke.prompt for stroke in strokes]), self.strokes_path(case, method))
+
+    def strokes_path(self, case: str, method: str) -> Path:
+        return self._place("strokes", case, method, ".json")
 
     def mask_path(self, case: str, method: str) -> Path:
         return self._place("masks", case, method, ".nii.gz")
@@ -166,6 +210,27 @@ class ResultsFolder:
 
     def _place(self, kind: str, case: str, method: str, suffix: str) -> Path:
         return self.path / kind / slug(method) / f"{slug(case)}{suffix}"
+
+
+def _start(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest as the log's first line has it: without names of cases, and of files."""
+    protocol = {**manifest["protocol"], "reader": _without_file(manifest["protocol"]["reader"])}
+    cases = list(manifest["cases"].values())
+    about = {"protocol": protocol, "cases": cases, "methods": manifest["methods"]}
+    return {"run": "evaluation", "environment": environment(), **about}
+
+
+def _without_file(reader: str) -> str:
+    return "replay" if reader.startswith("replay:") else reader
+
+
+def line_sha256(result: Result) -> str:
+    """The SHA-256 of a result's line."""
+    return hashlib.sha256(_line(result).encode()).hexdigest()
+
+
+def _line(result: Result) -> str:
+    return json.dumps(result)
 
 
 def _checked(result: Any) -> Result:
@@ -209,16 +274,6 @@ def _fingerprint(case: Case) -> str:
 
 def _check_truth(case: Case) -> None:
     case.mask(Grid.of(read_image(case.pet, "PET")))
-
-
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
 
 
 def _short(value: Any) -> str:

@@ -8,11 +8,15 @@ from typing import Any, Literal
 import cc3d
 import numpy as np
 
+from sam_pet.audit import PROGRAM, Actor, mask_sha256
+from sam_pet.audit.log import Act
 from sam_pet.benchmark.resources import measured
 from sam_pet.cases import Case
+from sam_pet.files import file_sha256
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import AnswersFirst, Mask, Method
 from sam_pet.readers import Reader, Stroke, effort
+from sam_pet.readers.replay import ReplayReader
 from sam_pet.scores import score
 from sam_pet.scores.lesions import CONNECTIVITY
 from sam_pet.study import Study
@@ -31,6 +35,11 @@ class Protocol:
         start: `nothing`: step 0 is without prompts, as in the autoPET challenge; `click`: step 0 follows the reader's
             first prompt.
         seed: of the reader's random draws.
+
+    Examples:
+        >>> from sam_pet.benchmark.protocol import Protocol
+        >>> Protocol("scribble-mixed", steps=5, start="click", seed=42).steps
+        5
     """
 
     reader: str
@@ -41,14 +50,15 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One case by one method: a row of scores and costs for each step, facts of the case, the strokes, and
-    the last mask with its grid."""
+    """One case by one method: a row of scores and costs for each step, facts of the case, the strokes, the last mask
+    with its grid, and what the log of the run is told."""
 
     facts: dict[str, Any]
     rows: list[dict[str, Any]]
     strokes: list[Stroke]
     mask: Mask
     grid: Grid
+    acts: list[Act]
 
 
 def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> Outcome:
@@ -65,11 +75,10 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
     truth = case.mask(study.grid)
     strokes: list[Stroke] = []
     rows: list[dict[str, Any]] = []
+    acts: list[Act] = []
+    answers = protocol.start == "nothing" and isinstance(method, AnswersFirst)
     with measured() as opening:
-        if protocol.start == "nothing" and isinstance(method, AnswersFirst):
-            session = method.answer(study)
-        else:
-            session = method.open(study)
+        session = method.answer(study) if answers and isinstance(method, AnswersFirst) else method.open(study)
         mask = session.mask
     for step in range(protocol.steps + 1):
         stroke = _stroke(reader, protocol, step, mask, truth, study)
@@ -81,6 +90,12 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
             strokes.append(stroke)
         _check(mask, study)
         first = step == 0
+        scores = score(mask, truth, study.grid.spacing, study.pet)
+        sha256 = mask_sha256(mask)
+        actor = PROGRAM if stroke is None and first else acting(reader, protocol)
+        action = "correct" if stroke is not None else "first answer" if first and answers else "nothing to say"
+        facts = {"method": method.name, "step": step, "stroke": None if stroke is None else _told(stroke)}
+        acts.append(Act(actor, action, facts, {"dice": scores.dice, "dmm": scores.dmm}, sha256))
         rows.append(
             {
                 "step": step,
@@ -89,10 +104,25 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
                 "seconds": usage.seconds + (opening.seconds if first else 0.0),
                 "peak_mb": max(usage.peak_mb, opening.peak_mb) if first else usage.peak_mb,
                 "gpu_peak_mb": usage.gpu_peak_mb,
-                **score(mask, truth, study.grid.spacing, study.pet).as_dict(),
+                **scores.as_dict(),
+                "mask_sha256": sha256,
             }
         )
-    return Outcome(_facts(case, study, truth), rows, strokes, mask, study.grid)
+    return Outcome(_facts(case, study, truth), rows, strokes, mask, study.grid, acts)
+
+
+def acting(reader: Reader, protocol: Protocol) -> Actor:
+    """The reader as the log names it; one that is none of the simulated ones says so by an `actor` of its own."""
+    own = getattr(reader, "actor", None)
+    if isinstance(own, Actor):
+        return own
+    if isinstance(reader, ReplayReader):
+        return Actor("file", sha256=file_sha256(reader.path))
+    return Actor("simulated reader", f"{protocol.reader}, seed {protocol.seed}")
+
+
+def _told(stroke: Stroke) -> dict[str, Any]:
+    return {"label": stroke.label, "kind": stroke.kind, "voxels": len(stroke.voxels)}
 
 
 def _stroke(reader: Reader, protocol: Protocol, step: int, mask: Mask, truth: Mask, study: Study) -> Stroke | None:

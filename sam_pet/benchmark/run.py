@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
+from sam_pet.audit.log import Act
 from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
@@ -33,20 +34,37 @@ def evaluate(
 
     Raises:
         InputError: see `ResultsFolder.open`, `make_method` and `make_reader`; nothing has been run then.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.benchmark.protocol import Protocol
+        >>> from sam_pet.benchmark.run import evaluate
+        >>> from sam_pet.cases import find_cases
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cases"))
+        >>> results = evaluate(
+        ...     find_cases("cases"), ["threshold41"], Protocol("click-center", 1, "click", 42), Path("results")
+        ... )
+        >>> [(result["case"], result["method"]) for result in results]
+        [('one', 'threshold41')]
     """
     for case in cases:
         make_reader(protocol.reader, case.name, protocol.seed)
     folder = ResultsFolder(out)
-    folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
+    manifest = folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
     done = {(r["case"], r["method"]) for r in folder.results() if "error" not in r}
     for name in methods:
         left = [case for case in cases if (case.name, name) not in done]
         # Processes of their own for each method: what one has loaded does not count as the memory of the next.
         task = partial(_run_one, method=name, protocol=protocol, out=out)
         for case, kept in completed(left, task, workers):
-            result = {"case": case.name, "method": name, "error": DIED} if kept is None else kept
+            result: Result = {"case": case.name, "method": name, "error": DIED} if kept is None else kept
+            acts: list[Act] = result.pop("acts", [])
             folder.append(result)
+            folder.told(result, manifest["cases"][case.name], acts)
             report(result)
+    folder.seal()
     return folder.results()
 
 
@@ -56,7 +74,8 @@ def _method(name: str) -> Method:
 
 
 def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
-    """One result; in a process of its own, so that all that a method may do to it ends with it."""
+    """One result, and the `acts` that led to it; in a process of its own, so that all that a method may do to it ends
+    with it."""
     result: Result = {"case": case.name, "method": method}
     try:
         outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
@@ -64,4 +83,4 @@ def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
     except Exception as error:  # whatever a method raises must not stop the others
         reason = (str(error).strip() or "no message").splitlines()[0]
         return {**result, "error": f"{type(error).__name__}: {reason}"}
-    return {**result, "facts": outcome.facts, "rows": outcome.rows}
+    return {**result, "facts": outcome.facts, "rows": outcome.rows, "acts": outcome.acts}

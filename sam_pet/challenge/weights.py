@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam_pet.errors import InputError, one_line
+from sam_pet.files import file_sha256
 from sam_pet.models import registry
-from sam_pet.models.hashes import file_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _found(uploaded: Path) -> list[Weights]:
     for folder in folders:
         if (folder / CONFIG).is_file():
             return [Weights(str(folder)), EMBEDDED]
-        files = sorted(p for p in folder.iterdir() if p.suffix in META_SUFFIXES)
+        files = sorted(p for p in folder.iterdir() if p.suffix in META_SUFFIXES and not p.name.startswith("."))
         if files:
             return [Weights(str(files[0])), EMBEDDED]
     if any(uploaded.glob("*")):

@@ -13,14 +13,17 @@ from sam_pet.cli.batch import batch
 from sam_pet.cli.demo import demo
 from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
+from sam_pet.cli.methods import methods
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
+from sam_pet.cli.recipes import recipes
 from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
 from sam_pet.cli.serve import serve
 from sam_pet.cli.simulate import simulate
 from sam_pet.cli.train import train
+from sam_pet.cli.verify import verify
 from sam_pet.errors import reported
 
 app = typer.Typer(
@@ -52,11 +55,14 @@ app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
+app.command()(methods)
 app.command()(phantom)
+app.command()(recipes)
 app.command()(report)
 app.command()(score)
 app.command()(simulate)
 app.command()(train)
+app.command()(verify)
 
 app.add_typer(models)
 

@@ -23,6 +23,7 @@ def demo(
     import numpy as np
     from scipy.ndimage import distance_transform_edt
 
+    from sam_pet.audit import Actor
     from sam_pet.demo import demo_study, picture
     from sam_pet.files import write_image
     from sam_pet.progress import steps
@@ -35,6 +36,7 @@ def demo(
     segmenter.warn_of_weights()
     truth = (lesions > 0).astype(np.uint8)
     session = segmenter.open(study)
+    session.history.actor = Actor("simulated reader", "click in the middle of each lesion, then a centerline scribble")
     started = time.perf_counter()
     for number in steps(range(1, int(lesions.max()) + 1), "clicks"):
         depth = distance_transform_edt(lesions == number, sampling=study.grid.spacing[::-1])

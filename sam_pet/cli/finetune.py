@@ -10,7 +10,7 @@ import typer
 
 
 def finetune(
-    recipe: Annotated[Path, typer.Argument(help="A YAML recipe; those in finetune/ are a start.")],
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe; `sam-pet recipes` shows some to start from.")],
     changes: Annotated[list[str] | None, typer.Argument(help="key=value, part.key=value: values changed.")] = None,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:

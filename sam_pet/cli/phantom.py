@@ -54,9 +54,8 @@ def phantom(
     from rich.progress import track
 
     from sam_pet.errors import InputError
-    from sam_pet.files import read_image, require_folder
+    from sam_pet.files import file_sha256, read_image, require_folder
     from sam_pet.geometry import Grid
-    from sam_pet.models.hashes import file_sha256
     from sam_pet.phantom import make_phantom, make_wide, read_patients, write_folder, write_nnunet
     from sam_pet.phantom.frame import parse_grid
     from sam_pet.phantom.wide import checked_groups

@@ -51,7 +51,8 @@ def segment(
     import time
 
     from sam_pet import outputs
-    from sam_pet.files import require_apart, require_folder, require_image_name
+    from sam_pet.audit import PROGRAM, Actor
+    from sam_pet.files import file_sha256, require_apart, require_folder, require_image_name
     from sam_pet.progress import steps
     from sam_pet.prompt_files import read_prompts
     from sam_pet.session.files import FILES
@@ -83,8 +84,10 @@ def segment(
     started = time.perf_counter()
     opened = segmenter.open(study)
     if not drawn:
+        opened.history.actor = PROGRAM
         opened.first_answer(tracer.value)
-    else:
+    elif prompts is not None:
+        opened.history.actor = Actor("file", sha256=file_sha256(prompts))
         for prompt in steps(drawn, "prompts"):
             opened.add(prompt)
     labels = opened.labels

@@ -12,7 +12,7 @@ import typer
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A YAML recipe; those in finetune/ are a start.")],
+    recipe: Annotated[Path, typer.Argument(help="A YAML recipe; `sam-pet recipes` shows some to start from.")],
     changes: Annotated[list[str] | None, typer.Argument(help="key=value, part.key=value: values changed.")] = None,
     only: Annotated[str | None, typer.Option(help="Run this stage alone.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Run this stage and those after it anew.")] = None,

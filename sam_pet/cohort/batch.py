@@ -9,17 +9,21 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import sam_pet
 from sam_pet import outputs
+from sam_pet.audit import LOG, PROGRAM, Actor, AuditLog, begin, environment, mask_sha256, seal
+from sam_pet.audit.log import Act
 from sam_pet.cohort.engine import DIED, completed
 from sam_pet.cohort.studies import CohortStudy
 from sam_pet.errors import InputError
-from sam_pet.files import key_of, replacing, require_apart, require_folder, write_json
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, key_of, replacing, require_apart, require_folder, write_json
 from sam_pet.prompt_files import read_prompts
 from sam_pet.study import LITTLE_COVERED, read_study
 
 if TYPE_CHECKING:
+    from sam_pet.prompts import Prompt
     from sam_pet.segmenter import Segmenter
 
 Manifest = dict[str, Any]
@@ -40,16 +44,29 @@ def run_batch(
     a manifest with its one-line `error`, and is tried again by the next run.
 
     Args:
-        out: gets `NAME/{mask.nii.gz,lesions.csv,manifest.json}` and `measurements.csv`.
+        out: gets `NAME/{mask.nii.gz,lesions.csv,manifest.json}`, `measurements.csv`, and a log with its manifest.
         report: called with each manifest as soon as it is there.
 
     Raises:
         InputError: nothing can be written to `out`, an output would replace an input, or the model cannot be loaded.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.batch import run_batch
+        >>> from sam_pet.cohort.studies import CohortStudy
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_json
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cohort"))
+        >>> write_json({"tumor": [[30, 22, 59]]}, "cohort/one/prompts.json")
+        >>> study = CohortStudy("one", Path("cohort/one/SUV.nii.gz"), prompts=Path("cohort/one/prompts.json"))
+        >>> [manifest["lesions"] for manifest in run_batch([study], Path("results"))]
+        [1]
     """
     require_folder(out)
     inputs = [path for study in studies for path in (study.pet, study.ct, study.prompts)]
     files = [out / study.name / name for study in studies for name in (MASK, LESIONS, MANIFEST)]
-    require_apart([out / TABLE, *files], [*inputs, model])
+    require_apart([out / name for name in (TABLE, LOG, MANIFEST)] + files, [*inputs, model])
     found: dict[int, Manifest] = {}
     sound: list[tuple[int, CohortStudy]] = []
     names: set[str] = set()
@@ -63,18 +80,34 @@ def run_batch(
             found[number] = {"name": study.name, "error": fault}
             report(found[number])
     task = partial(_run_one, out=out, model=model, device=device)
+    log = AuditLog(out / LOG)
+    begin(log, {"run": "cohort", "environment": environment(), "workers": workers})
     for (number, study), manifest in completed(sound, task, workers):
         if manifest is None:
             manifest = _keep_error(study, out, DIED)
         found[number] = manifest
+        log.append(_act(manifest))
         report(manifest)
     ordered = [found[number] for number in range(len(studies))]
-    _write_table([m["name"] for m in ordered if "error" not in m], out)
+    done = [m["name"] for m in ordered if "error" not in m]
+    _write_table(done, out)
+    content = {"version": sam_pet.__version__, "studies": {m["name"]: m.get("key") for m in ordered}}
+    kept = [out / study.name / name for _, study in sound for name in (MASK, LESIONS, MANIFEST)]
+    seal(log, content, [out / TABLE, *filter(Path.is_file, kept)])
     return ordered
 
 
+def _act(manifest: Manifest) -> Act:
+    """What the log is told of a study, which goes by its key there: that of its inputs, the model and the version."""
+    about = {key: manifest.get(key) for key in ("key", "model", "weights")}
+    # The error's text may hold a path, and so anything.
+    result = {"failed": True} if "error" in manifest else {key: manifest[key] for key in ("lesions", "volume_ml")}
+    action = "keep" if "resumed" in manifest else "segment"
+    return Act(Actor(**manifest.get("actor", PROGRAM.record)), action, about, result, manifest.get("mask_sha256"))
+
+
 def _name_fault(name: str, taken: set[str]) -> str | None:
-    if name.startswith(".") or any(mark in name for mark in "/\\:\0") or name.casefold() == TABLE:
+    if name.startswith(".") or any(mark in name for mark in "/\\:\0") or name.casefold() in (TABLE, LOG, MANIFEST):
         return f"the name {name!r} cannot be a folder's; give another"
     # Some file systems do not tell letter case apart.
     return f"the name {name!r} is another study's; give each its own" if name.casefold() in taken else None
@@ -134,9 +167,17 @@ def _done(folder: Path, key: str) -> Manifest | None:
     try:
         manifest: Manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         same = manifest["key"] == key and "error" not in manifest and file_sha256(folder / MASK) == manifest["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
+        _lesions_in(folder)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return {**manifest, "resumed": True} if same and (folder / LESIONS).is_file() else None
+    return {**manifest, "resumed": True} if same else None
+
+
+def _lesions_in(folder: Path) -> Any:
+    """The table of a study's lesions; an OSError or a ValueError where it is missing or damaged."""
+    import pandas as pd
+
+    return pd.read_csv(folder / LESIONS)
 
 
 def _segment(study: CohortStudy, folder: Path, key: str, segmenter: Segmenter) -> Manifest:
@@ -153,11 +194,15 @@ def _segment(study: CohortStudy, folder: Path, key: str, segmenter: Segmenter) -
     outputs.write_mask(labels, images.grid, folder / MASK)
     with replacing(folder / LESIONS) as temporary:
         lesions.to_csv(temporary, index=False)
-    voxels = int((labels > 0).sum())
+    mask = (labels > 0).astype(np.uint8)
+    voxels = int(mask.sum())
     manifest: Manifest = {
         "name": study.name,
         "key": key,
         "sha256": file_sha256(folder / MASK),
+        "mask_sha256": mask_sha256(mask),
+        "weights": segmenter.facts,
+        "actor": _actor(study, drawn).record,
         "lesions": len(lesions),
         "volume_ml": round(voxels * images.grid.voxel_ml, 4),
         "model": segmenter.record.name,
@@ -167,6 +212,10 @@ def _segment(study: CohortStudy, folder: Path, key: str, segmenter: Segmenter) -
     # Last: what has a manifest is whole.
     write_json(manifest, folder / MANIFEST)
     return manifest
+
+
+def _actor(study: CohortStudy, drawn: Sequence[Prompt]) -> Actor:
+    return Actor("file", sha256=file_sha256(study.prompts)) if study.prompts is not None and drawn else PROGRAM
 
 
 def _keep_error(study: CohortStudy, out: Path, error: str) -> Manifest:
@@ -185,7 +234,7 @@ def _write_table(names: Sequence[str], out: Path) -> None:
 
     tables = []
     for name in names:
-        table = pd.read_csv(out / name / LESIONS)
+        table = _lesions_in(out / name)
         table.insert(0, "study", name)
         tables.append(table)
     with replacing(out / TABLE) as temporary:

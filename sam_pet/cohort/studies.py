@@ -14,7 +14,14 @@ _COLUMNS = ("name", "ct", "pet", "prompts")
 
 @dataclass(frozen=True)
 class CohortStudy:
-    """The files of one study; without prompts its lesions are looked for."""
+    """The files of one study; without prompts its lesions are looked for.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.studies import CohortStudy
+        >>> CohortStudy("anna", Path("anna/SUV.nii.gz")).prompts is None
+        True
+    """
 
     name: str
     pet: Path
@@ -32,6 +39,13 @@ def find_studies(source: Path) -> list[CohortStudy]:
 
     Raises:
         InputError: no such file or folder, unknown columns, a row without a PET, or no study in it.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.cohort.studies import find_studies
+        >>> _ = Path("cohort.csv").write_text("name,pet\\nanna,anna/SUV.nii.gz\\n", encoding="utf-8")
+        >>> [study.name for study in find_studies(Path("cohort.csv"))]
+        ['anna']
     """
     if source.is_dir():
         found = _folders(source)

@@ -18,7 +18,7 @@ from sam_pet.detection.coarse_batch import CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256
 from sam_pet.models.state import require_numbers
 
 Floats = npt.NDArray[np.floating[Any]]

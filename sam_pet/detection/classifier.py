@@ -144,11 +144,11 @@ class Judge:
             raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
         known = (content.features, content.model_features, content.context_features)
         if known != (list(NAMES), list(MODEL_NAMES), list(CONTEXT_NAMES)):
-            raise InputError(f"{path} was trained on other features; train it with finetune/train_lesion_classifier.py")
+            raise InputError(f"{path} was trained on other features; train it again with sam-pet train")
         if content.appearance != (None if appearance is None else appearance.sha256):
             raise InputError(
                 f"{path} was not trained beside the appearance network of its checkpoint; "
-                "train it with finetune/train_lesion_classifier.py"
+                "train it again with sam-pet train"
             )
         return judge
 

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from sam_pet.detection.body import Body
 from sam_pet.detection.tracer import Tracer
-from sam_pet.files import replacing
+from sam_pet.files import replacing, stored_arrays
 from sam_pet.study import AIR_HU, Study, Volume
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -71,7 +71,7 @@ class CoarseStudy:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        with np.load(path) as stored:
+        with stored_arrays(path) as stored:
             ct = stored["ct"] if stored["ct"].size else None
             tracer: Tracer = "psma" if str(stored["tracer"]) == "psma" else "fdg"
             return cls(stored["pet"], ct, stored["low"], float(stored["reference"]), tracer)

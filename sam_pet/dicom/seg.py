@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
@@ -28,6 +29,9 @@ MAKER = "sam_pet"
 _OF_PATIENT_AND_STUDY = (0x0008, 0x0010)
 _SIMPLE = ("AS", "CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM")
 SERIES_NUMBER = 900
+_TEXTS = ("PN", "LO", "SH")
+# What switches between character sets, and has no place in UTF-8.
+_UNPRINTED = re.compile(r"\x1b[$(),./-]*[0-9A-Za-z]|[\0-\x1f]")
 # Type 2 in the patient and study modules: must be there, may be empty. De-identified series often lack some.
 _MAY_BE_EMPTY = (
     "PatientID",
@@ -133,13 +137,20 @@ def presentable(header: Dataset) -> Dataset:
     De-identified series have such dates as 19000000.
     """
     header = copy.deepcopy(header)
+    # First: the words for a character set may break their type, too.
+    header.decode()
     for element in list(header):
         told = element.tag.group in _OF_PATIENT_AND_STUDY or element.keyword in _MAY_BE_EMPTY
         if told and element.VR in _SIMPLE and not _is_valid(header, element.tag):
             del header[element.tag]
     if str(value_of(header, "PatientSex") or "") not in ("", "M", "F", "O"):
         del header["PatientSex"]
-    header.decode()
+    for element in header:
+        if element.VR in _TEXTS and element.value:
+            parts = element.value if isinstance(element.value, MultiValue) else [element.value]
+            texts = [_UNPRINTED.sub("", str(part)) for part in parts]
+            # A name is one, though somebody wrote a backslash into it.
+            element.value = " ".join(texts) if element.VR == "PN" or len(texts) == 1 else texts
     for dataset in (header, *_items(header)):
         if "SpecificCharacterSet" in dataset:
             del dataset["SpecificCharacterSet"]

@@ -19,7 +19,7 @@ from pydicom.uid import MediaStorageDirectoryStorage
 
 from sam_pet.dicom.files import read_dicom
 from sam_pet.dicom.tags import described, guarded, number, numbers, quiet, required, value_of
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, without_native_messages
 from sam_pet.files import plain_path
 from sam_pet.geometry import Grid
 from sam_pet.sanity import UnsoundError, require_size, require_spacing
@@ -52,7 +52,14 @@ class Series:
         volume = np.empty(self.grid.shape, np.float32)
         with quiet():
             for plane, header, path in zip(volume, self.slices, self.paths, strict=True):
-                plane[:] = _rescaled(path, header)
+                pixels = _rescaled(path, header)
+                if pixels.shape != plane.shape:
+                    shown = " x ".join(map(str, pixels.shape))
+                    raise InputError(
+                        f"{path} is damaged: its pixels are {shown}, and its header tells of {plane.shape[0]} x "
+                        f"{plane.shape[1]} ({described('Rows')}); export it again"
+                    )
+                plane[:] = pixels
         return volume
 
 
@@ -307,7 +314,7 @@ def _rescaled(path: Path, header: Dataset) -> npt.NDArray[np.float64]:
         syntax = dataset.file_meta.TransferSyntaxUID
         if syntax.is_compressed and not get_decoder(syntax).is_available:
             # ITK knows more compressions, and rescales by itself.
-            with plain_path(path) as plain:
+            with plain_path(path) as plain, without_native_messages():
                 pixels = sitk.GetArrayFromImage(sitk.ReadImage(plain))[0]
         else:
             pixels = dataset.pixel_array * slope + intercept

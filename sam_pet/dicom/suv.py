@@ -21,7 +21,8 @@ from sam_pet.dicom.series import Series
 from sam_pet.dicom.tags import (
     described,
     guarded,
-    optional_number,
+    is_empty,
+    number,
     positive,
     private,
     private_number,
@@ -42,6 +43,7 @@ PHILIPS_PRIVATE = (0x7053, "Philips PET Private Group")
 _MOST_HALF_LIVES = 10.0
 # In seconds: from less than rubidium's to months; and the longest that a frame or what comes before it lasts.
 _HALF_LIVES_S, _LONGEST_S = (30.0, 1e7), 1e6
+_DOSES_BQ, _HEAVIEST_KG = (1e6, 1e11), 700.0
 _DAY = datetime.timedelta(days=1)
 
 
@@ -94,10 +96,17 @@ def _check_corrections(dataset: Dataset, where: Path) -> None:
     corrections = value_of(dataset, "CorrectedImage")
     if corrections is None:
         logger.warning("PET: %s does not say in %s what it is corrected for", where, described("CorrectedImage"))
-    elif "ATTN" not in ([corrections] if isinstance(corrections, str) else corrections):
+        return
+    named = [corrections] if isinstance(corrections, str) else list(corrections)
+    if "ATTN" not in named:
         raise InputError(
             f"PET: {where} is not corrected for attenuation by its {described('CorrectedImage')}; "
             "give the corrected series"
+        )
+    if "DECY" not in named and value_of(dataset, "DecayCorrection") in ("START", "ADMIN"):
+        logger.warning(
+            "PET: %s is not corrected for decay by its %s, and is by its %s, which counts",
+            *(where, described("CorrectedImage"), described("DecayCorrection")),
         )
 
 
@@ -120,19 +129,23 @@ def _per_activity(slices: Sequence[Dataset], paths: Sequence[Path]) -> float:
     correction = str(required(first, "DecayCorrection", where)).strip()
     if correction not in ("START", "ADMIN"):
         raise InputError(f"PET: {where} has {correction} for {described('DecayCorrection')}; SUV needs START or ADMIN")
-    grams = 1000.0 * positive(first, "PatientWeight", where)
+    kilograms = positive(first, "PatientWeight", where)
+    if kilograms > _HEAVIEST_KG:
+        raise InputError(
+            f"PET: {where} has a {described('PatientWeight')} that nobody has in kg; it is probably in g: correct it"
+        )
     injection = _injection(first, where)
     dose = positive(injection, "RadionuclideTotalDose", where)
-    if dose < 1e4:
+    if not _DOSES_BQ[0] <= dose <= _DOSES_BQ[1]:
         raise InputError(
-            f"PET: {where} has a {described('RadionuclideTotalDose')} too small to be in Bq; "
-            "it is probably in MBq: correct it"
+            f"PET: {where} has a {described('RadionuclideTotalDose')} that nobody is given in Bq; "
+            "it is probably in another unit, such as MBq: correct it"
         )
     if correction == "START":
         half_life = _half_life(injection, where)
         start = _scan_start(slices, paths, half_life)
-        dose *= 2.0 ** (-_uptake_seconds(start, injection, half_life, zone_of(first), where) / half_life)
-    return grams / dose
+        dose *= 2.0 ** (-_uptake_seconds(start, injection, half_life, zone_of(first, where), where) / half_life)
+    return 1000.0 * kilograms / dose
 
 
 def _injection(dataset: Dataset, where: Path) -> Dataset:
@@ -154,16 +167,26 @@ def _scan_start(slices: Sequence[Dataset], paths: Sequence[Path], half_life: flo
         return series_time
     ge_scan_time = date_time(private(slices[0], *GE_PRIVATE, 0x0D))
     if ge_scan_time.day is not None and ge_scan_time.clock is not None:
-        zone = ge_scan_time.zone or zone_of(slices[0])
+        zone = ge_scan_time.zone or zone_of(slices[0], paths[0])
         return datetime.datetime.combine(ge_scan_time.day, ge_scan_time.clock, zone)
-    for dataset, at in zip(slices, times, strict=True):
-        reference = (optional_number(dataset, "FrameReferenceTime") or 0.0) / 1000.0
-        duration = (optional_number(dataset, "ActualFrameDuration") or 0.0) / 1000.0
-        if 0 < reference <= _LONGEST_S and 0 < duration <= _LONGEST_S:
+    for dataset, at, path in zip(slices, times, paths, strict=True):
+        reference = _frame_seconds(dataset, "FrameReferenceTime", path)
+        duration = _frame_seconds(dataset, "ActualFrameDuration", path)
+        if reference > 0 and duration > 0:
             decay = math.log(2.0) * duration / half_life
             mean_activity = duration / decay * math.log(decay / -math.expm1(-decay))
             return at + datetime.timedelta(seconds=mean_activity - reference)
     return first
+
+
+def _frame_seconds(dataset: Dataset, keyword: str, where: Path) -> float:
+    """A time of a frame that is in ms; 0 where there is none."""
+    if is_empty(dataset, keyword):
+        return 0.0
+    seconds = number(dataset, keyword, where) / 1e3
+    if seconds > _LONGEST_S:
+        raise InputError(f"PET: {where} has a {described(keyword)} longer than any scan in ms; correct it")
+    return seconds
 
 
 def _half_life(injection: Dataset, where: Path) -> float:

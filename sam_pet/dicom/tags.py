@@ -79,13 +79,17 @@ def required(dataset: Dataset, keyword: str, where: Path) -> Any:
         return value
     if keyword not in dataset:
         raise InputError(f"{where} has no {described(keyword)}: the tag is missing; export the series with this tag")
-    try:
-        empty = not dataset.get(keyword)
-    except Exception:  # as above
-        empty = False
-    if empty:
+    if is_empty(dataset, keyword):
         raise InputError(f"{where} has an empty {described(keyword)}; export the series with its value")
     raise InputError(f"{where} has no usable {described(keyword)}: its value is not of its type; correct it")
+
+
+def is_empty(dataset: Dataset, keyword: str) -> bool:
+    """Whether an attribute is absent or has no value; one that breaks its type has."""
+    try:
+        return not dataset.get(keyword)
+    except Exception:  # as above
+        return False
 
 
 def number(dataset: Dataset, keyword: str, where: Path) -> float:
@@ -98,15 +102,6 @@ def number(dataset: Dataset, keyword: str, where: Path) -> float:
     if not math.isfinite(found):
         raise InputError(f"{where} has no usable {described(keyword)}: it is not a number; correct it")
     return found
-
-
-def optional_number(dataset: Dataset, keyword: str) -> float | None:
-    """The value of an attribute as one finite number; None where it is none."""
-    try:
-        found = float(value_of(dataset, keyword))
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return found if math.isfinite(found) else None
 
 
 def positive(dataset: Dataset, keyword: str, where: Path) -> float:

@@ -18,9 +18,15 @@ from pydicom import Dataset
 from sam_pet.dicom.tags import described, required, value_of
 from sam_pet.errors import InputError
 
-_DT = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\.\d{1,6})?([+-]\d{4})?")
-_DA = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})")
-_TM = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d{1,6})?")
+_ZONE = r"([+-]\d{2}:?\d{2}|Z)?"
+_DT = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\.\d+)?" + _ZONE)
+# As ISO 8601 has it, which some exports write.
+_ISO = re.compile(r"(\d{4})-(\d{2})-(\d{2})[T ](\d{2}):(\d{2})(?::(\d{2}))?(\.\d+)?" + _ZONE)
+_DA = re.compile(r"(\d{4})([.-]?)(\d{2})\2(\d{2})")
+_TM = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2})?(\.\d+)?")
+
+
+_OFFSET = "TimezoneOffsetFromUTC"
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,25 @@ class Stated:
 
 def date_time(value: Any) -> Stated:
     """What a date-time value tells, nothing if it is none."""
-    found = _DT.fullmatch(_text(value))
+    text = _text(value)
+    found = _DT.fullmatch(text) or _ISO.fullmatch(text)
     if found is None:
         return Stated()
     year, month, day, *clock, zone = found.groups()
     return Stated(_day(year, month, day), _clock(*clock), _zone(zone))
 
 
-def zone_of(dataset: Dataset) -> datetime.tzinfo | None:
-    """The offset at which a data set's dates and times are; None where it does not say."""
-    return _zone(_text(value_of(dataset, "TimezoneOffsetFromUTC")))
+def zone_of(dataset: Dataset, where: Path) -> datetime.tzinfo | None:
+    """The offset at which a data set's dates and times are; None where it does not say.
+
+    Raises:
+        InputError: what it says is no offset.
+    """
+    text = _text(value_of(dataset, _OFFSET))
+    zone = _zone(text)
+    if text and zone is None:
+        raise InputError(f"{where} has no usable {described(_OFFSET)}: it is no offset such as +0100; correct it")
+    return zone
 
 
 def moment(dataset: Dataset, date: str, time: str, where: Path) -> datetime.datetime:
@@ -57,7 +72,7 @@ def moment(dataset: Dataset, date: str, time: str, where: Path) -> datetime.date
         raise InputError(f"{where} has no usable {described(date)}: it is not a date; correct it")
     if clock is None:
         raise InputError(f"{where} has no usable {described(time)}: it is not a time of day; correct it")
-    return datetime.datetime.combine(day, clock, zone_of(dataset))
+    return datetime.datetime.combine(day, clock, zone_of(dataset, where))
 
 
 def acquired(dataset: Dataset, where: Path) -> datetime.datetime:
@@ -68,7 +83,7 @@ def acquired(dataset: Dataset, where: Path) -> datetime.datetime:
     """
     day, clock = _date(value_of(dataset, "AcquisitionDate")), time_of_day(value_of(dataset, "AcquisitionTime"))
     stated = date_time(value_of(dataset, "AcquisitionDateTime"))
-    zone = zone_of(dataset)
+    zone = zone_of(dataset, where)
     if (day is None or clock is None) and stated.day is not None and stated.clock is not None:
         return datetime.datetime.combine(stated.day, stated.clock, stated.zone or zone)
     day = day or stated.day
@@ -113,7 +128,7 @@ def _text(value: Any) -> str:
 
 def _date(value: Any) -> datetime.date | None:
     found = _DA.fullmatch(_text(value))
-    return None if found is None else _day(*found.groups())
+    return None if found is None else _day(found[1], found[3], found[4])
 
 
 def _day(year: str, month: str | None, day: str | None) -> datetime.date | None:
@@ -135,7 +150,9 @@ def _clock(hour: str | None, minute: str | None, second: str | None, part: str |
 
 
 def _zone(text: str | None) -> datetime.tzinfo | None:
-    if not text or not re.fullmatch(r"[+-]\d{4}", text) or int(text[3:]) > 59 or int(text[1:3]) > 14:
+    if text == "Z":
+        return datetime.UTC
+    if not text or not re.fullmatch(r"[+-]\d{2}:?\d{2}", text) or int(text[-2:]) > 59 or int(text[1:3]) > 14:
         return None
-    offset = datetime.timedelta(hours=int(text[1:3]), minutes=int(text[3:]))
+    offset = datetime.timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
     return datetime.timezone(-offset if text[0] == "-" else offset)

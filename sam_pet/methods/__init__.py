@@ -109,6 +109,16 @@ def make_method(name: str) -> Method:
 
     Raises:
         InputError: unknown name, or what the method needs is not installed.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet import Click
+        >>> from sam_pet.methods import make_method
+        >>> from sam_pet.readers import Stroke
+        >>> session = make_method("threshold41").open(small_phantom().study)
+        >>> session.add(Stroke.of(Click((30, 22, 59))))
+        >>> int(session.mask[59, 22, 30])
+        1
     """
     kind, colon, choice = name.partition(":")
     maker = _MAKERS.get(kind)

@@ -19,11 +19,11 @@ import torch
 
 from sam_pet.boxes import span
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.methods.method import Bools, MethodSession
 from sam_pet.methods.near import hottest
 from sam_pet.methods.objects import ObjectsSession
 from sam_pet.methods.whole_slices import WholeSlices
-from sam_pet.models.hashes import file_sha256
 from sam_pet.readers.stroke import Stroke
 from sam_pet.segmenter import find_device
 from sam_pet.study import Study, Volume

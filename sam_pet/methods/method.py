@@ -95,6 +95,14 @@ def obey(mask: Mask, strokes: Sequence[Stroke]) -> Mask:
     """Set what was drawn, in place: tumor voxels are in the mask, background voxels are not, the later stroke wins.
 
     A box draws no voxels.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet import Click
+        >>> from sam_pet.methods import obey
+        >>> from sam_pet.readers import Stroke
+        >>> int(obey(np.ones((4, 4, 4), np.uint8), [Stroke.of(Click((1, 2, 3), "background"))]).sum())
+        63
     """
     for stroke in strokes:
         if stroke.kind != "box":

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.methods.method import Mask, MethodSession, obey
-from sam_pet.models.hashes import file_sha256
 from sam_pet.readers.stroke import Stroke
 from sam_pet.segmenter import find_device
 from sam_pet.study import Study

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 
 from sam_pet.boxes import Slices
 from sam_pet.errors import InputError
-from sam_pet.files import replacing, write_json
+from sam_pet.files import file_sha256, replacing, write_json
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import Bools, Segment, StrokesMethod, drawn
 from sam_pet.methods.near import seeds
 from sam_pet.methods.window import around, grown, merged
-from sam_pet.models.hashes import check_sha256, file_sha256
+from sam_pet.models.hashes import check_sha256
 from sam_pet.models.registry import checkpoints_folder
 from sam_pet.proposers.distance_map import nearness
 from sam_pet.readers.stroke import Stroke
@@ -184,7 +184,7 @@ def load(folder: Path) -> tuple[nn.Module, Settings, str]:
         fields = content["settings"]
         settings = Settings(float(fields["spacing_mm"]), float(fields["reach_mm"]), tuple(fields["channels"]))
         sha256 = check_sha256(folder / WEIGHTS, content["sha256"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"method unet-click: {folder / SETTINGS} is damaged ({error}); train it again") from error

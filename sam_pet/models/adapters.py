@@ -13,6 +13,7 @@ from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_mode
 from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError, one_line
+from sam_pet.files import file_sha256
 from sam_pet.models.checkpoint import (
     LoadedModel,
     finish_folder,
@@ -21,7 +22,7 @@ from sam_pet.models.checkpoint import (
     weights_sha256,
     with_parts,
 )
-from sam_pet.models.hashes import check_sha256, file_sha256
+from sam_pet.models.hashes import check_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
 from sam_pet.models.state import unwrapped
 
@@ -42,6 +43,14 @@ def save_adapter(
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
+
+    Examples:
+        >>> from peft import LoraConfig, get_peft_model
+        >>> from sam_pet.models import load_model, save_adapter
+        >>> base = load_model("nano-untrained")
+        >>> adapted = get_peft_model(base.model, LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> save_adapter(adapted, base, base.record, "adapter").base
+        'nano-untrained'
     """
     record = record.model_copy(update={"base": base.source, "base_sha256": base.sha256})
     model.active_peft_config.base_model_name_or_path = base.source
@@ -76,6 +85,16 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
 
     Raises:
         InputError: the adapter is damaged, or for another base model.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from peft import LoraConfig, get_peft_model
+        >>> from sam_pet.models import attach_adapter, load_model, save_adapter
+        >>> base = load_model("nano-untrained")
+        >>> adapted = get_peft_model(base.model, LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> _ = save_adapter(adapted, base, base.record, "adapter")
+        >>> type(attach_adapter(load_model("nano-untrained"), Path("adapter"))).__name__
+        'PeftModel'
     """
     record = read_record(folder)
     if record is not None and record.base_sha256 not in (None, base.sha256):

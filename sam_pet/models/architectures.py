@@ -67,6 +67,11 @@ def architecture(name: str, image_size: int | None = None) -> Any:
 
     Raises:
         InputError: no such architecture, or an image size it cannot have.
+
+    Examples:
+        >>> from sam_pet.models import architecture
+        >>> architecture("tiny").image_size
+        1024
     """
     short = name.replace("_", "-")
     if short in _OTHERS:
@@ -133,5 +138,12 @@ def set_image_size(config: Any, image_size: int) -> None:
 
     Raises:
         InputError: the family cannot have that side.
+
+    Examples:
+        >>> from sam_pet.models import architecture, set_image_size
+        >>> config = architecture("tiny")
+        >>> set_image_size(config, 512)
+        >>> config.image_size
+        512
     """
     family_of(config.model_type).set_image_size(config, image_size)

@@ -20,10 +20,10 @@ from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
 from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import clear_left, partial_prefix, restore
+from sam_pet.files import clear_left, file_sha256, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.card import CARD, model_card
-from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.record import (
     CONFIG,
@@ -53,6 +53,11 @@ class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
     `parts` are the files of `PARTS` that are stored with it, `refiner` and `contour` the networks in theirs.
+
+    Examples:
+        >>> from sam_pet.models import load_model
+        >>> load_model("nano-untrained").source
+        'nano-untrained'
     """
 
     model: PreTrainedModel
@@ -83,6 +88,11 @@ def untrained(name: str, image_size: int | None = None, seed: int = 0) -> PreTra
     """A model with random weights: the same seed gives the same weights.
 
     The positions of points and of the image share one Gaussian basis, as in SAM.
+
+    Examples:
+        >>> from sam_pet.models import untrained
+        >>> round(sum(p.numel() for p in untrained("nano").parameters()) / 1e6, 1)
+        2.6
     """
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -118,6 +128,12 @@ def save_model(
 
     Raises:
         InputError: `folder` holds something that is not a checkpoint.
+
+    Examples:
+        >>> from sam_pet.models import ModelRecord, load_model, save_model, untrained
+        >>> record = save_model(untrained("nano"), ModelRecord(name="mine"), "mine")
+        >>> load_model("mine").sha256 == record.sha256
+        True
     """
     with replacing_folder(Path(folder)) as temporary:
         (temporary / WEIGHTS).write_bytes(_serialised(model))
@@ -289,9 +305,9 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     for one, other in (_BASES, _BASES[::-1]):
         if one in state:
             state.setdefault(other, state[one])
-    if record is None:
+    if record is None or record.config_sha256 is None:
         require_working(config, folder / CONFIG)
-    elif record.config_sha256 is not None:
+    else:
         check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
     record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)

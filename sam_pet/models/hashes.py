@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
 from sam_pet.errors import InputError
-from sam_pet.files import write_json
+from sam_pet.files import file_sha256, write_json
 
 MANIFEST = "fetched.json"
-
-
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def check_sha256(path: Path, expected: str) -> str:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.models.hashes import (
     check_sha256,
     download_folder,
-    file_sha256,
     read_hashes,
     read_revision,
     write_hashes,

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.models import hub, registry
 from sam_pet.models.checkpoint import (
     LoadedModel,
@@ -18,7 +19,7 @@ from sam_pet.models.checkpoint import (
     weights_sha256,
 )
 from sam_pet.models.convert import convert_meta, read_meta
-from sam_pet.models.hashes import check_sha256, file_sha256, read_hashes
+from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import TRACKER
 from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord, read_record
 
@@ -40,6 +41,12 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
 
     Raises:
         InputError: no such model, or its files are missing, damaged, or do not fit each other.
+
+    Examples:
+        >>> from sam_pet.models import load_model
+        >>> loaded = load_model("default")
+        >>> loaded.record.trained, sorted(loaded.parts)
+        (True, ['appearance', 'chooser', 'contour', 'judge', 'refiner'])
     """
     entry = registry.find(source) if isinstance(source, str) else None
     path = Path(source).expanduser()
@@ -145,6 +152,15 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
 
     Raises:
         InputError: `folder` is no adapter, or one for another base model.
+
+    Examples:
+        >>> from peft import LoraConfig, get_peft_model
+        >>> from sam_pet.models import load_model, merge_adapter, save_adapter
+        >>> base = load_model("nano-untrained")
+        >>> adapted = get_peft_model(base.model, LoraConfig(r=2, target_modules=["q_proj"]))
+        >>> _ = save_adapter(adapted, base, base.record, "adapter")
+        >>> merge_adapter("adapter", "merged").sha256 == load_model("merged").sha256
+        True
     """
     folder = Path(folder)
     if not (folder / ADAPTER_CONFIG).is_file():

@@ -9,9 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from sam_pet import __version__
 from sam_pet.errors import InputError
-from sam_pet.files import write_json
-from sam_pet.models.hashes import file_sha256
-from sam_pet.models.parts import ABOUT, PARTS, Part, from_hashes, stale
+from sam_pet.files import file_sha256, write_json
+from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part, from_hashes, stale
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES, FrameRecipe
@@ -28,6 +27,11 @@ class ModelRecord(BaseModel):
     beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `base` names the
     model that training started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what
     the training wants remembered.
+
+    Examples:
+        >>> from sam_pet.models import ModelRecord
+        >>> ModelRecord(name="mine").clip.first_mm
+        100.0
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +59,11 @@ class ModelRecord(BaseModel):
     def part_hashes(self) -> dict[str, str]:
         """The SHA-256 of the parts that the checkpoint has, by name."""
         return {name: part.sha256 for name, part in self.parts.items()}
+
+    @property
+    def hashes(self) -> dict[str, str | None]:
+        """The SHA-256 of its weights and of its parts, by name."""
+        return {TRACKER: self.sha256, **self.part_hashes}
 
     @property
     def stale(self) -> dict[str, list[str]]:

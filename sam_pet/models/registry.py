@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,9 +148,10 @@ def entries() -> dict[str, ModelEntry]:
 def _family(folder: Path) -> str:
     """The family of an embedded checkpoint, from its configuration alone."""
     path = folder / CONFIG
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     families = {"sam2_video": "SAM 2.1", "sam3_tracker_video": "SAM 3", "edgetam_video": "EdgeTAM"}
-    return families.get(str(content.get("model_type")), "unknown")
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        return families.get(str(json.loads(path.read_text(encoding="utf-8"))["model_type"]), "unknown")
+    return "unknown"
 
 
 def find(name: str) -> ModelEntry | None:

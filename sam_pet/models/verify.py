@@ -19,6 +19,11 @@ def verify(source: str | Path) -> dict[str, str]:
 
     Raises:
         InputError: a file is missing or is another than recorded, or nothing is recorded.
+
+    Examples:
+        >>> from sam_pet.models.verify import verify
+        >>> sorted(verify("default"))[:2]
+        ['appearance.safetensors', 'chooser.json']
     """
     entry = registry.find(source) if isinstance(source, str) else None
     if entry is None:

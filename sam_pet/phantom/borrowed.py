@@ -27,6 +27,12 @@ def make_borrowed(seed: int, tracer: Tracer, grid: Grid) -> Phantom:
     """A phantom round the organs of another phantom on this grid; its lesions grow where those of the other were.
 
     Organs and lesions are bent together, bones and the rest of the body are not; some organs and lesions are left out.
+
+    Examples:
+        >>> from sam_pet.phantom import make_borrowed
+        >>> from sam_pet.phantom.frame import parse_grid
+        >>> make_borrowed(7, "psma", parse_grid("60x60x90@8x8x11")).facts["anatomy"]
+        'organ map'
     """
     rng = np.random.default_rng([seed, 77])
     lender = make_phantom(seed + _LENDER, tracer, grid)

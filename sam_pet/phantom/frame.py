@@ -30,6 +30,11 @@ def parse_grid(text: str) -> Grid:
 
     Raises:
         InputError: the text is not of that form.
+
+    Examples:
+        >>> from sam_pet.phantom.frame import parse_grid
+        >>> parse_grid("60x60x90@8x8x11").spacing
+        (8.0, 8.0, 11.0)
     """
     number = r"(\d+(?:\.\d+)?)"
     match = re.fullmatch(r"(\d+)x(\d+)x(\d+)@" + "x".join([number] * 3), text.strip())

@@ -49,6 +49,12 @@ class Phantom:
         lesions: uint16, one number a lesion, 0 elsewhere; lesions do not touch (18-neighbours).
         organs: uint8, the `Tissue` in every voxel as it was before lesions grew into it, 0 outside the body.
         facts: everything needed to know that and how it was simulated, for JSON.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> int(phantom.lesions.max()), phantom.facts["tracer"]
+        (5, 'fdg')
     """
 
     study: Study
@@ -85,6 +91,13 @@ def make_phantom(
 
     Raises:
         InputError: the organ map has no lungs, or a seed lies outside the grid or the body.
+
+    Examples:
+        >>> from sam_pet.phantom import make_phantom
+        >>> from sam_pet.phantom.frame import parse_grid
+        >>> phantom = make_phantom(7, "psma", parse_grid("60x60x90@8x8x11"), lesion_free=True)
+        >>> phantom.study.grid.size, int(phantom.lesions.max())
+        ((60, 60, 90), 0)
     """
     streams = iter(np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(10))
     world = world or World()

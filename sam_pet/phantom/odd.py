@@ -25,6 +25,12 @@ def make_odd(phantom: Phantom) -> Phantom:
 
     CT and organs show the bladder as it was, and the facts are those of the whole. Slices must be stored from the feet
     on.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.phantom import make_odd
+        >>> bool(small_phantom().study.pet.max() < make_odd(small_phantom()).study.pet.max())
+        True
     """
     rng = np.random.default_rng([phantom.facts["seed"], 78])
     return _cut_short(_with_hot_bladder(phantom, rng), rng)

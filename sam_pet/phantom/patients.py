@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import cc3d
 import numpy as np
 import SimpleITK as sitk
 
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image
 from sam_pet.geometry import Grid, Voxel
 from sam_pet.phantom.lesions import LesionLook
@@ -118,35 +120,67 @@ def read_patients(folder: str | os.PathLike[str]) -> list[RealPatient]:
 
     Raises:
         InputError: no such folder, or no organ map in it.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.phantom import read_patients
+        >>> phantom = small_phantom()
+        >>> organs = np.where(phantom.organs <= 10, phantom.organs, 0).astype(np.uint8)
+        >>> write_image(phantom.study.grid.image(organs), "maps/organs/fdg_a.nii.gz")
+        >>> [(patient.name, patient.tracer) for patient in read_patients("maps")]
+        [('fdg_a', 'fdg')]
     """
     root = Path(folder)
-    maps = {p.name.removesuffix(".nii.gz"): p for p in (root / "organs").glob("*.nii.gz")}
+    maps = {p.name.removesuffix(".nii.gz"): p for p in (root / "organs").glob("*.nii.gz") if not p.name.startswith(".")}
     maps |= {p.parent.name: p for p in root.glob("*/organs.nii.gz")}
     if not maps:
         raise InputError(f"organ maps: {root} holds neither organs/NAME.nii.gz nor NAME/organs.nii.gz")
     tables = dict(_lesions(root / "lesions.csv"))
     shared = root / "strokes.json"
-    strokes = json.loads(shared.read_text()) if shared.is_file() else {}
+    strokes: dict[str, tuple[Voxel, ...]] = {}
+    if shared.is_file():
+        with _told(shared):
+            strokes = {name: _voxels(drawn) for name, drawn in json.loads(shared.read_text(encoding="utf-8")).items()}
     return [
-        RealPatient(name, maps[name], tables.get(name, ()), tuple(_strokes(maps[name], strokes.get(name, []))))
+        RealPatient(name, maps[name], tables.get(name, ()), _clicked(maps[name]) or strokes.get(name, ()))
         for name in sorted(maps)
     ]
 
 
-def _strokes(organs: Path, shared: list[list[int]]) -> Iterator[Voxel]:
+def _clicked(organs: Path) -> tuple[Voxel, ...]:
     clicks = organs.parent / "lesion-clicks.json"
-    if clicks.is_file():
-        shared = [p["point"] for p in json.loads(clicks.read_text())["points"] if p["name"] == "tumor"]
-    for x, y, z in shared:
-        yield int(x), int(y), int(z)
+    if not clicks.is_file():
+        return ()
+    with _told(clicks):
+        points = json.loads(clicks.read_text(encoding="utf-8"))["points"]
+        return _voxels([point["point"] for point in points if point["name"] == "tumor"])
+
+
+def _voxels(drawn: Iterable[Iterable[int]]) -> tuple[Voxel, ...]:
+    return tuple((int(x), int(y), int(z)) for x, y, z in drawn)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Errors of reading a file beside the maps as an InputError that names it."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:  # whatever its values lead to
+        raise InputError(f"organ maps: {path} is damaged ({one_line(error)[:100]}); correct it") from error
 
 
 def _lesions(table: Path) -> dict[str, tuple[RealLesion, ...]]:
     found: dict[str, tuple[RealLesion, ...]] = {}
     if table.is_file():
-        with table.open(newline="") as stream:
+        with _told(table), table.open(encoding="utf-8-sig", newline="") as stream:
             for row in csv.DictReader(stream):
                 place = (round(float(row["x"])), round(float(row["y"])), round(float(row["z"])))
-                numbers = (float(row[k]) for k in ("volume_ml", "suv_max", "suv_mean", "sphericity"))
+                numbers = tuple(float(row[k]) for k in ("volume_ml", "suv_max", "suv_mean", "sphericity"))
+                if not all(math.isfinite(value) for value in numbers):
+                    raise ValueError("no number")
                 found[row["case"]] = (*found.get(row["case"], ()), RealLesion((place,), *numbers))
     return found

@@ -54,6 +54,17 @@ def make_wide(seed: int, patient: RealPatient, *, without: Collection[Group] = (
 
     Raises:
         InputError: the organ map has no lungs.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.phantom import make_wide, read_patients
+        >>> phantom = small_phantom()
+        >>> organs = np.where(phantom.organs <= 10, phantom.organs, 0).astype(np.uint8)
+        >>> write_image(phantom.study.grid.image(organs), "maps/organs/fdg_a.nii.gz")
+        >>> make_wide(1, read_patients("maps")[0], coarsest_mm=8.0).facts["patient"]
+        'fdg_a'
     """
     checked_groups(without)
     world = WideWorld.of(seed, without)

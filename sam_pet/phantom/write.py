@@ -24,6 +24,14 @@ def write_nnunet(
 
     Raises:
         InputError: the case exists already; nothing is written then.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.phantom import write_nnunet
+        >>> write_nnunet(small_phantom(), "one", Path("dataset"))
+        >>> sorted(path.name for path in Path("dataset/imagesTr").iterdir())
+        ['one_0000.nii.gz', 'one_0001.nii.gz']
     """
     files = {
         "ct": folder / "imagesTr" / f"{name}_0000.nii.gz",
@@ -45,6 +53,14 @@ def write_folder(
 
     Raises:
         InputError: the case exists already; nothing is written then.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.phantom import write_folder
+        >>> write_folder(small_phantom(), "one", Path("cases"))
+        >>> sorted(path.name for path in Path("cases/one").iterdir())
+        ['CTres.nii.gz', 'SEG.nii.gz', 'SUV.nii.gz', 'lesions.nii.gz', 'phantom.json']
     """
     case = folder / name
     files = {

@@ -18,6 +18,12 @@ def dice_curves(curves: Mapping[str, Sequence[float]], *, score: str = "Dice") -
     Args:
         curves: by name, the score after step 0, 1, ...
         score: what it is, from 0 to 1.
+
+    Examples:
+        >>> from sam_pet import plots
+        >>> figure = plots.dice_curves({"sam-pet": [0.71, 0.80, 0.84]})
+        >>> figure.axes[0].get_ylabel()
+        'Dice'
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.0, 3.6), layout="constrained")

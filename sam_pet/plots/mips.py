@@ -87,6 +87,14 @@ def mip(
 
     Raises:
         ValueError: labels or truth are not on the study's grid.
+
+    Examples:
+        >>> from sam_pet import plots
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> figure = plots.mip(phantom.study, phantom.lesions)
+        >>> plots.png(figure)[1:4]
+        b'PNG'
     """
     require_on(study, labels, "labels")
     require_on(study, truth, "truth")

@@ -66,6 +66,14 @@ def slice_(
 
     Raises:
         ValueError: labels or truth are not on the study's grid.
+
+    Examples:
+        >>> from sam_pet import plots
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> figure = plots.slice_(phantom.study, (30, 22, 59), phantom.lesions, width_mm=150.0)
+        >>> len(figure.axes)
+        1
     """
     view, at = View(study, plane), at or telling_voxel(study, labels, truth)
     figure, (ax,) = panels([shown_mm(view, width_mm)], height_in)
@@ -89,17 +97,24 @@ def strip(
     width_mm: float | None = 150.0,
     height_in: float = 2.2,
 ) -> Figure:
-    """The same slice after each step of a session, in rows of six.
+    """The same slice after each step of a session, in rows of six; what is not said below is as for `slice_`.
 
     Args:
         steps: labels or masks [z, y, x], one a step.
         at: as for `slice_`; None goes by the truth, or the last step.
         prompts: what had been drawn by each step, if it is to be shown.
         titles: of the steps; "step 0", "step 1" ... where there are none.
-        study, suv, hu, truth, plane, width_mm, height_in: as for `slice_`.
 
     Raises:
         ValueError: a step or the truth is not on the study's grid, or there is no step.
+
+    Examples:
+        >>> from sam_pet import plots
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> figure = plots.strip(phantom.study, [phantom.lesions * 0, phantom.lesions], titles=["before", "after"])
+        >>> len(figure.axes)
+        2
     """
     if not steps:
         raise ValueError("a strip needs at least one step")

@@ -62,7 +62,7 @@ class Chooser:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} does not choose outlines ({reason}); train or fetch it again") from error
         if chooser.content.features != list(NAMES):
-            raise InputError(f"{path} was trained on other features; train it with finetune/train_chooser.py")
+            raise InputError(f"{path} was trained on other features; train it again with sam-pet train")
         return chooser
 
     def write(self, path: Path) -> None:

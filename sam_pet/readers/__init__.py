@@ -49,6 +49,16 @@ def make_reader(name: str, case_name: str, seed: int = CHALLENGE_SEED) -> Reader
 
     Raises:
         InputError: unknown name, or no such file.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.readers import make_reader
+        >>> from sam_pet.demo import small_phantom
+        >>> phantom = small_phantom()
+        >>> truth = (phantom.lesions > 0).astype(np.uint8)
+        >>> reader = make_reader("click-center", "case")
+        >>> reader.first(truth, phantom.study).kind
+        'click'
     """
     kind, _, choice = name.partition("-")
     if name == "scribble-mixed":

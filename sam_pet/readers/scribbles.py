@@ -121,6 +121,15 @@ def draw_scribble(prediction: Mask, truth: Mask, strategy: str, seed: int = CHAL
 
     Raises:
         InputError: unknown strategy.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.readers import draw_scribble
+        >>> truth = np.zeros((9, 9, 9), np.uint8)
+        >>> truth[4, 2:7, 2:7] = 1
+        >>> stroke = draw_scribble(np.zeros_like(truth), truth, "centerline")
+        >>> stroke.label, bool(truth[tuple(stroke.voxels.T[::-1])].all())
+        ('tumor', True)
     """
     known_strategy(strategy)
     over, under = errors(prediction, truth)

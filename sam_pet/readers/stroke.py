@@ -22,6 +22,12 @@ class Stroke:
     """What a reader drew: voxels (x, y, z), shape (n, 3), all of one label.
 
     A click is one voxel; a box is two, its opposite corners, both inside it.
+
+    Examples:
+        >>> from sam_pet import Click
+        >>> from sam_pet.readers import Stroke
+        >>> Stroke.of(Click((5, 5, 2))).kind
+        'click'
     """
 
     label: Label

@@ -95,6 +95,16 @@ def of_session(study: Study, folder: str | os.PathLike[str], suv: Window = SUV) 
 
     Raises:
         InputError: no saved session, or one of another study.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.report import of_session
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> _ = session.add_click((30, 22, 59))
+        >>> session.save("session")
+        >>> len(of_session(session.study, "session").table)
+        1
     """
     record = read_record(folder, study)
     return Content(study, read_session_labels(folder, study), suv, record)
@@ -105,6 +115,16 @@ def of_mask(study: Study, path: str | os.PathLike[str], suv: Window = SUV) -> Co
 
     Raises:
         InputError: not a label map, or on another grid than the study.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.report import of_mask
+        >>> phantom = small_phantom()
+        >>> write_image(phantom.study.grid.image(phantom.lesions), "lesions.nii.gz")
+        >>> len(of_mask(phantom.study, "lesions.nii.gz").table)
+        5
     """
     labels, grid = read_labels(path, "mask")
     require_same_grid(grid, study.grid, "mask", "PET")

@@ -21,6 +21,15 @@ def write_report(content: Content, folder: str | os.PathLike[str]) -> dict[str, 
 
     Returns:
         The paths, and the totals of `sam_pet.measures.summarise`.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.files import write_image
+        >>> from sam_pet.report import of_mask, write_report
+        >>> phantom = small_phantom()
+        >>> write_image(phantom.study.grid.image(phantom.lesions), "lesions.nii.gz")
+        >>> write_report(of_mask(phantom.study, "lesions.nii.gz"), "report")["lesions"]
+        5
     """
     root = Path(folder)
     files = {"html": root / HTML, "pdf": root / PDF, "csv": root / CSV, "json": root / JSON}

@@ -37,6 +37,14 @@ class Scores:
         volume_bias: the same, relative to the true volume; undefined for an empty truth.
         suv_mean_error: (SUVmean - true SUVmean) / true SUVmean; needs the PET, and neither mask empty.
         tlg_error: the same for total lesion glycolysis, SUVmean times volume; needs the PET and a truth.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.scores import score
+        >>> empty = np.zeros((4, 4, 4), np.uint8)
+        >>> nothing = score(empty, empty, (4.0, 4.0, 4.0))
+        >>> nothing.dice, nothing.dmm
+        (1.0, None)
     """
 
     dice: float
@@ -75,6 +83,17 @@ def score(
 
     Raises:
         ValueError: the shapes differ.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.scores import score
+        >>> truth = np.zeros((8, 8, 8), np.uint8)
+        >>> truth[2:6, 2:6, 2:6] = 1
+        >>> half = truth.copy()
+        >>> half[:4] = 0
+        >>> found = score(half, truth, (4.0, 4.0, 4.0))
+        >>> round(found.dice, 2), found.dmm, round(found.volume_bias, 2)
+        (0.67, 1.0, -0.5)
     """
     if prediction.shape != truth.shape or (pet is not None and pet.shape != truth.shape):
         shapes = [array.shape for array in (prediction, truth, pet) if array is not None]

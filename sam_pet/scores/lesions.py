@@ -36,6 +36,17 @@ def match_lesions(prediction: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_
 
     A true and a predicted component match from an intersection over union of 0.1. A true component with a match
     is a TP, one without a FN; a predicted one without a match is a FP. One may match several.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.scores.lesions import match_lesions
+        >>> truth = np.zeros((8, 8, 8), bool)
+        >>> truth[1:3, 1:3, 1:3] = truth[5:7, 5:7, 5:7] = True
+        >>> found = truth.copy()
+        >>> found[5:] = False
+        >>> match = match_lesions(found, truth)
+        >>> match.tp, match.fp, match.fn
+        (1, 0, 1)
     """
     predicted, predicted_sizes = _components(prediction)
     true, true_sizes = _components(truth)

@@ -39,7 +39,17 @@ class SurfaceDistances:
 
 
 def surface_distances(prediction: Bools, truth: Bools, spacing: tuple[float, float, float]) -> SurfaceDistances:
-    """Distances between the surfaces of two masks [z, y, x] of one shape; `spacing` is (x, y, z) in mm."""
+    """Distances between the surfaces of two masks [z, y, x] of one shape; `spacing` is (x, y, z) in mm.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sam_pet.scores.surface import surface_distances
+        >>> cube = np.zeros((8, 8, 8), bool)
+        >>> cube[2:5, 2:5, 2:5] = True
+        >>> distances = surface_distances(cube, np.roll(cube, 1, axis=2), (4.0, 4.0, 4.0))
+        >>> distances.hausdorff(100), distances.dice(4.0)
+        (4.0, 1.0)
+    """
     ours, theirs = (_surface_mm(mask, spacing) for mask in (prediction, truth))
     return SurfaceDistances(to_truth=_nearest(ours, theirs), to_prediction=_nearest(theirs, ours))
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
-PROMPTS, LESIONS, MANIFEST = "prompts.json", "lesions.nii.gz", "manifest.json"
+from sam_pet.audit.log import LOG
+from sam_pet.audit.seal import MANIFEST
+
+MASK, LESIONS, PROMPTS, LESIONS_TABLE = "mask.nii.gz", "lesions.nii.gz", "prompts.json", "lesions.csv"
+# What a saved session says: its manifest holds their hashes.
+CONTENT = (MASK, LESIONS, "lesions.ctbl", PROMPTS, LESIONS_TABLE)
 # All that a saved session consists of.
-FILES = ("mask.nii.gz", LESIONS, "lesions.ctbl", PROMPTS, "lesions.csv", MANIFEST)
+FILES = (*CONTENT, LOG, MANIFEST)

@@ -14,6 +14,9 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet import __version__
+from sam_pet.audit.environment import environment
+from sam_pet.audit.log import LOG, AuditLog, mask_sha256
+from sam_pet.audit.seal import MANIFEST, seal
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
@@ -21,12 +24,13 @@ from sam_pet.masks import require_same_grid
 from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
-from sam_pet.session.files import LESIONS, MANIFEST, PROMPTS
+from sam_pet.session.files import CONTENT, LESIONS, LESIONS_TABLE, MASK, PROMPTS
 from sam_pet.session.state import Entry
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
+    from sam_pet.segmenter import Segmenter
     from sam_pet.session.session import Session
 
 # The parts of a model that make masks of strokes; the others make first answers.
@@ -34,38 +38,50 @@ _OF_STROKES = {"refiner", "contour", "chooser"}
 
 
 def write(session: Session, folder: str | os.PathLike[str]) -> None:
-    """Write a session to a folder; each file is whole or absent, the manifest comes last."""
+    """Write a session to a folder; each file is whole or absent, the manifest comes last.
+
+    The log that is in the folder goes on; that of another session is kept, too.
+    """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
     labels = session.labels
     mask = (labels > 0).astype(np.uint8)
-    write_image(session.study.grid.image(mask), root / "mask.nii.gz")
+    write_image(session.study.grid.image(mask), root / MASK)
     write_image(session.study.grid.image(labels), root / LESIONS)
     write_colour_table(labels, root / "lesions.ctbl")
-    prompts = record(session.prompts)
-    for item, entry in zip(prompts["prompts"], session.entries, strict=True):
-        item["lesions"] = list(entry.lesions)
-    write_json(prompts, root / PROMPTS)
-    with replacing(root / "lesions.csv") as temporary:
+    write_json({**record([]), "prompts": [entry.record for entry in session.entries]}, root / PROMPTS)
+    with replacing(root / LESIONS_TABLE) as temporary:
         session.lesions.to_csv(temporary, index=False)
-    write_json(
-        {
-            "version": __version__,
-            "model": {
-                "source": session.segmenter.source,
-                "sha256": session.segmenter.sha256,
-                "trained": session.segmenter.record.trained,
-                **{f"{part}_sha256": sha256 for part, sha256 in session.segmenter.record.part_hashes.items()},
-                "frames": session.segmenter.record.frames.model_dump(mode="json"),
-                "clip": session.segmenter.record.clip.model_dump(mode="json"),
-            },
-            "study": fingerprint(session.study),
-            "first_answer": session.asked,
-            "look_alikes": session.look_alikes,
-            "mask_sha256": _sha256(mask),
-        },
-        root / MANIFEST,
-    )
+    content: dict[str, Any] = {
+        "version": __version__,
+        "model": model_facts(session.segmenter),
+        "study": fingerprint(session.study),
+        "first_answer": session.asked,
+        "look_alikes": session.look_alikes,
+        "mask_sha256": mask_sha256(mask),
+    }
+    log = AuditLog(root / LOG)
+    start = {
+        "run": "session",
+        "environment": environment(str(session.segmenter.core.device)),
+        # Not its source: a path may name anything.
+        "model": {key: value for key, value in content["model"].items() if key != "source"},
+        **{key: content[key] for key in ("study", "look_alikes")},
+    }
+    session.history.write(log, session.study, start)
+    seal(log, content, [root / name for name in CONTENT], session.history.actor)
+
+
+def model_facts(segmenter: Segmenter) -> dict[str, Any]:
+    """What a manifest says of a model."""
+    return {
+        "source": segmenter.source,
+        "sha256": segmenter.sha256,
+        "trained": segmenter.record.trained,
+        **{f"{part}_sha256": sha256 for part, sha256 in segmenter.record.part_hashes.items()},
+        "frames": segmenter.record.frames.model_dump(mode="json"),
+        "clip": segmenter.record.clip.model_dump(mode="json"),
+    }
 
 
 @dataclass(frozen=True)
@@ -121,7 +137,7 @@ def read_labels(folder: str | os.PathLike[str], study: Study) -> npt.NDArray[np.
     image = read_image(Path(folder) / LESIONS, "lesions")
     require_same_grid(Grid.of(image), study.grid, "the lesions of the session", "the PET")
     labels: npt.NDArray[np.uint16] = sitk.GetArrayFromImage(image).astype(np.uint16)
-    if _sha256((labels > 0).astype(np.uint8)) != _json(Path(folder) / MANIFEST).get("mask_sha256"):
+    if mask_sha256((labels > 0).astype(np.uint8)) != _json(Path(folder) / MANIFEST).get("mask_sha256"):
         raise InputError(f"session: {Path(folder) / LESIONS} was changed after it was saved; give it as a mask instead")
     return labels
 
@@ -165,10 +181,6 @@ def _lesion_numbers(item: dict[str, Any], where: Path) -> tuple[int, ...]:
     if not isinstance(numbers, list | tuple) or not all(type(n) is int and 0 < n < 1 << 16 for n in numbers):
         raise InputError(f"session: {where} names lesions that are no numbers; save the session again")
     return tuple(numbers)
-
-
-def _sha256(mask: npt.NDArray[np.uint8]) -> str:
-    return hashlib.sha256(mask.tobytes()).hexdigest()
 
 
 def _json(path: Path) -> Any:

@@ -12,23 +12,16 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk
 
+from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
-from sam_pet.prompts import (
-    Paint,
-    Prompt,
-    Rejection,
-    box,
-    click,
-    paint,
-    require_on_grid,
-    scribble,
-)
-from sam_pet.proposers.lesion import drawn_voxels
+from sam_pet.prompts import Paint, Prompt, Rejection, box, click, paint, require_on_grid, scribble
 from sam_pet.session import saved
 from sam_pet.session.concern import axial_prompt, background_of, concerned, fresh_number
 from sam_pet.session.engine import WatchedSegmenter
+from sam_pet.session.history import History
 from sam_pet.session.painting import painted, redrawn
 from sam_pet.session.rejection import denied_lesions, remainder
+from sam_pet.session.scores import lesion_scores
 from sam_pet.session.state import Entry, State
 from sam_pet.study import Study
 
@@ -51,6 +44,16 @@ class Session:
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
     A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
     like it on the other side of the body.
+
+    Examples:
+        >>> from sam_pet import Segmenter
+        >>> from sam_pet.demo import small_phantom
+        >>> session = Segmenter.from_pretrained("default").open(small_phantom().study)
+        >>> session.add_click((30, 22, 59)), session.add_click((50, 27, 63))
+        (0, 1)
+        >>> session.undo()
+        >>> session.lesions["lesion"].tolist(), int(session.array[59, 22, 30])
+        ([1], 1)
     """
 
     def __init__(self, study: Study, segmenter: Segmenter, look_alikes: bool = True) -> None:
@@ -59,6 +62,7 @@ class Session:
         self.look_alikes = look_alikes
         self._tracker = segmenter.tracker(study)
         self._state = State()
+        self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
         self._gathered: dict[str, Evidence] = {}
@@ -88,7 +92,7 @@ class Session:
 
         tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
         lesions = first_answer(tracker, self.segmenter.judge, tracer, evidence)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer))
+        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -121,8 +125,7 @@ class Session:
         require_on_grid(prompt, self.study.grid)
         if lesion is not None:
             _require_number(lesion)
-        entry = Entry(prompt, concerned(self.study, self._state, prompt) if lesion is None else (lesion,))
-        self._change(self._applied(self._state, entry))
+        self.take(Entry(prompt, concerned(self.study, self._state, prompt) if lesion is None else (lesion,)))
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -143,7 +146,7 @@ class Session:
             known = ", ".join(map(str, self._state.lesions)) or "none"
             raise InputError(f"reject: there is no lesion {lesion}; there are {known}")
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
-        self._change(self._applied(self._state, Entry(Rejection((x, y, z)), (lesion,))))
+        self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
 
     def paint(self, voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor", lesion: int | None = None) -> int:
@@ -163,10 +166,9 @@ class Session:
         _require_number(lesion)
         wanted = paint(voxels)
         require_on_grid(wanted, self.study.grid)
-        state = self._state
-        for prompt in redrawn(self.study, state.lesions.get(lesion), wanted):
-            state = self._applied(state, Entry(prompt, (lesion,)))
-        self._change(state)
+        self.take(
+            *(Entry(prompt, (lesion,)) for prompt in redrawn(self.study, self._state.lesions.get(lesion), wanted))
+        )
 
     def paint_lesions(self, regions: Sequence[npt.NDArray[Any]]) -> list[int]:
         """New lesions, one for each region of voxels (n, 3), as they are; one `undo` takes them all back.
@@ -177,14 +179,14 @@ class Session:
         Raises:
             InputError: see `add`.
         """
-        state, numbers = self._state, []
-        for prompt in map(paint, regions):
+        prompts = [paint(region) for region in regions]
+        for prompt in prompts:
             require_on_grid(prompt, self.study.grid)
-            _require_number(number := fresh_number(state))
-            numbers.append(number)
-            state = self._applied(state, Entry(prompt, (number,)))
-        if numbers:
-            self._change(state)
+        first = fresh_number(self._state)
+        _require_number(first + max(len(prompts) - 1, 0))
+        numbers = list(range(first, first + len(prompts)))
+        if prompts:
+            self.take(*(Entry(prompt, (number,)) for prompt, number in zip(prompts, numbers, strict=True)))
         return numbers
 
     def undo(self) -> None:
@@ -197,6 +199,7 @@ class Session:
             raise InputError("undo: nothing has been drawn yet")
         self._later.append(self._state)
         self._state = self._earlier.pop()
+        self.history.add("undo", self._state)
 
     def redo(self) -> None:
         """Do again what the last `undo` took back; the mask is what it was before that, bit for bit.
@@ -208,6 +211,7 @@ class Session:
             raise InputError("redo: nothing has been taken back since the last change")
         self._earlier.append(self._state)
         self._state = self._later.pop()
+        self.history.add("redo", self._state)
 
     def delete(self, prompt: int) -> None:
         """Take one prompt out; what follows stands as if it had never been drawn.
@@ -221,7 +225,7 @@ class Session:
         state = replace(self._state, entries=entries[:prompt], trail=self._state.trail[:prompt])
         for entry in entries[prompt + 1 :]:
             state = self._applied(state, entry)
-        self._change(state)
+        self._change(state, "delete", prompt=prompt)
 
     # What there is to see
 
@@ -237,12 +241,7 @@ class Session:
     @property
     def labels(self) -> npt.NDArray[np.uint16]:
         """The number of the lesion at each voxel [z, y, x], 0 elsewhere; where two overlap, the older one's."""
-        labels = np.zeros(self.study.grid.shape, np.uint16)
-        axial = self.study.order.view(labels)
-        for number, lesion in self._state.lesions.items():
-            part = axial[lesion.block.slices]
-            part[lesion.block.values & (part == 0)] = number
-        return labels
+        return self._state.labels(self.study)
 
     @property
     def mask(self) -> sitk.Image:
@@ -263,16 +262,7 @@ class Session:
         That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
         which takes seconds), else the model's object score.
         """
-        pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
-        scores = {number: lesion.score for number, lesion in pointed.items()}
-        judge = self.segmenter.judge
-        if judge is not None and pointed:
-            from sam_pet.detection.prompt_score import opinions
-
-            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = opinions(self.study, judge, self._evidence(), drawn).tolist()
-            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
-        return scores
+        return lesion_scores(self.study, self.segmenter.judge, self._state.lesions, self._evidence)
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -296,8 +286,10 @@ class Session:
             InputError: no saved session, or one of another study or model.
         """
         session = cls(study, segmenter)
+        session.history.actor = Actor("program", "replay")
         for entry in saved.read(folder, session):
-            session._change(session._applied(session._state, entry))
+            session.take(entry)
+        session.history.actor = CALLER
         return session
 
     @property
@@ -327,14 +319,26 @@ class Session:
 
     def restore(self, state: State) -> None:
         """Go on from a state of a session on the same study and model; this can be undone."""
-        self._change(state)
+        self._change(state, "restore", line=self.history.line_of(state))
+
+    def take(self, *entries: Entry) -> None:
+        """Take prompts, in one step, with the numbers of the lesions that they act on, as saved sessions have them."""
+        state = self._state
+        for entry in entries:
+            state = self._applied(state, entry)
+        if len(entries) > 1:
+            self._change(state, "paint", entries=[entry.record for entry in entries])
+        else:
+            action = "reject" if isinstance(entries[0].prompt, Rejection) else "add"
+            self._change(state, action, **entries[0].record)
 
     # How it comes about
 
-    def _change(self, state: State) -> None:
+    def _change(self, state: State, action: str, **details: Any) -> None:
         self._earlier.append(self._state)
         self._later.clear()
         self._state = state
+        self.history.add(action, state, **details)
 
     def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from sam_pet.prompt_files import record
 from sam_pet.prompts import Prompt
 from sam_pet.proposers.lesion import Lesion
+from sam_pet.study import Study
 
 
 @dataclass(frozen=True)
@@ -15,6 +21,11 @@ class Entry:
 
     prompt: Prompt
     lesions: tuple[int, ...]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """As it stands in the prompts of a saved session."""
+        return {**record([self.prompt])["prompts"][0], "lesions": list(self.lesions)}
 
 
 Lesions = Mapping[int, Lesion]
@@ -35,3 +46,12 @@ class State:
     @property
     def lesions(self) -> Lesions:
         return self.trail[-1] if self.trail else self.found
+
+    def labels(self, study: Study) -> npt.NDArray[np.uint16]:
+        """The number of the lesion at each voxel [z, y, x] of a study, 0 elsewhere; where two overlap, the older's."""
+        labels = np.zeros(study.grid.shape, np.uint16)
+        axial = study.order.view(labels)
+        for number, lesion in self.lesions.items():
+            part = axial[lesion.block.slices]
+            part[lesion.block.values & (part == 0)] = number
+        return labels

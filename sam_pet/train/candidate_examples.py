@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sam_pet.detection.detect import Evidence
 from sam_pet.detection.features import MODEL_NAMES
+from sam_pet.files import stored_arrays
 from sam_pet.study import Study
 
 # The extents that are tried: fractions for `Spot.region`.
@@ -68,7 +69,7 @@ class CandidateExample:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        with np.load(path) as stored:
+        with stored_arrays(path) as stored:
             content = {f.name: stored[f.name] for f in fields(cls)}
         return cls(**{**content, "tracer": str(content["tracer"])})
 

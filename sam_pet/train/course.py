@@ -6,7 +6,9 @@ import json
 import logging
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sam_pet.errors import InputError
@@ -19,7 +21,7 @@ from sam_pet.models.record import WEIGHTS, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
-from sam_pet.train.run_folder import environment
+from sam_pet.train.run_folder import RunFolder, environment
 from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
 from sam_pet.train.store import ExampleStore, digest
 from sam_pet.train.tracker import Validate, finetune
@@ -60,16 +62,20 @@ def train(
     if start is not None:
         for name in course.names[course.names.index(start) :]:
             shutil.rmtree(recipe.out / name, ignore_errors=True)
+    course.begin()
     loaded = course.tracker(validate, run=only in (None, TRACKER))
     for stage, part in parts_of(recipe):
         if only is None or stage == only or course.is_done(stage):
             loaded = course.part(stage, part, loaded)
-    return course.export() if all(map(course.is_done, course.names)) else recipe.out
+    made = course.export() if all(map(course.is_done, course.names)) else recipe.out
+    course.run.seal("train", recipe)
+    return made
 
 
 class _Course:
     def __init__(self, recipe: Recipe, device: str) -> None:
         self.recipe = recipe
+        self.run = RunFolder(recipe.out)
         self.device = find_device(device)
         self._asked = device
         self.store: ExampleStore = example_store(recipe)
@@ -80,6 +86,12 @@ class _Course:
             raise InputError(
                 f"train: too few patients to keep one in {recipe.folds} from the networks; give more, or lower folds"
             )
+
+    def begin(self) -> None:
+        """Start or go on with the log of the run."""
+        base = load_model(self.recipe.base, self.recipe.image_size).facts
+        cases = [self.store.fingerprint(case) for side in (self.seen, self.held) for group, _ in side for case in group]
+        self.run.begin("train", self.recipe, base, cases, str(self.device))
 
     def tracker(self, validate: Validate | None, *, run: bool) -> LoadedModel:
         """The checkpoint of the first stage, with the base's other parts."""
@@ -133,7 +145,8 @@ class _Course:
         target = self.recipe.out / "checkpoint"
         with replacing_folder(target) as temporary:
             shutil.copytree(self._assembled, temporary, dirs_exist_ok=True)
-            finish_folder(temporary, record.model_copy(update={"training": training}), {})
+            record = finish_folder(temporary, record.model_copy(update={"training": training}), {})
+        self.run.note("checkpoint", {}, record.hashes)
         shutil.rmtree(self._assembled, ignore_errors=True)
         return target
 
@@ -154,7 +167,7 @@ class _Course:
         folder = self.recipe.out / stage
         key = digest([_FORMAT, stage, facts])
         file = folder / "key.json"
-        if file.is_file() and json.loads(file.read_text(encoding="utf-8")) == key:
+        if file.is_file() and _kept(file) == key:
             done = self.is_done(stage)
             logger.info("%s: %s", stage, "done" if done else "goes on")
             return not done
@@ -165,17 +178,34 @@ class _Course:
 
     def _finish(self, stage: str, facts: dict[str, Any]) -> None:
         folder = self.recipe.out / stage
-        key = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        key = _kept(folder / "key.json")
         seconds = round(time.time() - (folder / "key.json").stat().st_mtime)
         write_json({"key": key, "seconds": seconds, "facts": facts}, folder / "done.json")
+        self.run.note("stage", {"stage": stage, "key": key}, facts)
         logger.info("%s: done after %d s", stage, seconds)
 
     def _done(self, stage: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.recipe.out / stage / "done.json").read_text(encoding="utf-8"))
+        found: dict[str, Any] = _kept(self.recipe.out / stage / "done.json", {"key": str, "facts": dict})
         return found
 
     def _cases(self, groups: Groups) -> list[Any]:
         return [[sorted(map(self.store.fingerprint, cases)), weight] for cases, weight in groups]
+
+
+def _kept(file: Path, parts: Mapping[str, type] = MappingProxyType({})) -> Any:
+    """What a stage has kept of itself, with these parts.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        whole = all(isinstance(content[name], kind) for name, kind in parts.items())
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        whole = False
+    if not whole:
+        raise InputError(f"train: {file} is damaged; restore it, or remove {file.parent} to have its stage run again")
+    return content
 
 
 def _patients(groups: Groups) -> int:

@@ -18,8 +18,7 @@ from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 
 from sam_pet.cases import Case
-from sam_pet.errors import InputError, one_line
-from sam_pet.files import replacing
+from sam_pet.files import replacing, stored_arrays
 from sam_pet.progress import steps
 from sam_pet.study import Study
 
@@ -194,14 +193,7 @@ def read_crop(path: Path) -> Crop:
     Raises:
         InputError: it is damaged.
     """
-    try:
-        return _read(path)
-    except Exception as error:  # numpy and zipfile raise what their parts raise
-        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); remove it to have it made again") from error
-
-
-def _read(path: Path) -> Crop:
-    with np.load(path, allow_pickle=False) as held:
+    with stored_arrays(path) as held:
         pet = held["pet"].astype(np.float32)
         mask = np.unpackbits(held["mask"], count=pet.size).reshape(pet.shape).astype(bool)
         ct = held["ct"].astype(np.float32) if "ct" in held else None

@@ -73,9 +73,11 @@ def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
         folds = json.loads(splits.read_text(encoding="utf-8"))
         fold = folds[data.fold]
         train, val = list(fold["train"]), list(fold["val"])
+        if not all(isinstance(name, str) for name in (*train, *val)):
+            raise TypeError("no names")
     except FileNotFoundError as error:
         raise InputError(f"recipe: no such file: {splits}") from error
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val") from error
     cases = find_cases(folder, train if training else val)
     kept = {c.patient for c in find_cases(folder, val if training else train)}

@@ -16,6 +16,7 @@ from sam_pet.boxes import Block
 from sam_pet.detection.classifier import Judge
 from sam_pet.detection.detect import Evidence
 from sam_pet.detection.prompt_score import describe
+from sam_pet.files import stored_arrays
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 from sam_pet.train.crops import hottest_places
@@ -54,7 +55,7 @@ class Pointed:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        with np.load(path, allow_pickle=False) as held:
+        with stored_arrays(path) as held:
             return cls(held["features"], held["lesion"])
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sam_pet.boxes import Block
 from sam_pet.cases import Case
+from sam_pet.files import stored_arrays
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.uptake_levels import LEVELS
@@ -43,7 +44,7 @@ class RankerExample:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        with np.load(path, allow_pickle=False) as held:
+        with stored_arrays(path) as held:
             return cls(held["features"], held["dice"])
 
 

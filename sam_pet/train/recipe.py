@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,7 +20,7 @@ _MANY = 10**9
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -210,6 +211,12 @@ class Recipe(_Part):
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
     `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
+
+    Examples:
+        >>> from sam_pet.train.recipe import read_recipe
+        >>> from sam_pet.train.recipes import shipped_recipes
+        >>> read_recipe(shipped_recipes()["tiny.yaml"].path).steps
+        26
     """
 
     name: str
@@ -258,6 +265,13 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
 
     Raises:
         InputError: no such file, not YAML in UTF-8, or a key or value that is not a recipe's.
+
+    Examples:
+        >>> from sam_pet.train.recipe import read_recipe
+        >>> from sam_pet.train.recipes import copy_recipes
+        >>> (path,) = copy_recipes(["tiny.yaml"], "finetune")
+        >>> read_recipe(path, ["out=runs/mine"]).out.as_posix()
+        'runs/mine'
     """
     path = Path(path)
     if not path.is_file():
@@ -285,7 +299,9 @@ def parsed_recipe(content: Any, where: str) -> Recipe:
         InputError: a key or value that is not a recipe's; `where` says whose.
     """
     try:
-        return Recipe.model_validate(content)
+        recipe = Recipe.model_validate(content)
+        _require_numbers(content, recipe)
+        return recipe
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "recipe"
@@ -294,9 +310,41 @@ def parsed_recipe(content: Any, where: str) -> Recipe:
         raise InputError(f"{where} holds values that are not a recipe's ({one_line(error)[:100]})") from error
 
 
+def _require_numbers(given: Any, read: Any, place: str = "") -> None:
+    """Raise a ValueError where yes or no was given and a number was read."""
+    if isinstance(given, bool) and isinstance(read, int | float) and not isinstance(read, bool):
+        raise ValueError(f"{place[1:]} is {str(given).lower()} and must be a number")
+    if isinstance(given, dict) and isinstance(read, BaseModel):
+        for key, value in given.items():
+            _require_numbers(value, getattr(read, key), f"{place}.{key}")
+    elif isinstance(given, list) and isinstance(read, list | tuple):
+        for number, (value, taken) in enumerate(zip(given, read, strict=True)):
+            _require_numbers(value, taken, f"{place}.{number}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps: the last of two values of one key, 010 for 8, 1:30 for 90."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(self.construct_scalar(node))
+        if ":" in text or re.fullmatch(r"[-+]?0[0-9_]+", text):
+            raise ValueError(f"{text[:40]} is no decimal number")
+        return int(super().construct_yaml_int(node))
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"it says {twice[:40]!r} twice in one place")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
+
 def _yaml(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     # Besides its own errors PyYAML raises those of what it makes dates and numbers with.
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(f"{where} is not YAML ({one_line(error)[:200]}); correct it") from error

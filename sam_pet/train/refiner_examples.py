@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sam_pet.boxes import Block, bounding_box
 from sam_pet.cases import Case
+from sam_pet.files import stored_arrays
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
@@ -55,7 +56,7 @@ class RefinerExample:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        with np.load(path, allow_pickle=False) as held:
+        with stored_arrays(path) as held:
             seen = RefinerInput(
                 held["ct"].astype(np.float32) if "ct" in held else None,
                 held["pet"].astype(np.float32),

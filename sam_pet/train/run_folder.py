@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 import time
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,11 @@ from typing import Any
 import torch
 import yaml
 
+from sam_pet.audit import LOG, PROGRAM, AuditLog, begin, seal
+from sam_pet.audit import environment as audited
+from sam_pet.audit.environment import versions
+from sam_pet.audit.log import Act
+from sam_pet.audit.seal import files_below
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import replacing, write_json
 from sam_pet.models.record import read_record
@@ -52,7 +56,7 @@ class RunFolder:
         path = self.path / "recipe.yaml"
         earlier = self.recipe()
         if earlier is not None:
-            old, new = (r.model_dump(mode="json", exclude=set(_FREE)) for r in (earlier, recipe))
+            old, new = _bound(earlier), _bound(recipe)
             changed = [key for key in new if new[key] != old[key]]
             if changed:
                 raise InputError(
@@ -67,6 +71,36 @@ class RunFolder:
         write_json(environment(), self.path / "environment.json")
         names = "\n".join(p.name for p in crops)
         write_json({"crops": len(crops), "sha256": hashlib.sha256(names.encode()).hexdigest()}, self.path / "data.json")
+
+    def begin(self, command: str, recipe: Recipe, base: Mapping[str, str], cases: Sequence[str], device: str) -> None:
+        """Start or go on with the log of the run.
+
+        Args:
+            command: `finetune` or `train`.
+            recipe: of the run; the log gets its SHA-256, for it may name folders.
+            base: facts of the model that training starts from, see `LoadedModel.facts`.
+            cases: their fingerprints, see `ExampleStore.fingerprint`.
+            device: that is trained on.
+        """
+        about = {"recipe": recipe_sha256(recipe), "base": dict(base), "cases": list(cases)}
+        begin(self.log, {"run": "training", "command": command, "environment": audited(device), **about})
+
+    def note(self, action: str, details: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """Add to the log what was done and what came of it."""
+        self.log.append(Act(PROGRAM, action, details, result))
+
+    def seal(self, command: str, recipe: Recipe) -> None:
+        """Write the manifest: the hashes of the run's files but for examples and what TensorBoard shows."""
+        record = read_record(self.checkpoint)
+        weights = {} if record is None else record.hashes
+        store = recipe.store or self.path / "examples"
+        without = {"tensorboard", "assembled", *([store.name] if store.parent == self.path else [])}
+        content = {"run": "training", "command": command, "name": recipe.name, "checkpoint": weights}
+        seal(self.log, content, files_below(self.path, without))
+
+    @cached_property
+    def log(self) -> AuditLog:
+        return AuditLog(self.path / LOG)
 
     def recipe(self) -> Recipe | None:
         """The recipe of the run in the folder, None where there is none.
@@ -88,7 +122,8 @@ class RunFolder:
         Raises:
             InputError: what the run keeps is damaged.
         """
-        if self.recipe() != recipe:
+        earlier = self.recipe()
+        if earlier is None or _bound(earlier) != _bound(recipe):
             return False
         record = read_record(self.checkpoint)
         if record is None or record.training.get("steps") != recipe.steps:
@@ -111,7 +146,7 @@ class RunFolder:
     def _metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
 
-    def log(self, step: int, **values: float) -> None:
+    def measure(self, step: int, **values: float) -> None:
         """One line of metrics, and the same for TensorBoard."""
         with self._metrics_file.open("a+b") as stream:
             # A killed run may have left half a line.
@@ -154,6 +189,11 @@ class RunFolder:
         return read_state(self.state_file)
 
 
+def _bound(recipe: Recipe) -> dict[str, Any]:
+    """What a run and its continuation have in common."""
+    return recipe.model_dump(mode="json", exclude=set(_FREE))
+
+
 def read_state(path: Path) -> dict[str, Any] | None:
     """What a training has kept to go on from; None where it has not yet.
 
@@ -182,19 +222,22 @@ def damaged_state(path: Path, error: Exception) -> InputError:
     )
 
 
+def recipe_sha256(recipe: Recipe) -> str:
+    """The SHA-256 of all that a run's weights depend on in a recipe."""
+    settings = recipe.model_dump(mode="json", exclude={"out", "workers", "save_every", "validation", "store"})
+    for data in settings["train"]:
+        # Cases go by their content, wherever they lie.
+        del data["folder"], data["splits"], data["cases"]
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
 def environment() -> dict[str, Any]:
     """Versions, machine and git revision."""
-    versions: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
     revision = subprocess.run(
         ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
     return {
-        "packages": versions,
+        "packages": versions(_PACKAGES),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sam_pet.cases import Case
 from sam_pet.errors import InputError
-from sam_pet.files import replacing, write_json
-from sam_pet.models.hashes import file_sha256
+from sam_pet.files import file_sha256, replacing, write_json
 
 # Examples of another format are made anew.
 _FORMAT = 1
 _DIGESTS = "digests"
+_SHA256 = 64
+T = TypeVar("T")
 
 
 class Example(Protocol):
@@ -62,8 +64,11 @@ class ExampleStore:
                     example.save(temporary)
             write_json(names, index)
 
-        index = self.get(kind, facts, write, ".json")
-        return [self.folder / kind / name for name in json.loads(index.read_text(encoding="utf-8"))]
+        def names_in(content: Any) -> list[Path] | None:
+            known = isinstance(content, list) and all(isinstance(name, str) for name in content)
+            return [self.folder / kind / name for name in content] if known else None
+
+        return self._kept(kind, facts, write, names_in)
 
     def fingerprint(self, case: Case) -> str:
         """The SHA-256 of a case's files, whatever their names; reckoned once for each state of a file."""
@@ -76,8 +81,22 @@ class ExampleStore:
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror}); put it back, or leave its case out") from error
         state = [str(path.resolve()), facts.st_size, facts.st_mtime_ns]
-        kept = self.get(_DIGESTS, state, lambda file: write_json(file_sha256(path), file), ".json")
-        return str(json.loads(kept.read_text(encoding="utf-8")))
+
+        def sha256_in(content: Any) -> str | None:
+            return content if isinstance(content, str) and len(content) == _SHA256 else None
+
+        return self._kept(_DIGESTS, state, lambda file: write_json(file_sha256(path), file), sha256_in)
+
+    def _kept(self, kind: str, facts: Any, make: Callable[[Path], object], told: Callable[[Any], T | None]) -> T:
+        """What `told` reads in a JSON file, made if it is not there and made again where it is damaged."""
+        for _ in range(2):
+            path = self.get(kind, facts, make, ".json")
+            with suppress(ValueError, RecursionError):
+                found = told(json.loads(path.read_text(encoding="utf-8")))
+                if found is not None:
+                    return found
+            path.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be kept; check the disk of {self.folder}")
 
 
 def digest(facts: Any) -> str:

@@ -20,10 +20,11 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.models.adapters import save_adapter
 from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import ModelRecord
+from sam_pet.models.record import ModelRecord, require_record
 from sam_pet.processes import end_with_parent
 from sam_pet.sam2.frames import frame_recipe
 from sam_pet.threads import leave_room
@@ -74,9 +75,15 @@ def finetune(
         return run.checkpoint
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)
+    groups = groups or [(cases_of(data, example_store(recipe)), data.weight) for data in recipe.train]
     crops = _crops(recipe, accelerator, groups)
     if accelerator.is_main_process:
         run.open(recipe, [path for paths, _ in crops for path in paths])
+        store = example_store(recipe)
+        learnt = [store.fingerprint(case) for cases, _ in groups for case in cases]
+        many = accelerator.num_processes
+        where = f"{accelerator.device}, {many} processes" if many > 1 else str(accelerator.device)
+        run.begin("finetune", recipe, base.facts, learnt, where)
 
     model: Any = base.model
     _set_dropout(model, recipe.dropout)
@@ -128,7 +135,7 @@ class _Run:
         counts = parameter_counts(self.model)
         main = self.accelerator.is_main_process
         if main and self.done == 0:
-            self.folder.log(step=0, trained_parameters=counts[0], parameters=counts[1])
+            self.folder.measure(step=0, trained_parameters=counts[0], parameters=counts[1])
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         console = Console(stderr=True)
         with Progress(*columns, console=console, disable=not (main and sys.stderr.isatty())) as bar:
@@ -156,11 +163,13 @@ class _Run:
             end = self.done == self.recipe.steps
             if self.accelerator.is_main_process:
                 if self.done % 10 == 0 or end:
-                    self.folder.log(
+                    self.folder.measure(
                         step=self.done, seconds=round(seconds, 3), lr=float(self.schedule.get_last_lr()[0]), **losses
                     )
                 if self.done % self.recipe.save_every == 0 or end:
                     self.folder.save_state(self._state())
+                    state = {"state_sha256": file_sha256(self.folder.state_file)}
+                    self.folder.note("step", {"step": self.done}, losses | state)
             self._validate_if_due(end)
             yield losses
 
@@ -229,7 +238,9 @@ class _Run:
         if self.recipe.mode == "lora":
             model = model.base_model.model
         loaded = LoadedModel(model.eval(), self.record, sha256="", source=self.recipe.name)
-        self.folder.log(step=self.done, **self.validate(loaded))
+        found = self.validate(loaded)
+        self.folder.measure(step=self.done, **found)
+        self.folder.note("validate", {"step": self.done}, found)
         self.folder.mark(self.done)
 
     def _state(self) -> dict[str, Any]:
@@ -264,6 +275,8 @@ class _Run:
         else:
             save_model(self.average.module, record, self.folder.checkpoint, self.base.parts)
         write_curve(metrics, self.folder.checkpoint)
+        self.folder.note("checkpoint", {"steps": self.done}, require_record(self.folder.checkpoint).hashes)
+        self.folder.seal("finetune", self.recipe)
 
 
 def _told_in_one_line(batches: Iterable[list[Sample]]) -> Iterator[list[Sample]]:
@@ -275,10 +288,9 @@ def _told_in_one_line(batches: Iterable[list[Sample]]) -> Iterator[list[Sample]]
         raise InputError(last.rpartition("InputError: ")[2]) from None
 
 
-def _crops(recipe: Recipe, accelerator: Accelerator, groups: Groups | None) -> list[WeightedCrops]:
+def _crops(recipe: Recipe, accelerator: Accelerator, groups: Groups) -> list[WeightedCrops]:
     store = example_store(recipe)
     folder = CropFolder(store.folder / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
-    groups = groups or [(cases_of(data, store), data.weight) for data in recipe.train]
     # Each process cuts its share, then waits for the others' files: a collective would time out meanwhile.
     rank, ranks = accelerator.process_index, accelerator.num_processes
     folder.prepare([case for cases, _ in groups for case in cases][rank::ranks])

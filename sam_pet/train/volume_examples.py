@@ -11,6 +11,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
+from sam_pet.files import stored_arrays
 from sam_pet.proposers.isotropic_grid import Cells
 from sam_pet.proposers.volume_input import SIDE, WIDTHS_MM
 from sam_pet.sam2.clips import Clip
@@ -79,7 +80,7 @@ def save_cubes(cubes: Sequence[Cube], path: Path) -> None:
 
 
 def load_cubes(path: Path) -> list[Cube]:
-    with np.load(path, allow_pickle=False) as held:
+    with stored_arrays(path) as held:
         return [
             Cube(held.get(f"ct{n}"), held[f"pet{n}"], held[f"truth{n}"], float(mm), float(ml))
             for n, (mm, ml) in enumerate(zip(held["mm"], held["ml"], strict=True))

@@ -12,6 +12,7 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from sam_pet.audit.actor import PERSON
 from sam_pet.errors import InputError
 from sam_pet.labels import lesion_colour
 from sam_pet.measures import measure_lesions
@@ -59,6 +60,7 @@ class Viewer:
 
     def __init__(self, session: Session) -> None:
         self.scene = Scene(session)
+        session.history.actor = PERSON
         self._canvases = {plane: self._canvas(plane) for plane in PLANES}
         width, height = self.scene.canvas(MIP)
         self._mip = CanvasWidget(name="mip", hint=_MIP_HINT, width=width, height=height)

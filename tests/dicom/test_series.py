@@ -254,3 +254,12 @@ def test_a_damaged_header_is_refused(stored: npt.NDArray[np.int16], tmp_path: Pa
     path = save(slices(stored, "CT"), tmp_path)[0]
     path.write_bytes(path.read_bytes()[:180])
     assert str(path) in refused(tmp_path)
+
+
+def test_a_header_that_tells_another_size_than_its_pixels_is_refused(
+    stored: npt.NDArray[np.int16], tmp_path: Path
+) -> None:
+    save(slices(stored, "CT", Rows=1), tmp_path)
+    with pytest.raises(InputError, match=r"\(0028,0010\)") as caught:
+        read_series(tmp_path, "CT").array()
+    assert "\n" not in str(caught.value)

@@ -244,6 +244,8 @@ def test_a_series_that_does_not_say_its_corrections_is_read_with_a_warning(
         ({"PatientWeight": None}, "(0010,1030)"),
         ({"PatientWeight": ""}, "(0010,1030)"),
         ({"PatientWeight": "0"}, "(0010,1030)"),
+        ({"PatientWeight": "70000"}, "(0010,1030)"),
+        ({"TimezoneOffsetFromUTC": "CET"}, "(0008,0201)"),
         ({"SeriesDate": None}, "(0008,0021)"),
         ({"SeriesDate": "no date"}, "(0008,0021)"),
         ({"SeriesTime": None}, "(0008,0031)"),
@@ -265,12 +267,77 @@ def test_a_missing_or_unusable_tag_is_named(tmp_path: Path, tags: Tags, tag: str
         ({"RadionuclideTotalDose": None}, "(0018,1074)"),
         ({"RadionuclideTotalDose": "0"}, "(0018,1074)"),
         ({"RadionuclideTotalDose": "350"}, "(0018,1074)"),
+        ({"RadionuclideTotalDose": "350000"}, "(0018,1074)"),
+        ({"RadionuclideTotalDose": "350e9"}, "(0018,1074)"),
+        ({"RadionuclideHalfLife": "1.83"}, "(0018,1075)"),
+        ({"RadionuclideHalfLife": "1e20"}, "(0018,1075)"),
         ({"RadionuclideHalfLife": None}, "(0018,1075)"),
         ({"RadiopharmaceuticalStartTime": None}, "(0018,1072)"),
     ],
 )
 def test_a_missing_or_unusable_tag_of_the_injection_is_named(tmp_path: Path, injection: Tags, tag: str) -> None:
     assert tag in refused(read(made(**pet_tags(injection)), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("injected", "offset", "scan"),
+    [
+        ("20240229110000+0000", "+0100", "130000"),
+        ("20240229110000+00:00", "+01:00", "130000"),
+        ("20240229110000Z", "+0100", "130000"),
+        ("2024-02-29T11:00:00.0000000+00:00", "+0100", "130000"),
+        ("2024-02-29 11:00", "+0530", "120000"),
+        ("20240229060000-0500", "+0000", "120000"),
+        ("20240229203000+0930", "+0000", "120000"),
+        ("20240229110000-0500", None, "120000"),
+        ("2024022911", "-0330", "120000"),
+    ],
+)
+def test_an_injection_has_its_own_offset_or_that_of_its_series(
+    tmp_path: Path, injected: str, offset: str | None, scan: str
+) -> None:
+    injection = {"RadiopharmaceuticalStartDateTime": injected, "RadiopharmaceuticalStartTime": None}
+    times = {"SeriesTime": scan, "AcquisitionTime": scan, "TimezoneOffsetFromUTC": offset}
+    assert factor(tmp_path, injection, **times) == approx(HALF)
+
+
+@pytest.mark.parametrize("form", [{"SeriesDate": "2024.02.29"}, {"SeriesDate": "2024-02-29", "SeriesTime": "12:00:00"}])
+def test_older_forms_of_dates_and_times_are_read(tmp_path: Path, form: Tags) -> None:
+    assert factor(tmp_path, **form) == approx(HALF)
+
+
+def test_a_date_time_of_acquisition_has_its_own_offset(tmp_path: Path) -> None:
+    absent = dict.fromkeys(("AcquisitionDate", "AcquisitionTime"))
+    acquired = {"AcquisitionDateTime": "20240229110000+0000", "TimezoneOffsetFromUTC": "+0100"}
+    # Noon at the scanner, an hour after the injection; the series was made later.
+    assert factor(tmp_path, SeriesTime="180000", **absent, **acquired) == approx(HALF)
+
+
+@pytest.mark.parametrize("half_life", [45723, 53064, 282276, 360806])
+def test_a_time_of_day_alone_is_refused_where_days_may_have_passed(tmp_path: Path, half_life: int) -> None:
+    injection = {"RadionuclideHalfLife": str(half_life)}
+    assert "days" in refused(read(made(**pet_tags(injection)), tmp_path / "clock"))
+    stated = {**injection, "RadiopharmaceuticalStartDateTime": "20240228120000"}
+    assert factor(tmp_path / "day", stated) == approx(NONE * 2 ** (86400 / half_life))
+
+
+@pytest.mark.parametrize("keyword", ["FrameReferenceTime", "ActualFrameDuration"])
+@pytest.mark.parametrize("value", ["longs", "1e20"])
+def test_a_time_of_a_frame_that_is_none_is_named(tmp_path: Path, keyword: str, value: str) -> None:
+    late = pet_tags(
+        SeriesTime="180000", AcquisitionTime="123000", ActualFrameDuration="120000", FrameReferenceTime="185994"
+    )
+    for path in save(made(**{**late, keyword: "12121"}), tmp_path):
+        path.write_bytes(path.read_bytes().replace(b"12121", value.ljust(5).encode()))
+    assert {"FrameReferenceTime": "(0054,1300)", "ActualFrameDuration": "(0018,1242)"}[keyword] in refused(
+        read_series(tmp_path, "PET")
+    )
+
+
+def test_corrections_that_disagree_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert factor(tmp_path, CorrectedImage=["ATTN", "SCAT"]) == approx(HALF)
+    assert "(0054,1102)" in caplog.text
 
 
 def test_a_value_that_is_not_a_number_is_not_shown(

@@ -2,59 +2,52 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import json
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-import torch
-import xgboost
 import yaml
 
 from sam_pet.benchmark.folder import ResultsFolder as Benchmark
+from sam_pet.cases import find_cases
 from sam_pet.challenge.points import read_points
-from sam_pet.dicom.read import read_pet
+from sam_pet.challenge.state import Store
+from sam_pet.cohort.batch import _done
+from sam_pet.cohort.studies import find_studies
+from sam_pet.dicom.read import read_ct, read_pet
 from sam_pet.dicom.rtstruct import read_rtstruct
-from sam_pet.errors import InputError
 from sam_pet.files import read_image
 from sam_pet.geometry import Grid
 from sam_pet.masks import read_labels
-from sam_pet.models.adapters import base_of
-from sam_pet.models.architectures import architecture
-from sam_pet.models.checkpoint import build, read_config, read_weights
-from sam_pet.models.convert import convert_meta, read_meta
-from sam_pet.models.record import ModelRecord, read_record
+from sam_pet.phantom import read_patients
+from sam_pet.phantom.write import made_before
 from sam_pet.prompt_files import read_prompts
 from sam_pet.session.saved import fingerprint
 from sam_pet.session.saved import read_record as read_session
 from sam_pet.study import Study
 from sam_pet.train.recipe import read_recipe
-from sam_pet.train.run_folder import RunFolder
-from sam_pet.trees import from_text
 from tests.dicom.make import pet_tags, save, slices
+from tests.fuzz.models import of_models
+from tests.fuzz.target import Target, of_folder
+from tests.fuzz.training import of_training
 from tests.images import GRID, pet_array
 
 _STUDY = Study(pet_array(), None, GRID)
 
 
-@dataclass(frozen=True)
-class Target:
-    """A reader: `content` is sound, `read` is given a folder where it lies as `name`, damaged."""
-
-    name: str
-    content: bytes
-    read: Callable[[Path], Any]
-    others: tuple[tuple[str, bytes], ...] = ()
-
-
 def targets(scratch: Path) -> dict[str, Target]:
     """The readers by name; `scratch` is an empty folder in which sound files are made."""
-    return {**_images(scratch), **_texts(), **_models(scratch), **_dicom(scratch)}
+    return {
+        **_images(scratch),
+        **_texts(),
+        **_tables(),
+        **of_models(scratch),
+        **of_training(scratch),
+        **_dicom(scratch),
+    }
 
 
 def _images(scratch: Path) -> dict[str, Target]:
@@ -66,6 +59,11 @@ def _images(scratch: Path) -> dict[str, Target]:
             sitk.WriteImage(image, scratch / name, useCompression=packed)
             content = (scratch / name).read_bytes()
             found[f"{kind} {name}"] = Target(name, content, lambda folder, n=name, read=read: read(folder / n, "PET"))
+    for name in ("a.mhd", "a.nhdr"):
+        folder = scratch / f"two of {name}"
+        folder.mkdir()
+        sitk.WriteImage(images["image"], folder / name)
+        found[f"image {name}"] = of_folder(folder, name, lambda folder, n=name: read_image(folder / n, "PET"))
     return found
 
 
@@ -143,48 +141,40 @@ def _texts() -> dict[str, Target]:
     return found
 
 
-def _models(scratch: Path) -> dict[str, Target]:
-    found = {}
-    record = ModelRecord(name="x", trained=True).model_dump_json().encode()
-    found["record"] = Target("sam_pet.json", record, read_record)
-    config = json.dumps(architecture("nano").to_dict()).encode()
-    found["config"] = Target("config.json", config, _configured)
-    torch.save({"model": {"image_encoder.trunk.pos_embed": torch.ones(1, 4, 7, 7)}}, scratch / "w.pt")
-    content = (scratch / "w.pt").read_bytes()
-    found["pt"] = Target("w.pt", content, lambda folder: convert_meta(read_meta(folder / "w.pt"), where=folder))
-    from safetensors.torch import save as tensors
-
-    content = tensors({"a.b": torch.ones(3), "c": torch.zeros(2, 2)})
-    found["safetensors"] = Target("w.safetensors", content, lambda folder: read_weights(folder / "w.safetensors"))
-    adapter = json.dumps({"peft_type": "LORA", "base_model_name_or_path": "x", "r": 8}).encode()
-    found["adapter"] = Target("adapter_config.json", adapter, base_of)
-    torch.save({"done": 3, "model": {"a": torch.ones(5)}}, scratch / "state.pt")
-    found["state"] = Target(
-        "state.pt", (scratch / "state.pt").read_bytes(), lambda folder: RunFolder(folder).load_state()
-    )
-    rows = np.random.default_rng(0).random((60, 4))
-    settings = {"objective": "binary:logistic", "max_depth": 3, "nthread": 1}
-    trees = xgboost.train(settings, xgboost.DMatrix(rows, rows[:, 0] > 0.5), 5)
-    found["trees"] = Target("t.ubj", bytes(trees.save_raw("ubj")), _trees)
-    return found
-
-
-def _configured(folder: Path) -> None:
-    build(read_config(folder), {}, folder)
-
-
-def _trees(folder: Path) -> None:
-    text = base64.b64encode(zlib.compress((folder / "t.ubj").read_bytes())).decode()
-    try:
-        from_text(text).inplace_predict(np.zeros((2, 4), np.float32))
-    except ValueError as error:
-        raise InputError(str(error)) from error
+def _tables() -> dict[str, Target]:
+    """What tells of many studies."""
+    rows = b"name,pet,ct,prompts\na,a.mha,,p.json\nb,b.mha,c.mha,\n"
+    dataset = json.dumps({"file_ending": ".mha", "labels": {"tumor": 1}}).encode()
+    case = tuple((name, b"") for name in ("imagesTr/a_0000.mha", "imagesTr/a_0001.mha", "labelsTr/a.mha"))
+    asked = {"seed": 1, "tracer": "fdg"}
+    facts = json.dumps({"case": "a", "asked": asked, "lesions": [{"suv": 3.0}]}).encode()
+    lesions = b"case,x,y,z,volume_ml,suv_max,suv_mean,sphericity\na,1,2,3,4.5,9,5,0.8\n"
+    maps = (("organs/a.nii.gz", b""), ("lesions.csv", lesions))
+    strokes = json.dumps({"a": [[1, 2, 3], [2, 2, 3]]}).encode()
+    manifest = json.dumps({"name": "a", "key": "k", "sha256": "0", "lesions": 1}).encode()
+    mask = (("mask.nii.gz", b""), ("lesions.csv", b"lesion,volume_ml\n1,2.0\n"))
+    state = hashlib.sha256(b"key" + b"blob").digest()
+    return {
+        "cohort": Target("s.csv", rows, lambda folder: find_studies(folder / "s.csv")),
+        "cohort manifest": Target("manifest.json", manifest, lambda folder: _done(folder, "k"), mask),
+        "dataset": Target("dataset.json", dataset, find_cases, case),
+        "phantom facts": Target(
+            "a/phantom.json", facts, lambda folder: made_before("a", folder, "folders", asked), (("a/SEG.nii.gz", b""),)
+        ),
+        "organ maps": Target("lesions.csv", lesions, read_patients, maps[:1]),
+        "organ strokes": Target("strokes.json", strokes, read_patients, maps),
+        "container state": Target(
+            "first", b"sam_pet state 1\n" + state + b"blob", lambda folder: Store([folder], "key").read("first")
+        ),
+    }
 
 
 def _dicom(scratch: Path) -> dict[str, Target]:
     paths = save(slices(np.ones((3, 4, 4), np.int16), "PT", **pet_tags()), scratch / "pet")
     others = tuple((f"pet/{path.name}", path.read_bytes()) for path in paths[1:])
     target = Target(f"pet/{paths[0].name}", paths[0].read_bytes(), lambda folder: read_pet(folder / "pet"), others)
+    paths = save(slices(np.zeros((3, 4, 4), np.int16), "CT"), scratch / "ct")
+    ct = of_folder(scratch / "ct", paths[0].name, read_ct)
     labels = np.zeros((3, 4, 4), np.uint16)
     labels[1, 1:3, 1:3] = 1
     from sam_pet.dicom.rtstruct import write_rtstruct
@@ -195,4 +185,4 @@ def _dicom(scratch: Path) -> dict[str, Target]:
     grid: Grid = series.grid
     content = (scratch / "rt.dcm").read_bytes()
     structure = Target("rt.dcm", content, lambda folder: read_rtstruct(folder / "rt.dcm", "Lesion 1", grid))
-    return {"dicom": target, "rtstruct": structure}
+    return {"dicom": target, "dicom ct": ct, "rtstruct": structure}

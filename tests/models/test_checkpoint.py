@@ -10,9 +10,9 @@ import safetensors.torch
 import torch
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.models import ModelRecord, load_model, save_model, untrained
 from sam_pet.models.checkpoint import weights_sha256
-from sam_pet.models.hashes import file_sha256
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from sam_pet.errors import InputError
+from sam_pet.files import file_sha256
 from sam_pet.models import ModelRecord, load_model, registry, save_model, untrained
-from sam_pet.models.hashes import download_folder, file_sha256
+from sam_pet.models.hashes import download_folder
 from sam_pet.models.hub import cache, fetch, location
 from sam_pet.models.verify import verify, verify_all
 from tests.models.conftest import Hub

@@ -21,7 +21,7 @@ def test_a_build_gives_the_files_in_the_package(tmp_path: Path) -> None:
     npx = shutil.which("npx")
     if npx is None or not (APP / "node_modules" / "vite").exists():
         if os.environ.get("CI"):
-            pytest.fail("CI needs node and `npm ci` in app/")
+            pytest.fail("CI needs node, and `make app-logic` before")
         pytest.skip("node or app/node_modules is not there")
     subprocess.run([npx, "vite", "build", "--outDir", str(tmp_path), "--logLevel", "error"], cwd=APP, check=True)
     assert contents(tmp_path) == contents(BUILT), "run `make app` and commit what it makes"

@@ -158,7 +158,7 @@ def test_deleting_a_prompt_is_as_if_it_had_never_been_drawn(study: Study, segmen
     session.delete(extra)
     expected.add_click(FIRST)
     for entry in session.entries[1:]:
-        expected._change(expected._applied(expected._state, entry))
+        expected.take(entry)
     assert session.array.tobytes() == expected.array.tobytes()
     assert len(session.prompts) == 2
     session.undo()

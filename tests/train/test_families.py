@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from sam_pet.cases import find_cases
+from sam_pet.files import file_sha256
 from sam_pet.models import ModelRecord, load_model, merge_adapter, save_model
-from sam_pet.models.hashes import file_sha256
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
 from sam_pet.train.crops import CropFolder

@@ -37,6 +37,21 @@ def test_values_are_changed_by_key() -> None:
         ("name=[", "is not YAML"),
         ("train.0.phantoms=many", "seeds 'many' are not FIRST"),
         ("refiner.steps=0", "refiner.steps: Input should be greater than 0"),
+        ("seed=true", "seed is true and must be a number"),
+        ("stages.0.steps=on", "stages.0.steps is true and must be a number"),
+        ("optimization.lr=yes", "optimization.lr is true and must be a number"),
+        ("optimization.lr=.inf", "optimization.lr: Input should be a finite number"),
+        ("seed=010", "010 is no decimal number"),
+        ("stages.0.steps=1:30", "1:30 is no decimal number"),
+        ("optimization={lr: 1, lr: 2}", "it says 'lr' twice"),
+        ("name=no", "name: Input should be a valid string"),
+        ("name=2024-99-99", "is not YAML"),
+        ("seed=" + 99 * "9", "seed: Input should be less than"),
+        ("seed=" + 99 * "[", "is not YAML"),
+        ("stages.-1.steps=2", "there is no '-1' in a list"),
+        ("stages.=2", "there is no '' in a list"),
+        ("stages.²=1", "there is no '²' in a list"),
+        ("train.0.folder=!!python/object/apply:os.system ['touch pwned']", "is not YAML"),
     ],
 )
 def test_a_wrong_key_or_value_is_named(change: str, message: str) -> None:
@@ -59,6 +74,29 @@ def test_names_and_splits_exclude_each_other() -> None:
     path = next(p for p in RECIPES if p.stem == "autopet_lora")
     with pytest.raises(InputError, match="either cases or splits"):
         read_recipe(path, ["train.0.cases=[a]"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"name: a\nname: b\n",
+        b"name: \xff\n",
+        b"name: 2024-99-99\n",
+        b"seed: " + b"9" * 5000,
+        b"[" * 40_000,
+        b"- 1\n",
+        b"!!timestamp x",
+        b"!!int x",
+        b"!!float x",
+    ],
+    ids=["twice", "bytes", "date", "long", "deep", "list", "no time", "no int", "no float"],
+)
+def test_what_no_recipe_holds_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"^recipe: .*r\.yaml") as raised:
+        read_recipe(path)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_recipe_that_is_no_utf8_is_refused_in_one_line(tmp_path: Path) -> None:

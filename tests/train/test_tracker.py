@@ -14,9 +14,8 @@ import SimpleITK as sitk
 import yaml
 
 from sam_pet.errors import InputError
-from sam_pet.files import write_image
+from sam_pet.files import file_sha256, write_image
 from sam_pet.models import load_model
-from sam_pet.models.hashes import file_sha256
 from sam_pet.train.data import cases_of
 from sam_pet.train.recipe import Data, Recipe, read_recipe
 from sam_pet.train.run_folder import RunFolder

@@ -86,7 +86,12 @@ def tell_lesion(session: str, lesion: _Lesion, body: NewFacts, room: Room, reade
     facts = body.model_dump(exclude_unset=True)
     # A flag is on or off; a name or a colour may be taken back.
     flags = {name: value for name, value in facts.items() if name in ("name", "colour") or value is not None}
-    return _change(room, reader, session, lambda _: {"do": "facts", "lesion": lesion, "facts": flags})
+
+    def make(reading: Reading) -> Op:
+        reading.require_lesion(lesion)
+        return {"do": "facts", "lesion": lesion, "facts": flags}
+
+    return _change(room, reader, session, make)
 
 
 @router.post("/lesions/{lesion}/outline")

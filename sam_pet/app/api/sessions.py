@@ -23,11 +23,11 @@ from sam_pet.app.schemas import (
     NewStore,
     OutlineList,
     PromptRow,
-    Region,
     SessionContent,
     SessionJob,
     SessionList,
     SessionSummary,
+    UptakeRegion,
 )
 from sam_pet.app.volumes import Form, Kind, volume_of
 
@@ -83,8 +83,13 @@ def get_session(session: str, room: Room, reader: ReaderName) -> SessionContent:
             id=card.id,
             study=card.offered.id,
             title=card.title,
-            grid=GridJson(size=grid.size, spacing=grid.spacing, origin=grid.origin, direction=grid.direction),
-            axial=AxialJson(axes=order.axes, flips=order.flips),
+            grid=GridJson(
+                size=list(grid.size),
+                spacing=list(grid.spacing),
+                origin=list(grid.origin),
+                direction=list(grid.direction),
+            ),
+            axial=AxialJson(axes=list(order.axes), flips=list(order.flips)),
             has_ct=study.ct is not None,
             suv_max=float(study.pet.max()),
             dicom=is_dicom(card),
@@ -157,9 +162,9 @@ def get_labels(session: str, room: Room, reader: ReaderName) -> MaskUpdate:
 
 
 @router.get("/sessions/{session}/hover")
-def get_hover(session: str, x: _Index, y: _Index, z: _Index, room: Room, reader: ReaderName) -> Region:
+def get_hover(session: str, x: _Index, y: _Index, z: _Index, room: Room, reader: ReaderName) -> UptakeRegion:
     """The region of uptake at a voxel, which a click there would be about."""
-    return Region(**room.hover(reader, session, (x, y, z)))
+    return UptakeRegion(**room.hover(reader, session, (x, y, z)))
 
 
 @router.get("/sessions/{session}/lesions/{lesion}/outlines")
