@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -15,8 +14,9 @@ pytest.importorskip("fastapi")
 
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.app.orthanc import fill, orthanc
 from tests.browsers import chromium_path
-from tests.page.orthanc import Orthanc, orthanc
+from tests.page.pacs import Pacs
 from tests.page.screen import PATIENCE_S
 
 
@@ -30,16 +30,16 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def pacs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Orthanc]:
+def pacs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
     """A PACS that holds the real study."""
-    with orthanc(tmp_path_factory.mktemp("orthanc")) as running:
-        running.add(data / "dicom" / "STS_001" / "PET")
-        running.add(data / "dicom" / "STS_001" / "CT_crop")
-        yield running
+    with orthanc(tmp_path_factory.mktemp("orthanc")) as (url, dicomweb):
+        for series in ("PET", "CT_crop"):
+            fill(url, data / "dicom" / "STS_001" / series)
+        yield Pacs(url, dicomweb)
 
 
 @pytest.fixture(scope="session")
-def address(data: Path, pacs: Orthanc, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(data: Path, pacs: Pacs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where `sam-pet serve` on the real study is entered."""
     folder = tmp_path_factory.mktemp("serve")
     command = [
@@ -51,7 +51,7 @@ def address(data: Path, pacs: Orthanc, tmp_path_factory: pytest.TempPathFactory)
     ]
     options = ["--folder", str(folder), "--dicomweb", pacs.dicomweb, "--device", "cpu", "--no-browser"]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*command, *options], stdout=log, stderr=log, env={**os.environ})
+        process = subprocess.Popen([*command, *options], stdout=log, stderr=log)
     try:
         end = time.monotonic() + PATIENCE_S
         while "token=" not in (folder / "log").read_text():

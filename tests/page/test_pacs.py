@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.page.orthanc import Orthanc
+from tests.page.pacs import Pacs
 from tests.page.screen import Screen
 
 
@@ -38,7 +38,7 @@ def tab_to(screen: Screen, name: str) -> None:
     pytest.fail(f"Tab does not reach {name}")
 
 
-def test_the_keyboard_reads_a_study_of_the_pacs(screen: Screen, pacs: Orthanc) -> None:
+def test_the_keyboard_reads_a_study_of_the_pacs(screen: Screen, pacs: Pacs) -> None:
     screen.accessible()
     tab_to(screen, "Search")
     screen.press("Enter")
@@ -88,7 +88,7 @@ def test_the_keyboard_reads_a_study_of_the_pacs(screen: Screen, pacs: Orthanc) -
     screen.keep("app-preselect")
     screen.press("j")
     screen.changes(lambda: screen.press("y"))
-    assert [one["lesion"] for one in screen.api()["lesions"] if one["accepted"]] == [1]
+    assert [one["lesion"] for one in screen.api()["lesions"] if one["accepted"]] == [2]
     screen.changes(lambda: screen.press("x"))
     expect(rows).to_have_count(found - 1)
     assert screen.api()["totals"]["lesions"] == found - 1
