@@ -9,6 +9,7 @@ from pathlib import Path
 
 import highdicom
 import numpy as np
+import pandas as pd
 import pytest
 import SimpleITK as sitk
 from playwright.sync_api import Browser, expect
@@ -170,12 +171,17 @@ def test_the_table_equals_the_command_line(
             [
                 *("segment", "--pet", str(study / "PET"), "--ct", str(study / "CT_crop")),
                 *("--prompts", str(tmp_path / "prompts.json"), "--out", str(tmp_path / "mask.nii.gz")),
-                *("--device", "cpu", "--json"),
+                *("--session", str(tmp_path / "session"), "--device", "cpu", "--json"),
             ]
         )
-    (lesion,) = json.loads(capsys.readouterr().out)["lesions"]
+    told = json.loads(capsys.readouterr().out)
+    totals = screen.api()["totals"]
+    assert told["lesions"] == totals["lesions"] == 1
+    assert told["volume_ml"] == pytest.approx(totals["total_mtv_ml"], abs=1e-4)
+    assert told["voxels"] == screen.api()["lesions"][0]["voxels"]
+    lesion = pd.read_csv(tmp_path / "session" / "lesions.csv").iloc[0]
     shown = screen.row(1)
-    assert {key: shown[key] for key in MEASURES} == pytest.approx({key: lesion[key] for key in MEASURES}, rel=1e-6)
+    assert {key: shown[key] for key in MEASURES} == pytest.approx({key: lesion[key] for key in MEASURES}, rel=1e-9)
 
 
 def test_seg_and_rtstruct_are_exported_and_read_back_equal(screen: Screen, data: Path, tmp_path: Path) -> None:
