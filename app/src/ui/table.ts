@@ -75,7 +75,7 @@ export class Table {
 
   private table(lesions: Lesion[], totals: Totals, selected: number | null): HTMLElement {
     const rows = sorted(lesions, this.order).map((one) => this.row(one, one.lesion === selected));
-    const total = (title: string, value: string) => h("span", {}, h("dt", {}, title), h("dd", {}, value));
+    const total = (title: string, value: string) => h("div", {}, h("dt", {}, title), h("dd", {}, value));
     return h(
       "div",
       {},
