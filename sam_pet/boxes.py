@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,15 @@ class Block:
 
     corner: Corner
     values: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, voxels: Voxels) -> Self:
+        """The mask that holds axial voxels (n, 3), at least one, in the smallest box."""
+        low = voxels.min(axis=0)
+        values = np.zeros((voxels.max(axis=0) - low + 1)[::-1], bool)
+        values[tuple((voxels - low)[:, ::-1].T)] = True
+        x, y, z = low.tolist()
+        return cls((x, y, z), values)
 
     @property
     def slices(self) -> Slices:
@@ -60,6 +69,14 @@ class Block:
         if shared is not None:
             inside[shared[0]] = self.values[shared[1]]
         return inside
+
+    def joined(self, other: Block) -> Block:
+        """What is in either mask, in the smallest box that holds both boxes."""
+        corners = np.array([self.corner, other.corner])
+        ends = corners + np.array([self.values.shape[::-1], other.values.shape[::-1]])
+        x, y, z = corners.min(axis=0).tolist()
+        shape = tuple((ends.max(axis=0) - (x, y, z))[::-1].tolist())
+        return Block((x, y, z), self.within((x, y, z), shape) | other.within((x, y, z), shape))
 
     def less(self, others: Iterable[Block]) -> Block:
         """The mask without others."""

@@ -66,7 +66,7 @@ def measure_lesions(labels: Labels, pet: Volume, grid: Grid) -> pd.DataFrame:
     for what, array in (("labels", labels), ("pet", pet)):
         if array.shape != grid.shape:
             raise ValueError(f"{what} of shape {array.shape} are not on a grid of shape {grid.shape}")
-    rows = [_measure(number, labels[box] == number, box, pet, grid) for number, box in lesion_boxes(labels).items()]
+    rows = [measure_lesion(number, labels, box, pet, grid) for number, box in lesion_boxes(labels).items()]
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
@@ -147,7 +147,9 @@ def diameter_mm(mask: Mask, spacing: tuple[float, float, float]) -> float:
     return _farthest(points)
 
 
-def _measure(number: int, mask: Mask, box: Box, pet: Volume, grid: Grid) -> tuple[float, ...]:
+def measure_lesion(number: int, labels: Labels, box: Box, pet: Volume, grid: Grid) -> dict[str, float]:
+    """The row of one lesion in `measure_lesions`, by column; `box` are the slices that bound it."""
+    mask = labels[box] == number
     values = pet[box][mask]
     voxels = values.size
     volume = voxels * grid.voxel_ml
@@ -159,7 +161,7 @@ def _measure(number: int, mask: Mask, box: Box, pet: Volume, grid: Grid) -> tupl
     wide_mask = np.pad(mask, [(s.start - w.start, w.stop - s.stop) for s, w in zip(box, wide, strict=True)])
     corner = np.array([s.start for s in box])
     centroid = grid.to_world((np.argwhere(mask).mean(axis=0) + corner)[::-1])
-    return (
+    row = (
         number,
         volume,
         float(values.max()),
@@ -170,6 +172,7 @@ def _measure(number: int, mask: Mask, box: Box, pet: Volume, grid: Grid) -> tupl
         voxels,
         *centroid.tolist(),
     )
+    return dict(zip(COLUMNS, row, strict=True))
 
 
 @lru_cache(maxsize=8)

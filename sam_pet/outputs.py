@@ -73,8 +73,15 @@ def source_series(pet: Path, paths: Mapping[str, Path]) -> Series | None:
     return read_series(pet, "PET")
 
 
-def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model: str, automatic: bool = False) -> None:
-    """Write lesions as a DICOM SEG or an RTSTRUCT, or both.
+def write_dicom(
+    labels: Labels,
+    series: Series,
+    paths: Mapping[str, Path],
+    model: str,
+    automatic: bool = False,
+    names: Mapping[int, str] | None = None,
+) -> None:
+    """Write lesions as a DICOM SEG or an RTSTRUCT, or both, under their `names` where they have some.
 
     Raises:
         InputError: see `sam_pet.dicom.seg.write_seg`; also for whatever else the series' header leads to.
@@ -87,7 +94,7 @@ def write_dicom(labels: Labels, series: Series, paths: Mapping[str, Path], model
     writers = {"SEG": write_seg, "RTSTRUCT": write_rtstruct}
     for kind, path in paths.items():
         try:
-            writers[kind](labels, series, path, model=model, automatic=automatic)
+            writers[kind](labels, series, path, model=model, automatic=automatic, names=names)
         except (InputError, OSError, MemoryError):
             raise
         except Exception as error:  # highdicom and pydicom raise what they like, with texts that may show values

@@ -18,11 +18,13 @@ from sam_pet.prompts import (
     LABELS,
     Box,
     Click,
+    Paint,
     Prompt,
     Rejection,
     Scribble,
     box,
     click,
+    paint,
     require_on_grid,
     scribble,
     strokes,
@@ -32,6 +34,13 @@ logger = logging.getLogger(__name__)
 
 RECORD_TYPE = "sam_pet prompts"
 MOST_BYTES = 1 << 24
+KINDS: dict[type[Prompt], str] = {
+    Click: "click",
+    Scribble: "scribble",
+    Box: "box",
+    Rejection: "rejection",
+    Paint: "paint",
+}
 _VOXELS_OF = {"click": 1, "box": 2, "rejection": 1}
 _FORMS = (
     '{"type": "Multiple points", "points": [...]}, {"tumor": [...], "background": [...]}, '
@@ -167,7 +176,8 @@ def _strokes_of(clicks: Sequence[Prompt], grid: Grid) -> list[Prompt]:
 
 def _parse_record(item: Any, grid: Grid) -> Prompt:
     try:
-        kind, label, voxels = str(item["kind"]), item["label"], list(item["voxels"])
+        kind, label = str(item["kind"]), item["label"]
+        voxels = [] if kind == "paint" else list(item["voxels"])
     except (KeyError, TypeError) as error:
         raise InputError("prompts: each must have kind, label and voxels") from error
     makers: dict[str, Callable[[], Prompt]] = {
@@ -175,6 +185,7 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
         "scribble": lambda: scribble(voxels, label),
         "box": lambda: box(*voxels),
         "rejection": lambda: Rejection(click(voxels[0], what="rejection").voxel),
+        "paint": lambda: _painted(item.get("runs"), label, grid),
     }
     if kind not in makers:
         raise InputError(f"prompts: unknown kind {kind!r}; known are {', '.join(makers)}")
@@ -187,6 +198,21 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
     return prompt
 
 
+def _painted(runs: Any, label: Any, grid: Grid) -> Paint:
+    """Runs of voxels as paint; what they would leave the grid by is not spelt out."""
+    fault = InputError("prompts: a paint has runs [x, y, z, n] of n voxels along x, on the PET grid")
+    try:
+        array = np.array(runs)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise fault from error
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "iu" or not len(array):
+        raise fault
+    ends = array[:, :3] + np.stack([array[:, 3] - 1, 0 * array[:, 3], 0 * array[:, 3]], axis=1)
+    if (array[:, 3] < 1).any() or not (grid.contains(array[:, :3]) & grid.contains(ends)).all():
+        raise fault
+    return paint(Paint(tuple(map(tuple, array.tolist()))).voxels, label)
+
+
 def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
     """Prompts as JSON that `parse_prompts` reads back as they are, in order.
 
@@ -196,12 +222,13 @@ def record(prompts: Sequence[Prompt]) -> dict[str, Any]:
         >>> parse_prompts(record([Click((5, 5, 2))]), Grid((30, 40, 20)))
         [Click(voxel=(5, 5, 2), label='tumor')]
     """
-    kinds = {Click: "click", Scribble: "scribble", Box: "box", Rejection: "rejection"}
-    return {
-        "type": RECORD_TYPE,
-        "version": {"major": 1, "minor": 0},
-        "prompts": [{"kind": kinds[type(p)], "label": p.label, "voxels": p.voxels.tolist()} for p in prompts],
-    }
+    return {"type": RECORD_TYPE, "version": {"major": 1, "minor": 0}, "prompts": [record_of(p) for p in prompts]}
+
+
+def record_of(prompt: Prompt) -> dict[str, Any]:
+    """One prompt as it stands in `record`."""
+    item = {"kind": KINDS[type(prompt)], "label": prompt.label}
+    return {**item, "runs": prompt.runs} if isinstance(prompt, Paint) else {**item, "voxels": prompt.voxels.tolist()}
 
 
 def points(prompts: Sequence[Prompt]) -> dict[str, Any]:
@@ -217,7 +244,7 @@ def points(prompts: Sequence[Prompt]) -> dict[str, Any]:
         {"point": voxel, "name": label}
         for label in LABELS
         for prompt in prompts
-        if prompt.label == label and not isinstance(prompt, Box)
+        if prompt.label == label and not isinstance(prompt, Box | Paint)
         for voxel in prompt.voxels.tolist()
     ]
     return {"version": {"major": 1, "minor": 0}, "type": "Multiple points", "points": drawn}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -95,7 +96,26 @@ class Rejection:
         return np.array([self.voxel], np.int64)
 
 
-Prompt = Click | Scribble | Box | Rejection
+@dataclass(frozen=True)
+class Paint:
+    """Voxels that go into a mask as they are, or with `background` out of it; no model is asked.
+
+    They are kept as `runs` (x, y, z, n): n voxels along x, the first at (x, y, z).
+    """
+
+    runs: tuple[tuple[int, int, int, int], ...]
+    label: Label = "tumor"
+
+    @cached_property
+    def voxels(self) -> Voxels:
+        runs = np.array(self.runs, np.int64).reshape(-1, 4)
+        lengths = runs[:, 3]
+        voxels = np.repeat(runs[:, :3], lengths, axis=0)
+        voxels[:, 0] += np.arange(len(voxels)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        return voxels
+
+
+Prompt = Click | Scribble | Box | Rejection | Paint
 
 
 def click(voxel: Iterable[float], label: str = "tumor", what: str = "click") -> Click:
@@ -121,6 +141,18 @@ def scribble(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> 
     if not drawn:
         raise InputError("scribble: no voxel is drawn; draw some")
     return Scribble(tuple(dict.fromkeys(drawn)), checked_label(label, "scribble"))
+
+
+def paint(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> Paint:
+    """Checked paint; voxels given twice count once, and their order does not matter."""
+    drawn = np.unique(checked_voxels(voxels, "paint")[:, ::-1], axis=0)[:, ::-1]
+    if not len(drawn):
+        raise InputError("paint: no voxel is painted")
+    breaks = np.flatnonzero((np.diff(drawn[:, 0]) != 1) | (np.diff(drawn[:, 1:], axis=0) != 0).any(axis=1)) + 1
+    starts = np.concatenate([[0], breaks])
+    lengths = np.diff(starts, append=len(drawn))
+    runs = [(x, y, z, n) for (x, y, z), n in zip(drawn[starts].tolist(), lengths.tolist(), strict=True)]
+    return Paint(tuple(runs), checked_label(label, "paint"))
 
 
 def box(low: Iterable[float], high: Iterable[float]) -> Box:

@@ -40,6 +40,7 @@ LAYERS = (
     ("methods",),
     ("benchmark",),
     ("train",),
+    ("app",),
     ("verify", "manuscript"),
     ("cli",),
 )

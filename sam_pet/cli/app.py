@@ -21,6 +21,7 @@ from sam_pet.cli.recipes import recipes
 from sam_pet.cli.report import report
 from sam_pet.cli.score import score
 from sam_pet.cli.segment import segment
+from sam_pet.cli.serve import serve
 from sam_pet.cli.simulate import simulate
 from sam_pet.cli.train import train
 from sam_pet.cli.trajectories import trajectories
@@ -51,6 +52,7 @@ def _options(
 
 
 app.command()(segment)
+app.command()(serve)
 app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)

@@ -97,7 +97,7 @@ def _candidates(path: Path, what: str) -> list[list[_Slice]]:
     found: dict[str, list[_Slice]] = defaultdict(list)
     others: set[str] = set()
     for file in files:
-        header = _header(file)
+        header = header_of(file)
         if header is None:
             continue
         modality = str(required(header, "Modality", file))
@@ -118,7 +118,7 @@ def _candidates(path: Path, what: str) -> list[list[_Slice]]:
     return list(found.values())
 
 
-def _header(file: Path) -> Dataset | None:
+def header_of(file: Path) -> Dataset | None:
     """The header of an image or another DICOM object; None for other files and for an index of DICOM files."""
     if file.name.startswith("."):
         return None
@@ -135,10 +135,10 @@ def _header(file: Path) -> Dataset | None:
 
 def _choose(candidates: list[list[_Slice]], path: Path, what: str) -> list[_Slice]:
     rules: list[tuple[str, Callable[[list[_Slice]], bool]]] = [
-        ("the only one that is not a scout or a single image", _is_volume),
+        ("the only one that is not a scout or a single image", is_volume),
     ]
     if what == "PET":
-        rules.append(("the only one with attenuation correction", _is_attenuation_corrected))
+        rules.append(("the only one with attenuation correction", is_attenuation_corrected))
     left, reason = candidates, ""
     for name, holds in rules:
         passing = [s for s in left if holds(s)]
@@ -159,12 +159,12 @@ def _choose(candidates: list[list[_Slice]], path: Path, what: str) -> list[_Slic
     return chosen
 
 
-def _is_volume(series: list[_Slice]) -> bool:
+def is_volume(series: Sequence[_Slice]) -> bool:
     kind = value_of(series[0][1], "ImageType") or []
     return len(series) > 1 and "LOCALIZER" not in kind
 
 
-def _is_attenuation_corrected(series: list[_Slice]) -> bool:
+def is_attenuation_corrected(series: Sequence[_Slice]) -> bool:
     corrections = value_of(series[0][1], "CorrectedImage") or []
     return "ATTN" in ([corrections] if isinstance(corrections, str) else corrections)
 

@@ -30,7 +30,7 @@ from sam_pet.plots.panels import (
     write_number,
 )
 from sam_pet.plots.planes import Bools, Plane, View
-from sam_pet.prompts import Box, Prompt
+from sam_pet.prompts import Box, Paint, Prompt
 from sam_pet.study import Study
 
 
@@ -214,6 +214,8 @@ def _show_around(ax: Axes, view: View, row: int, column: int, width_mm: float | 
 
 
 def _draw_prompt(ax: Axes, view: View, index: int, prompt: Prompt) -> None:
+    if isinstance(prompt, Paint):
+        return
     places = np.array([view.place((x, y, z)) for x, y, z in prompt.voxels.tolist()])
     height, width = view.spacing
     if isinstance(prompt, Box):

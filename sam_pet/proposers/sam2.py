@@ -65,9 +65,14 @@ class Sam2Proposer:
         self.clips = clips
         self._frames = frames
         self._size = core.size
-        cache = FeatureCache(core.encode, self._load, limit=cache_bytes)
+        self._cache = FeatureCache(core.encode, self._load, limit=cache_bytes)
         self._device = core.device
-        self._tracker = Tracker(core, cache, depth=len(study.axial_pet))
+        self._tracker = Tracker(core, self._cache, depth=len(study.axial_pet))
+
+    @property
+    def cached_bytes(self) -> int:
+        """How much memory image features take now."""
+        return self._cache.nbytes
 
     @torch.no_grad()
     def propose(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
@@ -96,6 +101,10 @@ class Sam2Proposer:
                 drafts.append(_Draft(prompts, clip, score=lesion.score))
         return self._settle(drafts, background)
 
+    def narrow_clip(self, voxels: Voxels) -> Clip:
+        """A clip of the first width around axial voxels (n, 3)."""
+        return narrow_clip(self.study, voxels, self.clips, self._size)
+
     def logits(self, clip: Clip, bank: MemoryBank) -> Field:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
@@ -121,7 +130,7 @@ class Sam2Proposer:
 
     def _glance(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
-        narrow = [replace(d, clip=narrow_clip(self.study, d.prompts[0].voxels, self.clips, self._size)) for d in drafts]
+        narrow = [replace(d, clip=self.narrow_clip(d.prompts[0].voxels)) for d in drafts]
         if narrow:
             self._point(narrow)
         for draft, seen in zip(drafts, narrow, strict=True):

@@ -71,6 +71,10 @@ class FeatureCache:
         self._held: OrderedDict[Key, Features] = OrderedDict()
         self._bytes = 0
 
+    @property
+    def nbytes(self) -> int:
+        return self._bytes
+
     def fetch(self, keys: Sequence[Key], upcoming: Sequence[Key] = ()) -> Features:
         missing = [k for k in dict.fromkeys(keys) if k not in self._held]
         if missing:

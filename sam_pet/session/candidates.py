@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.prompts import Voxels
+from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.session.engine import LesionSegmenter
+from sam_pet.session.state import Lesions
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -64,3 +66,12 @@ class Candidates:
         from sam_pet.detection.prompt_score import opinions
 
         return [float(word) for word in opinions(self._study, judge, self.evidence(tracer), drawn)]
+
+    def lesion_scores(self, lesions: Lesions, tracer: str) -> dict[int, float]:
+        """By lesion, how surely its first prompt shows one, see `Session.scores`."""
+        pointed = {number: lesion for number, lesion in lesions.items() if lesion.bank.conditioning}
+        scores = {number: lesion.score for number, lesion in pointed.items()}
+        if self._segmenter.judge is not None and pointed:
+            said = self.scores([drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()], tracer)
+            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
+        return scores

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,11 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from sam_pet.boxes import Block
-from sam_pet.prompts import Box, Click, Prompt, Voxels
+from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
 from sam_pet.proposers.revisions import Revised
+from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
@@ -75,7 +76,47 @@ class LesionSegmenter:
 
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
-        """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says."""
+        """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says.
+
+        The first tumor prompt in what is painted alone adds what it would begin.
+        """
+        shown = iter(self._extended([x for x in lesions if x.prompts], prompt, background))
+        return [next(shown) if x.prompts else self._begun(x, prompt, background) for x in lesions]
+
+    def painted(self, lesion: Lesion | None, voxels: Voxels) -> Lesion:
+        """The lesion, or a new one, with axial voxels (n, 3) in its mask."""
+        block = Block.of(voxels)
+        if lesion is not None:
+            return replace(lesion, block=lesion.block.joined(block))
+        corners = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
+        return Lesion((), self.proposers.sam2.narrow_clip(corners), MemoryBank(), block, float("nan"))
+
+    def erased(self, lesion: Lesion, voxels: Voxels) -> Lesion | None:
+        """The lesion without axial voxels (n, 3), in its mask and in what was drawn of it; None if nothing is left."""
+        rows = lesion.block.rows(voxels)
+        if not lesion.block.values[rows].any():
+            return lesion
+        values = lesion.block.values.copy()
+        values[rows] = False
+        block = Block(lesion.block.corner, values).trimmed()
+        if not block.values.any():
+            return None
+        gone = set(map(tuple, voxels.tolist()))
+        left = [_left(prompt, gone) for prompt in lesion.prompts]
+        prompts = tuple(prompt for prompt in left if prompt is not None)
+        if not any(prompt.label == "tumor" for prompt in prompts):
+            # Of what was drawn nothing is left: it is as if it had been painted.
+            return self.painted(None, block.voxels())
+        found = sum(prompt is not None for prompt in left[: lesion.found])
+        return replace(lesion, block=block, prompts=prompts, found=found)
+
+    def _begun(self, lesion: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
+        if prompt.label == "background":
+            return self.without(lesion, background)
+        (begun,) = self.start([prompt], background)
+        return replace(begun, block=begun.block.joined(lesion.block))
+
+    def _extended(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         lesions = self._seen(lesions, background)
         told = self._told(lesions, prompt, background)
         if isinstance(prompt, Box):
@@ -112,3 +153,34 @@ class LesionSegmenter:
         block = Block(lesion.block.corner, lesion.block.values.copy())
         cut_off(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
+
+
+class WatchedSegmenter(LesionSegmenter):
+    """A segmenter that reports each of its steps, and ends with what the report raises."""
+
+    def __init__(self, segmenter: LesionSegmenter, progress: Callable[[int], None]) -> None:
+        super().__init__(segmenter.proposers, segmenter.chooser, segmenter.corrections.ranker)
+        self._progress = progress
+        self._done = 0
+
+    def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
+        self._step()
+        return super().sketch(prompts, background, largest_mm)
+
+    def outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
+        self._step()
+        return super().outlined(lesion, background)
+
+    def _step(self) -> None:
+        self._progress(self._done)
+        self._done += 1
+
+
+def _left(prompt: Prompt, gone: set[tuple[int, ...]]) -> Prompt | None:
+    """A prompt without the voxels that were erased of what it drew as tumor; None if that was all."""
+    if prompt.label == "background" or not isinstance(prompt, Click | Scribble):
+        return prompt
+    drawn = [(x, y, z) for x, y, z in prompt.voxels.tolist() if (x, y, z) not in gone]
+    if len(drawn) == len(prompt.voxels):
+        return prompt
+    return Scribble(tuple(drawn), "tumor") if drawn else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -14,15 +14,15 @@ import SimpleITK as sitk
 
 from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
-from sam_pet.geometry import AxialOrder
-from sam_pet.prompts import Box, Click, Prompt, Rejection, Scribble, Voxels, box, click, require_on_grid, scribble
-from sam_pet.proposers.lesion import drawn_voxels
+from sam_pet.prompts import Paint, Prompt, Rejection, box, click, paint, require_on_grid, scribble
 from sam_pet.session import saved
 from sam_pet.session.candidates import Candidates
+from sam_pet.session.concern import axial_prompt, background_of, concerned, fresh_number
+from sam_pet.session.engine import WatchedSegmenter
 from sam_pet.session.history import History
-from sam_pet.session.nearest import nearest
-from sam_pet.session.rejection import is_contralateral
-from sam_pet.session.state import Entry, Lesions, State
+from sam_pet.session.painting import painted, redrawn
+from sam_pet.session.rejection import rejected_lesions
+from sam_pet.session.state import Entry, State, unseen
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
 
-# Labels are 16 bits wide.
 _MOST_LESIONS = np.iinfo(np.uint16).max
 
 
@@ -72,7 +71,11 @@ class Session:
     # What a reader does
 
     def first_answer(
-        self, tracer: str = "auto", evidence: Evidence | None = None, detector: Detector | None = None
+        self,
+        tracer: str = "auto",
+        evidence: Evidence | None = None,
+        detector: Detector | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> int:
         """Find lesions without any prompt, see `sam_pet.detection`; prompts then correct them. Can be undone.
 
@@ -80,6 +83,8 @@ class Session:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
             detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
+            progress: called before each step of the model with the number of those done; what it raises ends the
+                search, and nothing has changed then.
 
         Returns:
             The number of lesions found, 0 where nothing convinces.
@@ -89,17 +94,18 @@ class Session:
         """
         if self._state.entries:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
         if detector is not None:
             from sam_pet.detection.detector import found_lesions
 
-            found, facts = found_lesions(self._tracker, detector.detect(self.study)), dict(detector.facts)
-            self._change(State(found=_unseen(found), detector=facts), "first answer", detector=facts)
+            found, facts = found_lesions(tracker, detector.detect(self.study)), dict(detector.facts)
+            self._change(State(found=unseen(found), detector=facts), "first answer", detector=facts)
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         known = evidence or self.candidates.evidence(tracer)
-        lesions = first_answer(self._tracker, self.segmenter.judge, tracer, known)
-        self._change(State(found=_unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
+        lesions = first_answer(tracker, self.segmenter.judge, tracer, known)
+        self._change(State(found=unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -132,8 +138,7 @@ class Session:
         require_on_grid(prompt, self.study.grid)
         if lesion is not None:
             _require_number(lesion)
-        entry = Entry(prompt, self._concerned(prompt) if lesion is None else (lesion,))
-        self.take(entry)
+        self.take(Entry(prompt, concerned(self.study, self._state, prompt) if lesion is None else (lesion,)))
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -156,6 +161,46 @@ class Session:
         z, y, x = self.study.order.stored(block.voxels()[:1])[0][::-1].tolist()
         self.take(Entry(Rejection((x, y, z)), (lesion,)))
         return len(self._state.entries) - 1
+
+    def paint(self, voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor", lesion: int | None = None) -> int:
+        """Put voxels (n, 3) into a mask as they are, or with "background" take them out; no model is asked.
+
+        Without `lesion` tumor goes to the lesion that it touches most, else to a new one; background is taken from all.
+        Later strokes correct what is painted like any other mask. See `add`.
+        """
+        return self.add(paint(voxels, label), lesion)
+
+    def redraw(self, lesion: int, voxels: npt.NDArray[Any] | Iterable[Any]) -> None:
+        """Make the mask of a lesion, old or new, hold these voxels (n, 3) and no others; one `undo` takes it back.
+
+        Raises:
+            InputError: see `add`.
+        """
+        _require_number(lesion)
+        wanted = paint(voxels)
+        require_on_grid(wanted, self.study.grid)
+        self.take(
+            *(Entry(prompt, (lesion,)) for prompt in redrawn(self.study, self._state.lesions.get(lesion), wanted))
+        )
+
+    def paint_lesions(self, regions: Sequence[npt.NDArray[Any]]) -> list[int]:
+        """New lesions, one for each region of voxels (n, 3), as they are; one `undo` takes them all back.
+
+        Returns:
+            Their numbers.
+
+        Raises:
+            InputError: see `add`.
+        """
+        prompts = [paint(region) for region in regions]
+        for prompt in prompts:
+            require_on_grid(prompt, self.study.grid)
+        first = fresh_number(self._state)
+        _require_number(first + max(len(prompts) - 1, 0))
+        numbers = list(range(first, first + len(prompts)))
+        if prompts:
+            self.take(*(Entry(prompt, (number,)) for prompt, number in zip(prompts, numbers, strict=True)))
+        return numbers
 
     def undo(self) -> None:
         """Take back the last `add`, `delete`, `reject` or `first_answer`; the mask is what it was before, bit for bit.
@@ -235,13 +280,7 @@ class Session:
         That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
         which takes seconds), else the model's object score.
         """
-        pointed = {number: lesion for number, lesion in self._state.lesions.items() if lesion.bank.conditioning}
-        scores = {number: lesion.score for number, lesion in pointed.items()}
-        if self.segmenter.judge is not None and pointed:
-            drawn = [drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()]
-            said = self.candidates.scores(drawn, self.asked or "auto")
-            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
-        return scores
+        return self.candidates.lesion_scores(self._state.lesions, self.asked or "auto")
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -282,6 +321,16 @@ class Session:
         return self._state.asked
 
     @property
+    def steps(self) -> tuple[int, int]:
+        """How many changes `undo` can take back, and `redo` do again."""
+        return len(self._earlier), len(self._later)
+
+    @property
+    def cached_bytes(self) -> int:
+        """How much memory the image features take that were computed so far."""
+        return self._tracker.proposers.sam2.cached_bytes
+
+    @property
     def state(self) -> State:
         """What the session is at now, for `restore`."""
         return self._state
@@ -290,10 +339,16 @@ class Session:
         """Go on from a state of a session on the same study and model; this can be undone."""
         self._change(state, "restore", line=self.history.line_of(state))
 
-    def take(self, entry: Entry) -> None:
-        """Take a prompt with the numbers of the lesions that it acts on, as saved sessions and logs have it."""
-        action = "reject" if isinstance(entry.prompt, Rejection) else "add"
-        self._change(self._applied(self._state, entry), action, **entry.record)
+    def take(self, *entries: Entry) -> None:
+        """Take prompts, in one step, with the numbers of the lesions that they act on, as saved sessions have them."""
+        state = self._state
+        for entry in entries:
+            state = self._applied(state, entry)
+        if len(entries) > 1:
+            self._change(state, "paint", entries=[entry.record for entry in entries])
+        else:
+            action = "reject" if isinstance(entries[0].prompt, Rejection) else "add"
+            self._change(state, action, **entries[0].record)
 
     # How it comes about
 
@@ -303,30 +358,22 @@ class Session:
         self._state = state
         self.history.add(action, state, **details)
 
-    def _concerned(self, prompt: Prompt) -> tuple[int, ...]:
-        lesions = self._state.lesions
-        voxels = self.study.order.voxels(prompt.voxels)
-        if prompt.label == "background":
-            return tuple(number for number, lesion in lesions.items() if lesion.block.touches(voxels))
-        near = None if isinstance(prompt, Box) else nearest(voxels, lesions, self.study.frame_spacing)
-        return (max((*lesions, *self._used()), default=0) + 1,) if near is None else (near,)
-
-    def _used(self) -> set[int]:
-        return {number for entry in self._state.entries for number in entry.lesions}
-
     def _applied(self, state: State, entry: Entry) -> State:
         """The state after one more entry: only the lesions that it acts on, or cuts, are computed again."""
         entries = (*state.entries, entry)
         if isinstance(entry.prompt, Rejection):
             kept = {number: lesion for number, lesion in state.lesions.items() if number not in entry.lesions}
             return replace(state, entries=entries, trail=(*state.trail, kept))
-        prompt = _axial(entry.prompt, self.study.order)
-        background = self._background(entries)
+        if isinstance(entry.prompt, Paint):
+            return replace(state, entries=entries, trail=(*state.trail, painted(self._tracker, state.lesions, entry)))
+        prompt = axial_prompt(entry.prompt, self.study.order)
+        background = background_of(self.study, entries)
         lesions = dict(state.lesions)
         known = [number for number in entry.lesions if number in lesions]
         extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
         lesions.update(zip(known, extended, strict=True))
-        for number in self._rejected(state.lesions, lesions, known):
+        middle = (lambda: self._middle_mm) if self.look_alikes else None
+        for number in rejected_lesions(self.study, state.lesions, lesions, known, middle):
             del lesions[number]
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]
@@ -339,47 +386,13 @@ class Session:
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
         return replace(state, entries=entries, trail=(*state.trail, lesions))
 
-    def _rejected(self, before: Lesions, after: Lesions, told: Sequence[int]) -> set[int]:
-        """The lesions that a stroke says are none: those of the first answer that it empties, and their like."""
-        found = {n: lesion for n, lesion in before.items() if n in after and lesion.found and not lesion.pointed_at}
-        gone = {n for n in told if n in found and not after[n].block.values.any()}
-        others = [n for n in found if n not in gone]
-        if not (gone and others and self.look_alikes):
-            return gone
-        blocks, middle = {n: lesion.block for n, lesion in found.items()}, self._middle_mm
-        return gone | {
-            n for n in others if any(is_contralateral(self.study, blocks[g], blocks[n], middle) for g in gone)
-        }
-
     @cached_property
     def _middle_mm(self) -> float:
         from sam_pet.detection.body import find_body
 
         return find_body(self.study).middle - self.study.frame_spacing[0] / 2
 
-    def _background(self, entries: Sequence[Entry]) -> Voxels:
-        """The axial voxels whose latest label is background."""
-        latest: dict[tuple[int, ...], str] = {}
-        for entry in entries:
-            if not isinstance(entry.prompt, Box | Rejection):
-                latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
-        drawn = [voxel for voxel, label in latest.items() if label == "background"]
-        return self.study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
-
-
-def _unseen(lesions: Lesions) -> Lesions:
-    return {number: lesion.unseen() for number, lesion in lesions.items()}
-
 
 def _require_number(lesion: int) -> None:
     if isinstance(lesion, bool) or not isinstance(lesion, int | np.integer) or not 1 <= lesion <= _MOST_LESIONS:
         raise InputError(f"lesion: {lesion!r} is no number of a lesion; give a whole one from 1 to {_MOST_LESIONS}")
-
-
-def _axial(prompt: Prompt, order: AxialOrder) -> Prompt:
-    voxels = [(x, y, z) for x, y, z in order.voxels(prompt.voxels).tolist()]
-    if isinstance(prompt, Click):
-        return Click(voxels[0], prompt.label)
-    if isinstance(prompt, Scribble):
-        return Scribble(tuple(voxels), prompt.label)
-    return box(*voxels)

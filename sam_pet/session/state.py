@@ -67,3 +67,8 @@ class State:
             }
             for number, lesion in self.found.items()
         }
+
+
+def unseen(lesions: Lesions) -> Lesions:
+    """The lesions as a first answer's, see `Lesion.unseen`."""
+    return {number: lesion.unseen() for number, lesion in lesions.items()}

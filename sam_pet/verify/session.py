@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,8 +103,9 @@ def _act(session: Session, line: Mapping[str, Any], states: list[State], trail: 
         case "first answer":
             session.first_answer(details["tracer"])
         case "add" | "reject":
-            prompt = parse_prompts({"type": RECORD_TYPE, "prompts": [details]}, session.study.grid)[0]
-            session.take(Entry(prompt, tuple(details["lesions"])))
+            session.take(*_entries([details], session.study))
+        case "paint":
+            session.take(*_entries(details["entries"], session.study))
         case "undo":
             session.undo()
         case "redo":
@@ -116,6 +117,11 @@ def _act(session: Session, line: Mapping[str, Any], states: list[State], trail: 
                 return False
             session.restore(states[details["line"]])
     return True
+
+
+def _entries(records: Sequence[Any], study: Study) -> list[Entry]:
+    prompts = parse_prompts({"type": RECORD_TYPE, "prompts": list(records)}, study.grid)
+    return [Entry(prompt, tuple(item["lesions"])) for prompt, item in zip(prompts, records, strict=True)]
 
 
 def _outputs(trail: Trail, session: Session) -> Iterator[Check]:

@@ -60,6 +60,9 @@ NOT_RUN = {
     "sam-pet mcp --studies cohort --transport http": "serves until it is ended; tests/mcp/test_reading.py starts it",
     "sam-pet train finetune/default.yaml --from appearance": "hours, on 1,100 studies; tests/train/test_course.py runs "
     "--from on a small course",
+    "sam-pet serve /data/studies --port 8123 --no-browser --allow-host pet.example.org --reader anna --reader ben": (
+        "serves until it is ended; tests/app/test_kill.py starts and ends one"
+    ),
     "sam-pet models fetch sam2.1-hiera-tiny": "needs the hub; tests/models/test_hub.py fetches from one of its own",
     "sam-pet segment --pet suv.nii.gz --ct ct.nii.gz --detector nnunet/ --out out.nii.gz": (
         "needs a trained folder; tests/detection/test_nnunet.py trains one and runs this"

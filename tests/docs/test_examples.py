@@ -25,6 +25,7 @@ WITHOUT = {
     "sam_pet.dicom.series.Series": "needs a series; docs/howto/dicom.md",
     "sam_pet.dicom.seg.write_seg": "needs a series; docs/howto/dicom.md",
     "sam_pet.dicom.rtstruct.write_rtstruct": "needs a series; docs/howto/dicom.md",
+    "sam_pet.dicom.sr.write_sr": "needs a series; tests/app/test_exports.py",
     "sam_pet.dicom.rtstruct.read_rtstruct": "needs a series; docs/howto/dicom.md",
     "sam_pet.dicom.rtstruct.roi_names": "needs a series; docs/howto/dicom.md",
     "sam_pet.readers.Reader": "a protocol",

@@ -1,0 +1,1 @@
+"""A door for nnInteractive's clients: their protocol, under /nninteractive."""
