@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sam_pet.dicom.tags import described
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "errors.md"
@@ -28,6 +30,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Models and adapters": ("models", "proposers", "sam2", "trees", "ubjson"),
     "First answers": ("detection", "uptake"),
     "Agents and assistants": ("agent", "mcp"),
+    "The app in a browser": ("app", "requests"),
     "Training": ("train",),
     "Cases, readers and benchmarks": ("cases", "readers", "benchmark", "methods", "scores"),
     "Simulated studies": ("phantom", "demo"),
@@ -43,7 +46,7 @@ _ALWAYS = (
     (r"no such (file|folder)", "Check the path."),
     (r"cannot be (read|fetched)\b", "Check that the file is there, whole, and that you may read it."),
     (r"^REASON|REASON$", "What REASON says."),
-    (r"\b(give|say|must|needs?|lie on|leave|name the)\b", "What the message says."),
+    (r"\b(give|say|must|needs?|lie on|leave|is longer|name the)\b", "What the message says."),
 )
 _NAMES = {
     "FILE": r"path|file|where|source|place|splits|output|table|at|pet_path|ct_path",
@@ -51,6 +54,7 @@ _NAMES = {
     "REASON": r"error|reason|strerror|errors|first|fault|last",
     "WHAT": r"what",
 }
+_CONSTANTS: dict[Path, dict[str, Any]] = {}
 _PAGE = """# Errors
 
 An error that the input causes is one line: what is wrong, where, and what to do. The command line then ends with exit
@@ -75,10 +79,31 @@ class Message:
 def messages(path: Path) -> list[Message]:
     """The messages of one module, without those that only pass another on."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    names = vars(importlib.import_module(name.removesuffix(".__init__")))
+    names = {**constants(path), "described": described}
     found = [Message(_text(call.args[0], names), doc) for call, doc in _calls(tree, ast.get_docstring(tree) or "")]
     return [message for message in dict.fromkeys(found) if re.search(r"[a-z]{3}", message.text)]
+
+
+def constants(path: Path) -> dict[str, Any]:
+    """The constants of a module and those that it imports from others here, without importing it."""
+    if path in _CONSTANTS:
+        return _CONSTANTS[path]
+    # Known at once: packages and their modules may name each other.
+    found = _CONSTANTS[path] = dict[str, Any]()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
+            source = ROOT.joinpath(*(node.module or "").split("."))
+            module = next((p for p in (source.with_suffix(".py"), source / "__init__.py") if p.is_file()), None)
+            known = constants(module) if module is not None else {}
+            found.update({a.asname or a.name: known[a.name] for a in node.names if a.name in known})
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            with suppress(Exception):
+                value = eval(compile(ast.Expression(node.value), "constant", "eval"), dict(found))
+                parts = target.elts if isinstance(target, ast.Tuple) else [target]
+                values = value if isinstance(target, ast.Tuple) else [value]
+                found.update({n.id: v for n, v in zip(parts, values, strict=True) if isinstance(n, ast.Name)})
+    return found
 
 
 def _calls(node: ast.AST, doc: str) -> Iterator[tuple[ast.Call, str]]:

@@ -200,7 +200,7 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
 
 def _painted(runs: Any, label: Any, grid: Grid) -> Paint:
     """Runs of voxels as paint; what they would leave the grid by is not spelt out."""
-    fault = InputError("prompts: a paint has runs [x, y, z, n] of n voxels along x, on the PET grid")
+    fault = InputError("prompts: a paint has runs [x, y, z, n] of n voxels along x, on the PET grid; correct it")
     try:
         array = np.array(runs)
     except (TypeError, ValueError, OverflowError) as error:

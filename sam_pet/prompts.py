@@ -147,7 +147,7 @@ def paint(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> Pai
     """Checked paint; voxels given twice count once, and their order does not matter."""
     drawn = np.unique(checked_voxels(voxels, "paint")[:, ::-1], axis=0)[:, ::-1]
     if not len(drawn):
-        raise InputError("paint: no voxel is painted")
+        raise InputError("paint: no voxel is painted; paint some")
     breaks = np.flatnonzero((np.diff(drawn[:, 0]) != 1) | (np.diff(drawn[:, 1:], axis=0) != 0).any(axis=1)) + 1
     starts = np.concatenate([[0], breaks])
     lengths = np.diff(starts, append=len(drawn))

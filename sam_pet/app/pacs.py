@@ -42,7 +42,7 @@ class Pacs:
 
     def __init__(self, url: str) -> None:
         if not url.startswith(("http://", "https://")):
-            raise InputError(f"--dicomweb: {url} is not an http or https address")
+            raise InputError(f"--dicomweb: {url} is not an http or https address; give one")
         session = requests.Session()
         user, colon, password = os.environ.get(CREDENTIALS, "").partition(":")
         if colon:

@@ -112,7 +112,7 @@ class LiveReading:
         elif kind == "facts":
             self._tell(op["lesion"], op["facts"])
         else:
-            raise InputError(f"journal: unknown change {kind!r}")
+            raise InputError(f"journal: unknown change {kind!r}; remove its line")
 
     def _tell(self, lesion: int, facts: dict[str, Any]) -> None:
         if facts.get("colour") is not None:

@@ -63,7 +63,7 @@ class OfferedStudy:
         wanted = series or (self.pet if modality == _PET else self.ct)
         found = next((s for s in self.series if s.id == wanted and s.modality == modality), None)
         if found is None and (series is not None or modality == _PET):
-            raise InputError(f"study: it has no such series of modality {modality}")
+            raise InputError(f"study: it has no such series of modality {modality}; give another study")
         return found
 
     def read(self, pet: str | None = None, ct: str | None = None) -> Study:

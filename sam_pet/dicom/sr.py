@@ -57,7 +57,9 @@ def write_sr(
         segmentation = dcmread(seg)
         segments: Sequence[Dataset] = segmentation.SegmentSequence
         if len(segments) != len(table):
-            raise InputError(f"cannot write {path}: {len(table)} measured lesions, {len(segments)} segments in {seg}")
+            raise InputError(
+                f"cannot write {path}: {len(table)} measured lesions, {len(segments)} segments in {seg}; write both anew"
+            )
         groups = [
             _lesion(row, segment, segmentation, series)
             for row, segment in zip(table.to_dict("records"), segments, strict=True)

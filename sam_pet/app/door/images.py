@@ -50,7 +50,7 @@ def _grid(shape: tuple[int, ...], properties: Mapping[str, Any]) -> Grid:
     origin = _numbers(properties, "origin", 3, (0.0, 0.0, 0.0))
     direction = _numbers(properties, "direction", 9, Grid((1, 1, 1)).direction)
     if abs(abs(float(np.linalg.det(np.reshape(direction, (3, 3))))) - 1.0) > 0.01:
-        raise InputError("image_properties: the direction is no rotation")
+        raise InputError("image_properties: the direction is no rotation; correct it")
     return Grid((x, y, z), (spacing[0], spacing[1], spacing[2]), (origin[0], origin[1], origin[2]), direction)
 
 

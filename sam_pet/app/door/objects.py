@@ -187,5 +187,5 @@ def _label(positive: bool) -> str:
 
 def _voxel(place: Sequence[int]) -> list[int]:
     if len(place) != 3:
-        raise InputError("point: three coordinates are needed")
+        raise InputError("point: three coordinates are needed; give them")
     return [int(value) for value in place[::-1]]
