@@ -58,7 +58,8 @@ def write_sr(
         segments: Sequence[Dataset] = segmentation.SegmentSequence
         if len(segments) != len(table):
             raise InputError(
-                f"cannot write {path}: {len(table)} measured lesions, {len(segments)} segments in {seg}; write both anew"
+                f"cannot write {path}: {len(table)} measured lesions, {len(segments)} segments in {seg}; "
+                "write both anew"
             )
         groups = [
             _lesion(row, segment, segmentation, series)
