@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +64,7 @@ class AuditLog:
         self.lines = len(texts)
         self.head = _sha256(texts[-1]) if texts else NOTHING
         self._waiting: list[Act] = []
+        self._then: Callable[[], object] | None = None
 
     def append(self, *acts: Act) -> str:
         """Add acts in order, on disk when this returns, and return the new head: the SHA-256 of the last line."""
@@ -81,11 +82,15 @@ class AuditLog:
             stream.flush()
             os.fsync(stream.fileno())
         self._whole += len(content)
+        then, self._then = self._then, None
+        if then is not None:
+            then()
         return self.head
 
-    def wait_with(self, *acts: Act) -> None:
-        """Add acts only if others follow."""
+    def wait_with(self, *acts: Act, then: Callable[[], object] | None = None) -> None:
+        """Add acts only if others follow, and call `then` once they are on disk."""
         self._waiting += acts
+        self._then = then or self._then
 
     def repeats(self, acts: Sequence[Act]) -> bool:
         """Whether acts, their times aside, are those that the log ends in, since its last start."""

@@ -57,13 +57,15 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
     path = log.path.parent / MANIFEST
     manifest = _read(path) if path.is_file() else {}
     start = Act(actor, "start", details)
-    if manifest.get(AUDIT) == log.record:
-        log.wait_with(start)
-        return
+
+    def take_off() -> None:
+        if FILES in manifest or AUDIT in manifest:
+            write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
+
     # First the log: a manifest without a seal beside a log that ends in one would look like a change.
-    log.append(start)
-    if FILES in manifest or AUDIT in manifest:
-        write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
+    log.wait_with(start, then=take_off)
+    if manifest.get(AUDIT) != log.record:
+        log.append()
 
 
 def is_sealed(log: AuditLog) -> bool:

@@ -76,8 +76,13 @@ def test_a_seal_holds_every_file_and_the_head_which_holds_the_manifest(log: Audi
 
 def test_a_run_that_goes_on_takes_the_seal_off(log: AuditLog, tmp_path: Path) -> None:
     seal(log, {"steps": 3}, [])
+    sealed = (tmp_path / MANIFEST).read_bytes(), log.path.read_bytes()
     begin(log, {"run": "cohort"})
+    seal(log, {"steps": 3}, [])
+    assert ((tmp_path / MANIFEST).read_bytes(), log.path.read_bytes()) == sealed, "nothing was done"
+    log.append(Act(PERSON, "segment"))
     assert json.loads((tmp_path / MANIFEST).read_text()) == {"steps": 3}
+    assert [entry["action"] for entry in read_log(log.path).entries[-2:]] == ["start", "segment"]
     (tmp_path / MANIFEST).write_text("[")
     before = log.path.read_bytes()
     with pytest.raises(InputError, match="is damaged"):
