@@ -120,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     lines = options.out / "cases.jsonl"
-    results = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
+    results = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()] if lines.is_file() else []
     done = {(r["world"], r["case"]) for r in results}
     wanted = [p for world in options.world for p in plans(world, options) if (p.world, p.name) not in done]
     # A run that is cut short has some of all kinds.
@@ -129,13 +129,13 @@ def main() -> None:
     with ProcessPoolExecutor(options.jobs) as pool:
         for future in [pool.submit(run, plan, options) for plan in wanted]:
             results.append(future.result())
-            with lines.open("a") as stream:
+            with lines.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(results[-1]) + "\n")
             one = results[-1]
             print(one["world"], one["case"][:30], one["reader"], one["agent"]["dice"], one["actions"], file=sys.stderr)
     table = {world: summarise([r for r in results if r["world"] == world]) for world in {r["world"] for r in results}}
     table = dict(sorted(table.items())) | {"all": summarise(results)}
-    (options.out / "table.json").write_text(json.dumps(table, indent=1) + "\n")
+    (options.out / "table.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(table, indent=1))
 
 

@@ -50,7 +50,7 @@ def write_studies(root: Path, count: int, side: int) -> None:
         folder = root / f"S{number:03d}"
         folder.mkdir(parents=True)
         write_image(grid.image(pet), folder / "SUV.nii.gz")
-        (folder / "prompts.json").write_text(json.dumps({"tumor": clicks, "background": []}))
+        (folder / "prompts.json").write_text(json.dumps({"tumor": clicks, "background": []}), encoding="utf-8")
 
 
 def write_table(root: Path, count: int) -> Path:
@@ -63,7 +63,7 @@ def write_table(root: Path, count: int) -> Path:
     rows = [f"{name},{name}/SUV.nii.gz,{name}/prompts.json" for name in names]
     rows[count // 2 : count // 2] = ["damaged,damaged/SUV.nii.gz,", "empty,empty/SUV.nii.gz,", "S001,S000/SUV.nii.gz,"]
     table = root / "studies.csv"
-    table.write_text("name,pet,prompts\n" + "\n".join(rows) + "\n")
+    table.write_text("name,pet,prompts\n" + "\n".join(rows) + "\n", encoding="utf-8")
     return table
 
 
@@ -84,7 +84,9 @@ def batch(table: Path, out: Path, *options: str, kill_after: int | None = None) 
         "cpu",
         "--json",
     ]
-    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
+    )
     assert process.stdout is not None
     lines, times = [], []
     for line in process.stdout:
@@ -178,7 +180,7 @@ def main() -> None:
     found["of_that_start_up"] = round((found["second_start"]["cpu_s"] + start_up()) / count, 3)
     print(json.dumps(found, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def asleep(seconds: float) -> float:

@@ -158,7 +158,7 @@ def bookkeeping(cases: int, root: Path) -> dict[str, Any]:
     pet = root / "x.nii.gz"
     pet.write_bytes(b"x")
     table = root / "studies.csv"
-    with table.open("w") as stream:
+    with table.open("w", encoding="utf-8") as stream:
         stream.write("name,pet\n")
         stream.writelines(f"s{number},x.nii.gz\n" for number in range(cases))
     result: dict[str, Any] = {"cases": cases}
@@ -223,7 +223,7 @@ def main() -> None:
         finally:
             shutil.rmtree(scratch)
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n")
+        arguments.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -57,6 +57,9 @@ SMALL = {
 }
 # Not run at all, each for its reason.
 NOT_RUN = {
+    "sam-pet serve STUDY": "a server runs until it is stopped; tests/app/test_serve.py starts it",
+    "sam-pet serve": "the same",
+    "sam-pet serve --dicomweb http://127.0.0.1:8042/dicom-web/": "the same; tests/app has a PACS",
     "sam-pet mcp --studies cohort --transport http": "serves until it is ended; tests/mcp/test_reading.py starts it",
     "sam-pet train finetune/default.yaml --from appearance": "hours, on 1,100 studies; tests/train/test_course.py runs "
     "--from on a small course",
