@@ -10,8 +10,8 @@ simulated reader are not: each costs at most one more pass without the image enc
 
 Memory is weights (float32), gradients and AdamW's two moments of what is trained, and kept activations, floats at
 2 bytes (bfloat16) but in float32 at 4; with `gradient_checkpointing` those of the encoder for one clip alone. Attention
-matrices are in it, which fused kernels do not keep; nothing of the allocator or of kernels is. Time is operations over `--tflops`, the rate to be
-sustained, in 10^12 a second.
+matrices are in it, which fused kernels do not keep; nothing of the allocator or of kernels is. Time is operations over
+`--tflops`, the rate to be sustained, in 10^12 a second.
 """
 
 from __future__ import annotations
