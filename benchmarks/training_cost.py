@@ -9,9 +9,9 @@ forward and backward (torch's FlopCounterMode; twice the multiply-adds), and wha
 simulated reader are not: each costs at most one more pass without the image encoder.
 
 Memory is weights (float32), gradients and AdamW's two moments of what is trained, and kept activations, floats at
-2 bytes (bfloat16) but in float32 at 4; with `gradient_checkpointing` those of the encoder for one clip alone. It is a
-lower bound: nothing of the allocator or of kernels is in it. Time is operations over `--tflops`, the rate to be
-sustained, in 10^12 a second.
+2 bytes (bfloat16) but in float32 at 4; with `gradient_checkpointing` those of the encoder for one clip alone. Attention
+matrices are in it, which fused kernels do not keep; nothing of the allocator or of kernels is. Time is operations over
+`--tflops`, the rate to be sustained, in 10^12 a second.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS, help="ARCHITECTURE@SIDE")
     options = parser.parse_intermixed_args()
     recipe = read_recipe(options.recipe, options.changes)
-    print("| architecture | side | weights | trained | TFLOP a step | s a step | GB at least | h |")
+    print("| architecture | side | weights | trained | TFLOP a step | s a step | GB | h |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for text in options.models:
         name, _, side = text.partition("@")
