@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sam_pet.app.faults import log_fault
 from sam_pet.app.problems import AppError, TooLargeError
 from sam_pet.app.settings import LOOPBACK
-from sam_pet.app.tokens import Tokens
+from sam_pet.app.tokens import ReaderTokens
 
 # JSON and pictures of strokes are small; only these take more.
 BODY_BYTES = 32 << 20
@@ -49,7 +49,7 @@ class Guard:
         upload_bytes: the largest body where large ones are taken.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, hosts: Sequence[str], upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, tokens: ReaderTokens, hosts: Sequence[str], upload_bytes: int) -> None:
         self._app = app
         self._tokens = tokens
         self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}

@@ -37,13 +37,18 @@ def fresh_number(state: State) -> int:
 
 
 def background_of(study: Study, entries: Sequence[Entry]) -> Voxels:
-    """The axial voxels whose latest label is background; of what is drawn, not of what is painted."""
+    """The axial voxels drawn as background that were not drawn or painted as tumor later."""
     latest: dict[tuple[int, ...], str] = {}
     for entry in entries:
-        if not isinstance(entry.prompt, Box | Rejection | Paint):
-            latest.update(dict.fromkeys(map(tuple, entry.prompt.voxels.tolist()), entry.prompt.label))
-    drawn = [voxel for voxel, label in latest.items() if label == "background"]
-    return study.order.voxels(np.array(drawn, np.int64).reshape(-1, 3))
+        drawn = map(tuple, entry.prompt.voxels.tolist())
+        if isinstance(entry.prompt, Paint):
+            # What is erased is no stroke: later ones may bring it back.
+            if latest and entry.prompt.label == "tumor":
+                latest.update({voxel: "tumor" for voxel in drawn if voxel in latest})
+        elif not isinstance(entry.prompt, Box | Rejection):
+            latest.update(dict.fromkeys(drawn, entry.prompt.label))
+    background = [voxel for voxel, label in latest.items() if label == "background"]
+    return study.order.voxels(np.array(background, np.int64).reshape(-1, 3))
 
 
 def axial_prompt(prompt: Prompt, order: AxialOrder) -> Prompt:

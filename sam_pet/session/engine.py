@@ -11,7 +11,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from sam_pet.boxes import Block
-from sam_pet.prompts import Box, Click, Prompt, Voxels
+from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
 from sam_pet.proposers.revisions import Revised
@@ -91,6 +91,25 @@ class LesionSegmenter:
         corners = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
         return Lesion((), self.proposers.sam2.narrow_clip(corners), MemoryBank(), block, float("nan"))
 
+    def erased(self, lesion: Lesion, voxels: Voxels) -> Lesion | None:
+        """The lesion without axial voxels (n, 3), in its mask and in what was drawn of it; None if nothing is left."""
+        rows = lesion.block.rows(voxels)
+        if not lesion.block.values[rows].any():
+            return lesion
+        values = lesion.block.values.copy()
+        values[rows] = False
+        block = Block(lesion.block.corner, values).trimmed()
+        if not block.values.any():
+            return None
+        gone = set(map(tuple, voxels.tolist()))
+        left = [_left(prompt, gone) for prompt in lesion.prompts]
+        prompts = tuple(prompt for prompt in left if prompt is not None)
+        if not any(prompt.label == "tumor" for prompt in prompts):
+            # Of what was drawn nothing is left: it is as if it had been painted.
+            return self.painted(None, block.voxels())
+        found = sum(prompt is not None for prompt in left[: lesion.found])
+        return replace(lesion, block=block, prompts=prompts, found=found)
+
     def _begun(self, lesion: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
         if prompt.label == "background":
             return self.without(lesion, background)
@@ -155,3 +174,13 @@ class WatchedSegmenter(LesionSegmenter):
     def _step(self) -> None:
         self._progress(self._done)
         self._done += 1
+
+
+def _left(prompt: Prompt, gone: set[tuple[int, ...]]) -> Prompt | None:
+    """A prompt without the voxels that were erased of what it drew as tumor; None if that was all."""
+    if prompt.label == "background" or not isinstance(prompt, Click | Scribble):
+        return prompt
+    drawn = [(x, y, z) for x, y, z in prompt.voxels.tolist() if (x, y, z) not in gone]
+    if len(drawn) == len(prompt.voxels):
+        return prompt
+    return Scribble(tuple(drawn), "tumor") if drawn else None
