@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from worlds import Plan, case_of, plans
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.policies import make_policy
 from sam_pet.benchmark.agents import run_policy
 from sam_pet.benchmark.resources import Usage
@@ -40,7 +40,7 @@ def run(plan: Plan, options: argparse.Namespace) -> dict[str, Any]:
     case = case_of(plan, options)
     study = case.study()
     truth = case.mask(study.grid)
-    desk = Desk(Segmenter.from_pretrained("default").open(study))
+    desk = AgentDesk(Segmenter.from_pretrained("default").open(study))
     started = time.perf_counter()
     desk.first_answer("auto")
     opening = Usage(time.perf_counter() - started)

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.tools import call
 from sam_pet.demo import demo_study
 from sam_pet.mcp.shelf import DEMO_SEED
@@ -21,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    desk = Desk(Segmenter.from_pretrained("default").open(demo_study(DEMO_SEED)[0]))
+    desk = AgentDesk(Segmenter.from_pretrained("default").open(demo_study(DEMO_SEED)[0]))
 
     def keep(name: str, tool: str, **arguments: Any) -> None:
         call(desk, tool, arguments)

@@ -36,7 +36,7 @@ class StudyFacts(Said):
     suv_max: Number
 
 
-class LesionRow(Said):
+class ListedLesion(Said):
     """A lesion of the mask."""
 
     lesion: int
@@ -51,7 +51,7 @@ class LesionRow(Said):
 
 
 class LesionList(Said):
-    lesions: list[LesionRow]
+    lesions: list[ListedLesion]
     total_ml: Number
 
 

@@ -14,7 +14,7 @@ from sam_pet.agent.answers import (
     CandidateRow,
     Changed,
     LesionList,
-    LesionRow,
+    ListedLesion,
     Measured,
     Pictured,
     Stopped,
@@ -40,7 +40,7 @@ class Mark:
     stopped: str | None
 
 
-class Desk:
+class AgentDesk:
     """A session as an agent works at it.
 
     Args:
@@ -99,7 +99,7 @@ class Desk:
         for number, part in lesion_boxes(labels).items():
             values = self.study.pet[part][labels[part] == number]
             rows.append(
-                LesionRow(
+                ListedLesion(
                     lesion=number,
                     origin="first answer" if number in state.found else "prompt",
                     volume_ml=values.size * self.study.grid.voxel_ml,

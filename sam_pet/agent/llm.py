@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from sam_pet.agent.desk import Desk
-from sam_pet.agent.policy import Call, Tokens, Told
+from sam_pet.agent.desk import AgentDesk
+from sam_pet.agent.policy import Call, TokenCount, Told
 from sam_pet.agent.tools import TOOLS
 from sam_pet.errors import InputError, one_line
 
@@ -50,7 +50,7 @@ class LlmPolicy:
     model: str
     url: str
     key: str | None = None
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: TokenCount = field(default_factory=TokenCount)
     _messages: list[dict[str, Any]] = field(default_factory=list)
     _waiting: deque[tuple[str, Call]] = field(default_factory=deque)
     _later: list[dict[str, Any]] = field(default_factory=list)
@@ -79,7 +79,7 @@ class LlmPolicy:
     def name(self) -> str:
         return f"agent:llm:{self.model}"
 
-    def act(self, desk: Desk, told: Told | None, turns_left: int) -> Call:
+    def act(self, desk: AgentDesk, told: Told | None, turns_left: int) -> Call:
         if told is None:
             self._messages = [
                 {"role": "system", "content": _TASK.format(turns=turns_left)},

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sam_pet.agent.answers import Changed, Said
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.tools import call
 from sam_pet.errors import InputError
 
@@ -35,8 +35,8 @@ class Told:
 
 
 @dataclass
-class Tokens:
-    """Tokens that a language model has read and written."""
+class TokenCount:
+    """How many tokens a language model has read and written."""
 
     read: int = 0
     written: int = 0
@@ -49,9 +49,9 @@ class Policy(Protocol):
     def name(self) -> str: ...
 
     @property
-    def tokens(self) -> Tokens: ...
+    def tokens(self) -> TokenCount: ...
 
-    def act(self, desk: Desk, told: Told | None, turns_left: int) -> Call:
+    def act(self, desk: AgentDesk, told: Told | None, turns_left: int) -> Call:
         """The next call.
 
         Args:
@@ -85,7 +85,9 @@ class Episode:
     reason: str = ""
 
 
-def run_episode(desk: Desk, policy: Policy, most_turns: int, seen: Callable[[Turn], None] = lambda _: None) -> Episode:
+def run_episode(
+    desk: AgentDesk, policy: Policy, most_turns: int, seen: Callable[[Turn], None] = lambda _: None
+) -> Episode:
     """Let a policy work until it stops, or has had all its turns or calls.
 
     Args:

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import exp, prod
 
-from sam_pet.agent.answers import CandidateRow, Changed, LesionRow
-from sam_pet.agent.desk import Desk
-from sam_pet.agent.policy import Call, Tokens, Told
+from sam_pet.agent.answers import CandidateRow, Changed, ListedLesion
+from sam_pet.agent.desk import AgentDesk
+from sam_pet.agent.policy import Call, TokenCount, Told
 from sam_pet.agent.shoulders import find_shoulders
 from sam_pet.prompts import scribble
 
@@ -78,13 +78,13 @@ class RulePolicy:
     """Works through lesions, candidates and shoulders by expected gain; one episode."""
 
     name: str = "agent:rule"
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: TokenCount = field(default_factory=TokenCount)
     _tried: set[tuple[str, int]] = field(default_factory=set)
     _scores: dict[int, float] = field(default_factory=dict)
     _added: dict[int, float] = field(default_factory=dict)
     _made: Option | None = None
 
-    def act(self, desk: Desk, told: Told | None, turns_left: int) -> Call:
+    def act(self, desk: AgentDesk, told: Told | None, turns_left: int) -> Call:
         del turns_left
         adds = None if self._made is None else self._made.adds
         if adds is not None and told is not None and isinstance(told.said, Changed):
@@ -102,7 +102,7 @@ class RulePolicy:
         self._made = best
         return best.call
 
-    def _options(self, desk: Desk) -> Iterator[Option]:
+    def _options(self, desk: AgentDesk) -> Iterator[Option]:
         mask = {row.lesion: self._belief_in(row) for row in desk.list_lesions().lesions}
         rows = desk.list_candidates(MOST_CANDIDATES).candidates
         free = [row for row in rows if row.lesion is None]
@@ -131,12 +131,12 @@ class RulePolicy:
             stroke = Call("add_scribble", {"voxels": drawn})
             yield Option(gain, ("shoulder", shoulder.lesion), stroke, Belief(shoulder.volume_ml, 1.0))
 
-    def _ask_scores(self, desk: Desk, rows: Sequence[CandidateRow]) -> None:
+    def _ask_scores(self, desk: AgentDesk, rows: Sequence[CandidateRow]) -> None:
         new = [r for r in rows if (r.volume_ml or 0.0) >= LARGE_ML and r.candidate not in self._scores]
         said = desk.prompt_scores([row.voxel for row in new]) if new else []
         self._scores.update({row.candidate: word for row, word in zip(new, said, strict=True)})
 
-    def _belief_in(self, row: LesionRow) -> Belief:
+    def _belief_in(self, row: ListedLesion) -> Belief:
         known = self._added.get(row.lesion, 1.0)
         return Belief(row.volume_ml or 0.0, known if row.probability is None else row.probability)
 

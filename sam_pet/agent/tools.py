@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sam_pet.agent.answers import CandidateList, Changed, LesionList, Measured, Pictured, Said, Stopped
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.looks import Shown
 from sam_pet.errors import InputError
 from sam_pet.geometry import Voxel
@@ -153,7 +153,7 @@ class Tool:
     description: str
     arguments: type[Arguments]
     said: type[Said]
-    run: Callable[[Desk, Any], Said]
+    run: Callable[[AgentDesk, Any], Said]
     changes: bool = False
     picture: bool = False
 
@@ -171,13 +171,13 @@ def _voxel(values: list[int]) -> Voxel:
     return x, y, z
 
 
-def _place(desk: Desk, voxel: list[int] | None, picture: list[int] | None) -> Voxel:
+def _place(desk: AgentDesk, voxel: list[int] | None, picture: list[int] | None) -> Voxel:
     if _one_of(voxel=voxel, picture=picture) == "voxel":
         return _voxel(voxel or [])
     return desk.sight.voxel(picture or [])
 
 
-def _look_slice(desk: Desk, a: LookSlice) -> Said:
+def _look_slice(desk: AgentDesk, a: LookSlice) -> Said:
     if a.voxel is a.picture is a.mm is None:
         at = desk.sight.hottest
     elif _one_of(voxel=a.voxel, picture=a.picture, mm=a.mm) == "mm":
@@ -187,11 +187,11 @@ def _look_slice(desk: Desk, a: LookSlice) -> Said:
     return desk.sight.look_slice(a.plane, at, a.width_mm, a.shown)
 
 
-def _compare(desk: Desk, a: Compare) -> Said:
+def _compare(desk: AgentDesk, a: Compare) -> Said:
     return desk.compare(a.plane, None if a.voxel is None else _voxel(a.voxel), a.width_mm, a.shown)
 
 
-def _add_box(desk: Desk, a: AddBox) -> Said:
+def _add_box(desk: AgentDesk, a: AddBox) -> Said:
     if _one_of(voxels=a.voxels, picture=a.picture) == "voxels":
         low, high = (_voxel(voxel) for voxel in a.voxels or [])
     else:
@@ -200,7 +200,7 @@ def _add_box(desk: Desk, a: AddBox) -> Said:
     return desk.add_box(low, high, a.lesion)
 
 
-def _add_scribble(desk: Desk, a: AddScribble) -> Said:
+def _add_scribble(desk: AgentDesk, a: AddScribble) -> Said:
     if _one_of(voxels=a.voxels, picture=a.picture) == "voxels":
         drawn = [_voxel(voxel) for voxel in a.voxels or []]
     else:
@@ -322,7 +322,7 @@ _TOOLS = (
 TOOLS: dict[str, Tool] = {tool.name: tool for tool in _TOOLS}
 
 
-def call(desk: Desk, name: str, arguments: Mapping[str, Any]) -> Said:
+def call(desk: AgentDesk, name: str, arguments: Mapping[str, Any]) -> Said:
     """Use a tool.
 
     Raises:

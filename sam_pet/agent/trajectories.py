@@ -17,7 +17,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.tools import call
 from sam_pet.boxes import CONNECTIVITY, bounding_box
 from sam_pet.cases import Case
@@ -94,7 +94,7 @@ class _Episode:
         self._name = f"{hashlib.sha256(case.encode()).hexdigest()[:8]}-{lesion:03d}"
 
     def run(self, segmenter: Segmenter, settings: EpisodeSettings) -> dict[str, Any]:
-        desk = Desk(segmenter.open(self._study))
+        desk = AgentDesk(segmenter.open(self._study))
         steps: list[dict[str, Any]] = []
         ious = [0.0]
         reason = "all turns made"
@@ -132,12 +132,12 @@ class _Episode:
             "end": reason,
         }
 
-    def _next(self, desk: Desk, turn: int) -> Stroke | None:
+    def _next(self, desk: AgentDesk, turn: int) -> Stroke | None:
         if turn == 1:
             return BoxReader().first(self._truth, self._study)
         return ClickReader("center").correct(desk.session.array > 0, self._truth, self._study, turn)
 
-    def _step(self, desk: Desk, stroke: Stroke, turn: int) -> tuple[dict[str, Any], dict[str, bytes]]:
+    def _step(self, desk: AgentDesk, stroke: Stroke, turn: int) -> tuple[dict[str, Any], dict[str, bytes]]:
         """One look and one action by points of that picture, as an agent would make them, and the pictures."""
         seen = self._arguments(stroke)
         call(desk, "look_slice", seen)
@@ -195,7 +195,7 @@ class _Episode:
         x, y, z = self._study.order.voxels([voxel])[0].tolist()
         return x, y, z
 
-    def _iou(self, desk: Desk) -> float:
+    def _iou(self, desk: AgentDesk) -> float:
         mask = desk.session.array > 0
         either = int((mask | self._truth).sum())
         return float((mask & self._truth).sum() / either) if either else 0.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.policies import PREFIX, make_policy
-from sam_pet.agent.policy import Episode, Policy, Tokens, Turn, run_episode
+from sam_pet.agent.policy import Episode, Policy, TokenCount, Turn, run_episode
 from sam_pet.audit import PROGRAM, Actor, mask_sha256
 from sam_pet.audit.log import Act
 from sam_pet.benchmark.protocol import Outcome, Protocol, check, facts, row
@@ -42,12 +42,12 @@ def run_agent(case: Case, method: Method, protocol: Protocol) -> Outcome:
         raise InputError(f"{protocol.reader} starts from the first answer: leave out --start {protocol.start}")
     study = case.study()
     with measured() as opening:
-        desk = Desk(method.segmenter.open(study))
+        desk = AgentDesk(method.segmenter.open(study))
         desk.first_answer("auto")
     return run_policy(case, desk, make_policy(protocol.reader), protocol.steps, opening)
 
 
-def run_policy(case: Case, desk: Desk, policy: Policy, steps: int, opening: Usage) -> Outcome:
+def run_policy(case: Case, desk: AgentDesk, policy: Policy, steps: int, opening: Usage) -> Outcome:
     """As `run_agent`, with a policy, at a desk whose session has the first answer and took as much as `opening`."""
     study = desk.study
     truth = case.mask(study.grid)
@@ -91,7 +91,7 @@ def acting(policy: Policy) -> Actor:
 
 
 def _summary(
-    episode: Episode, tokens: Tokens, rows: Sequence[dict[str, Any]], desk: Desk, truth: Mask
+    episode: Episode, tokens: TokenCount, rows: Sequence[dict[str, Any]], desk: AgentDesk, truth: Mask
 ) -> dict[str, Any]:
     dice = [row["dice"] for row in rows]
     turns = len(episode.turns)
@@ -110,7 +110,7 @@ def _summary(
     }
 
 
-def _stopped_early(desk: Desk, truth: Mask, dice: float) -> bool:
+def _stopped_early(desk: AgentDesk, truth: Mask, dice: float) -> bool:
     """Whether the challenge's next stroke would have been worth its turn; it is taken back."""
     session, study = desk.session, desk.study
     stroke = draw_scribble(session.array, truth, "centerline")

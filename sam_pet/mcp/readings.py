@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from sam_pet import outputs
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.audit import Actor
 from sam_pet.errors import InputError
 from sam_pet.files import require_folder
@@ -33,7 +33,7 @@ TYPES = {
 
 
 @dataclass
-class Reading:
+class OpenReading:
     """A study that is open.
 
     Attributes:
@@ -44,7 +44,7 @@ class Reading:
 
     name: str
     shelved: Shelved | None
-    desk: Desk
+    desk: AgentDesk
     calls: int = 0
     busy: bool = False
     files: dict[str, Path] = field(default_factory=dict)
@@ -68,13 +68,13 @@ class Readings:
         self._out = out.resolve()
         self._model = model
         self._device = device
-        self._open: dict[str, Reading] = {}
+        self._open: dict[str, OpenReading] = {}
 
     @cached_property
     def segmenter(self) -> Segmenter:
         return Segmenter.from_pretrained(self._model, self._device)
 
-    def open(self, study: str) -> Reading:
+    def open(self, study: str) -> OpenReading:
         """Open a study; the oldest reading that was stopped makes room.
 
         Raises:
@@ -90,12 +90,12 @@ class Readings:
         told = DEMO if shelved is None else shelved.study
         session = self.segmenter.open(images)
         session.history.actor = Actor("agent", "mcp")
-        desk = Desk(session, told, simulated=shelved is None)
-        reading = Reading(f"reading-{secrets.token_hex(4)}", shelved, desk)
+        desk = AgentDesk(session, told, simulated=shelved is None)
+        reading = OpenReading(f"reading-{secrets.token_hex(4)}", shelved, desk)
         self._open[reading.name] = reading
         return reading
 
-    def get(self, name: str) -> Reading:
+    def get(self, name: str) -> OpenReading:
         """An open reading, one call of it counted.
 
         Raises:
@@ -111,7 +111,7 @@ class Readings:
         reading.calls += 1
         return reading
 
-    def close(self, reading: Reading) -> None:
+    def close(self, reading: OpenReading) -> None:
         self._open.pop(reading.name, None)
 
     @property
@@ -119,7 +119,7 @@ class Readings:
         """What was exported, by `READING/NAME`."""
         return {f"{r.name}/{name}": path for r in self._open.values() for name, path in r.files.items()}
 
-    def export(self, reading: Reading, forms: list[Form]) -> dict[str, Path]:
+    def export(self, reading: OpenReading, forms: list[Form]) -> dict[str, Path]:
         """Write a reading to its own folder under `out`.
 
         Returns:
@@ -159,7 +159,7 @@ class Readings:
         reading.files |= written
         return written
 
-    def _report(self, reading: Reading, folder: Path) -> dict[str, Path]:
+    def _report(self, reading: OpenReading, folder: Path) -> dict[str, Path]:
         from sam_pet.report import of_session, write_report
         from sam_pet.report.write import FILES as REPORT
 

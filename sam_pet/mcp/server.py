@@ -36,7 +36,7 @@ import sam_pet
 from sam_pet.agent.answers import Said, StudyFacts
 from sam_pet.agent.tools import TOOLS, Arguments, call, parse
 from sam_pet.errors import InputError, one_line
-from sam_pet.mcp.readings import TYPES, Form, Reading, Readings
+from sam_pet.mcp.readings import TYPES, Form, OpenReading, Readings
 from sam_pet.mcp.work import Worker
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class StudyEntry(Said):
     simulated: bool = False
 
 
-class StudyList(Said):
+class StudyIndex(Said):
     studies: list[StudyEntry]
 
 
@@ -141,9 +141,9 @@ class _Handlers:
             return _result(await self._worker.run(self._studies, lambda: None, beat))
         if name == "open_study":
             wanted = parse(OpenStudy, given, name)
-            made: list[Reading] = []
+            made: list[OpenReading] = []
 
-            def open_it() -> Reading:
+            def open_it() -> OpenReading:
                 made.append(self._readings.open(wanted.study))
                 return made[0]
 
@@ -162,7 +162,7 @@ class _Handlers:
             raise InputError(f"{name}: reading: give the name that open_study gave")
         return await self._at(self._readings.get(wanted_reading), name, arguments, beat)
 
-    async def _at(self, reading: Reading, name: str, arguments: dict[str, Any], beat: Any) -> CallToolResult:
+    async def _at(self, reading: OpenReading, name: str, arguments: dict[str, Any], beat: Any) -> CallToolResult:
         desk = reading.desk
         mark = desk.mark()
 
@@ -192,12 +192,12 @@ class _Handlers:
         reading.busy = True
         return await self._worker.run(work, take_back, beat)
 
-    def _studies(self) -> StudyList:
+    def _studies(self) -> StudyIndex:
         found = [
             StudyEntry(study=one.study, dicom=one.dicom, ct=None if one.dicom else one.ct is not None)
             for one in self._readings.shelf.studies.values()
         ]
-        return StudyList(studies=[*found, StudyEntry(study="demo", dicom=False, ct=True, simulated=True)])
+        return StudyIndex(studies=[*found, StudyEntry(study="demo", dicom=False, ct=True, simulated=True)])
 
     async def list_resources(
         self, ctx: ServerRequestContext[Any], params: PaginatedRequestParams | None
@@ -226,7 +226,7 @@ class _Handlers:
 
 def _listed() -> list[McpTool]:
     own: list[tuple[str, str, type[Arguments], type[Said], bool]] = [
-        ("list_studies", "The studies that can be opened, by number.", ListStudies, StudyList, True),
+        ("list_studies", "The studies that can be opened, by number.", ListStudies, StudyIndex, True),
         ("open_study", "Open a study: gives the reading that every other tool takes.", OpenStudy, Opened, False),
         ("export", "Write the mask as files, and link to them.", Export, Exported, False),
     ]
@@ -263,7 +263,7 @@ def _result(said: Said, picture: bytes | None = None, links: Mapping[str, int] |
     return CallToolResult(content=content, structured_content=said.model_dump(mode="json"))
 
 
-def _exported(readings: Readings, reading: Reading, forms: list[Form]) -> CallToolResult:
+def _exported(readings: Readings, reading: OpenReading, forms: list[Form]) -> CallToolResult:
     written = readings.export(reading, forms)
     links = {f"{reading.name}/{name}": path.stat().st_size for name, path in written.items()}
     return _result(Exported(files=[f"{SCHEME}{name}" for name in links]), links=links)

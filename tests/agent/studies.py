@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.demo import demo_study
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
@@ -27,8 +27,8 @@ def _answered() -> tuple[Study, np.ndarray, Session, State]:
     return study, (lesions > 0).astype(np.uint8), session, session.state
 
 
-def answered_desk() -> tuple[Desk, np.ndarray]:
+def answered_desk() -> tuple[AgentDesk, np.ndarray]:
     """A desk whose session has its first answer, and the truth."""
     _, truth, session, state = _answered()
     session.restore(state)
-    return Desk(session), truth
+    return AgentDesk(session), truth

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.looks import MOST_BYTES, small_png
 from sam_pet.agent.tools import MOST_TURNS, TOOLS, call
 from sam_pet.errors import InputError
@@ -22,7 +22,7 @@ FIRST, SECOND = (20, 24, 10), (44, 24, 30)
 
 @pytest.fixture
 def desk():
-    return Desk(random_segmenter().open(two_lesion_study()))
+    return AgentDesk(random_segmenter().open(two_lesion_study()))
 
 
 def turned() -> Study:
@@ -35,7 +35,7 @@ def turned() -> Study:
 @pytest.mark.parametrize("study", [two_lesion_study(), turned()], ids=["axial", "turned"])
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
 def test_a_point_of_a_slice_is_the_voxel_that_is_shown_there(study, plane):
-    desk = Desk(random_segmenter().open(study))
+    desk = AgentDesk(random_segmenter().open(study))
     hot = np.argwhere(study.pet > 7)[3][::-1].tolist()
     call(desk, "look_slice", {"plane": plane, "voxel": hot, "width_mm": 120.0})
     point = desk.sight.last.point(study.order.voxels([hot])[0].tolist())

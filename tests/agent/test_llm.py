@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.llm import KEY, URL, LlmPolicy
 from sam_pet.agent.policies import make_policy
 from sam_pet.agent.policy import run_episode
@@ -74,7 +74,7 @@ def answer(*calls, text="", read=100, written=10):
 
 @pytest.fixture
 def desk():
-    return Desk(random_segmenter().open(two_lesion_study()))
+    return AgentDesk(random_segmenter().open(two_lesion_study()))
 
 
 def test_it_looks_acts_and_stops_and_its_tokens_are_counted(desk):

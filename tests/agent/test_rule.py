@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import sam_pet.agent
-from sam_pet.agent.desk import Desk
-from sam_pet.agent.policy import Call, Tokens, run_episode
+from sam_pet.agent.desk import AgentDesk
+from sam_pet.agent.policy import Call, TokenCount, run_episode
 from sam_pet.agent.rule import COST, Belief, RulePolicy, expected_dice
 from sam_pet.agent.shoulders import find_shoulders
 from sam_pet.benchmark.agents import run_policy
@@ -111,7 +111,7 @@ class Nosy:
 
     truth: np.ndarray
     name: str = "nosy"
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: TokenCount = field(default_factory=TokenCount)
     seen: int = 0
 
     def act(self, desk, told, turns_left) -> Call:
@@ -149,13 +149,13 @@ def test_a_policy_cannot_even_name_a_case_or_a_score():
         path = Path(sam_pet.agent.__file__).with_name(f"{module}.py")
         imported = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
         assert not {"sam_pet.cases", "sam_pet.scores", "sam_pet.benchmark.protocol"} & imported
-    assert "truth" not in inspect.signature(Desk).parameters
+    assert "truth" not in inspect.signature(AgentDesk).parameters
 
 
 @pytest.mark.parametrize("turns", [1, 2])
 def test_no_more_turns_are_made_than_are_given(turns):
     class Clicks:
-        name, tokens = "clicks", Tokens()
+        name, tokens = "clicks", TokenCount()
 
         def act(self, desk, told, turns_left):
             del told
@@ -170,7 +170,7 @@ def test_no_more_turns_are_made_than_are_given(turns):
 
 def test_who_only_looks_is_ended():
     class Looks:
-        name, tokens = "looks", Tokens()
+        name, tokens = "looks", TokenCount()
 
         def act(self, *_):
             return Call("look_mip")

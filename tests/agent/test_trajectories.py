@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from sam_pet.agent.desk import Desk
+from sam_pet.agent.desk import AgentDesk
 from sam_pet.agent.looks import MOST_BYTES
 from sam_pet.agent.tools import call
 from sam_pet.agent.trajectories import PROGRESS, TURN_COST, EpisodeSettings
@@ -48,7 +48,7 @@ def test_the_actions_lead_to_the_same_mask_again(made):
     (episode,) = episodes(folder)
     study = cases[0].study()
     truth = cases[0].mask(study.grid) > 0
-    desk = Desk(segmenter().open(study))
+    desk = AgentDesk(segmenter().open(study))
     for step in episode["steps"][:-1]:
         call(desk, step["look"]["tool"], step["look"]["arguments"])
         assert desk.sight.last.png == (folder / "out" / step["picture"]).read_bytes()
