@@ -2,7 +2,7 @@ VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
 
-.PHONY: demo test test-lowest test-newest coverage container-test app-test quality format docs fuzz notebooks
+.PHONY: demo test test-lowest test-newest coverage container-test app app-test app-logic quality format docs fuzz notebooks
 
 # The main job on the built-in study, on a fresh machine.
 demo: $(VENV)/.installed
@@ -31,6 +31,21 @@ coverage: $(VENV)/.developed
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report --skip-covered
 
+# The page of `sam-pet serve`: built into the package, from where it is committed. Needs Node 20.19 or later.
+app: app/node_modules/.installed
+	cd app && npm run --silent build
+
+# The page's logic, the server, and whole readings in Chromium with a PACS (Debian: chromium, orthanc, orthanc-dicomweb).
+app-test: $(VENV)/.developed app-logic
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q tests/app tests/page
+
+app-logic: app/node_modules/.installed
+	cd app && npm test --silent
+
+app/node_modules/.installed: app/package.json app/package-lock.json
+	cd app && npm ci --silent --no-audit --no-fund
+	touch $@
+
 # The site of docs/, in site/, with the page of errors as they are in the code; needs no network.
 docs: $(VENV)/.developed
 	OMP_NUM_THREADS=1 $(VENV)/bin/python docs/errors_page.py
@@ -39,10 +54,6 @@ docs: $(VENV)/.developed
 # The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.
 container-test: $(VENV)/.developed
 	OMP_WAIT_POLICY=PASSIVE $(VENV)/bin/python infer/container_test.py
-
-# The app's server and its page, with a real Orthanc where that is installed.
-app-test: $(VENV)/.developed
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -q tests/app
 
 quality: $(VENV)/.developed
 	$(VENV)/bin/ruff check .

@@ -1,6 +1,6 @@
 """What a training step of a recipe costs, counted without a GPU and without weights: FLOPs and bytes.
 
-    python benchmarks/training_cost.py finetune/autopet_lora.yaml [--tflops 60] [--models sam2.1-hiera-tiny@512 ...]
+    python benchmarks/training_cost.py finetune/autopet_lora.yaml [--tflops 30] [--models sam2.1-hiera-tiny@512 ...]
 
 A model of the real configuration is made on torch's meta device, where tensors have shapes and no content, and goes
 through one whole step of the recipe's last stage as training does: every frame encoded, prompted, tracked both ways
@@ -134,7 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("changes", nargs="*", help="key=value, part.key=value: values of the recipe changed")
-    parser.add_argument("--tflops", type=float, default=60.0)
+    parser.add_argument("--tflops", type=float, default=30.0)
     parser.add_argument("--models", nargs="+", default=MODELS, help="ARCHITECTURE@SIDE")
     options = parser.parse_intermixed_args()
     recipe = read_recipe(options.recipe, options.changes)

@@ -27,6 +27,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Sessions": ("session", "segmenter", "viewer", "boxes"),
     "Models and adapters": ("models", "proposers", "sam2", "trees", "ubjson"),
     "First answers": ("detection", "uptake"),
+    "Agents and assistants": ("agent", "mcp"),
     "Training": ("train",),
     "Cases, readers and benchmarks": ("cases", "readers", "benchmark", "methods", "scores"),
     "Simulated studies": ("phantom", "demo"),
@@ -42,7 +43,7 @@ _ALWAYS = (
     (r"no such (file|folder)", "Check the path."),
     (r"cannot be (read|fetched)\b", "Check that the file is there, whole, and that you may read it."),
     (r"^REASON|REASON$", "What REASON says."),
-    (r"\b(give|say|must|needs?|lie on)\b", "What the message says."),
+    (r"\b(give|say|must|needs?|lie on|leave|name the)\b", "What the message says."),
 )
 _NAMES = {
     "FILE": r"path|file|where|source|place|splits|output|table|at|pet_path|ct_path",

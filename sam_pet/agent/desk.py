@@ -86,7 +86,7 @@ class Desk:
             InputError: nothing has been changed, or the voxel is not on the grid.
         """
         if self._before is None:
-            raise InputError("compare: nothing has been changed yet")
+            raise InputError("compare: nothing has been changed yet; change something first")
         return self.sight.compare(self._before, plane, at, width_mm, shown)
 
     def list_lesions(self) -> LesionList:

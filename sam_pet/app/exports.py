@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sam_pet.app.problems import NotNowError
 from sam_pet.app.reading import LiveReading
-from sam_pet.cells import defused
+from sam_pet.csv_cells import defused
 from sam_pet.files import replacing, write_image, write_json
 from sam_pet.outputs import write_dicom
 

@@ -31,6 +31,10 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
     folder = log.path.parent
     hashes = {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(files)}
     manifest = {**{key: value for key, value in content.items() if key != AUDIT}, FILES: hashes}
+    earlier = _manifest(folder)
+    if is_sealed(log) and content_sha256(earlier) == content_sha256(manifest):
+        # Nothing was done since: what is sealed stays as it is.
+        return earlier
     log.append(Act(actor, "seal", {"manifest_sha256": content_sha256(manifest)}))
     manifest[AUDIT] = log.record
     write_json(manifest, folder / MANIFEST)
@@ -38,7 +42,9 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
 
 
 def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> None:
-    """Note that a run starts, or goes on; the manifest that it may have is no longer sealed.
+    """Note that a run starts, or goes on.
+
+    The manifest that it may have is no longer sealed then; what is sealed stays so until something else is done.
 
     Args:
         log: of the run; it gets the line `start`.
@@ -49,10 +55,27 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
         InputError: there is a manifest, and it is damaged.
     """
     path = log.path.parent / MANIFEST
-    manifest = _read(path) if path.is_file() else None
-    log.append(Act(actor, "start", details))
-    if manifest is not None:
+    manifest = _read(path) if path.is_file() else {}
+    start = Act(actor, "start", details)
+    if manifest.get(AUDIT) == log.record:
+        log.wait_with(start)
+        return
+    # First the log: a manifest without a seal beside a log that ends in one would look like a change.
+    log.append(start)
+    if FILES in manifest or AUDIT in manifest:
         write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
+
+
+def is_sealed(log: AuditLog) -> bool:
+    """Whether the manifest beside a log is of this state of it."""
+    return _manifest(log.path.parent).get(AUDIT) == log.record
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return _read(folder / MANIFEST)
+    except (OSError, InputError):
+        return {}
 
 
 def _read(path: Path) -> dict[str, Any]:

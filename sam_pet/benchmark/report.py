@@ -27,7 +27,7 @@ from sam_pet.benchmark.report_tables import (
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Ranking, rank
 from sam_pet.benchmark.tables import case_table, step_table
 from sam_pet.cases import Case
-from sam_pet.cells import defused
+from sam_pet.csv_cells import defused
 from sam_pet.files import replacing
 from sam_pet.page import Cell, Image, Section, Table, number, render
 from sam_pet.plots.style import png, svg

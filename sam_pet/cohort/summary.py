@@ -12,6 +12,7 @@ from typing import Any
 from sam_pet.cohort.folder import MASK, PAGE, RESULTS, TABLE, CohortFolder, Manifest
 from sam_pet.cohort.study import CohortStudy
 from sam_pet.cohort.totals import Totals
+from sam_pet.csv_cells import defused
 from sam_pet.files import replacing
 from sam_pet.measures import COLUMNS
 
@@ -54,9 +55,9 @@ class Summary:
             for study, fault in studies:
                 manifest = self._manifest(study.name, fault)
                 row = self._row(manifest)
-                results.writerow(row)
+                results.writerow({column: defused(value) for column, value in row.items()})
                 for lesion in manifest.get("measurements", ()):
-                    lesions.writerow({"study": study.name, **{name: lesion.get(name) for name in COLUMNS}})
+                    lesions.writerow({"study": defused(study.name), **{name: lesion.get(name) for name in COLUMNS}})
                 totals.add(row, manifest)
         # Pictures take a second to import.
         from sam_pet.cohort.overview import page

@@ -50,8 +50,10 @@ class CohortTrail:
         seal(self._log, content, filter(Path.is_file, files))
 
     def _flush(self) -> None:
-        if self._acts:
+        if any(act.action != "keep" for act in self._acts):
             self._log.append(*self._acts)
+        else:
+            self._log.wait_with(*self._acts)
         self._acts, self._said = [], time.monotonic()
 
 

@@ -113,7 +113,8 @@ class NnUnet:
                 warnings.simplefilter("ignore")
                 _, heads = self.predictor.predict_single_npy_array(image, {"spacing": spacing}, None, None, True)
         except (RuntimeError, ValueError, AssertionError) as error:
-            raise InputError(f"detector: {self.folder} fails on this study ({one_line(error)[:160]})") from error
+            reason = one_line(error)[:160]
+            raise InputError(f"detector: {self.folder} fails on this study ({reason}); try it in nnU-Net") from error
         found: npt.NDArray[np.float32] = np.asarray(heads, np.float32)[list(self.rows)].max(axis=0)
         return found
 

@@ -68,6 +68,8 @@ class Facts:
         """
         used = [match[1] for match in _PLACE.finditer(template)]
         text = _PLACE.sub(lambda match: shown(self[match[1]].value, match[2] or ""), template)
+        if text.endswith(".."):  # a value that is a sentence brings its own
+            text = text[:-1]
         return Sentence(text, tuple(dict.fromkeys([*used, *(self[key].key for key in also)])))
 
 

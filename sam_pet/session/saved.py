@@ -211,7 +211,7 @@ def kept_answer(folder: Path, detector: Mapping[str, Any], study: Study) -> Dete
         facts = {key: str(detector[key]) for key in ("name", "sha256")}
         probabilities = {n: float(p) for n, p in told.items() if p is not None}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"session: {folder / MANIFEST} is not the manifest of a session") from error
+        raise InputError(f"session: {folder / MANIFEST} is not the manifest of a session; give a saved one") from error
     return _Kept(facts, Detection(sitk.GetArrayFromImage(image).astype(np.uint16), probabilities))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,16 @@ from sam_pet.viewer.planes import Pixel, SliceView
 
 RGB = npt.NDArray[np.uint8]
 Flat = npt.NDArray[Any]
-# Soft tissue: level 40 HU, width 400 HU.
-CT_WINDOW = (-160.0, 240.0)
-# Told apart with every common colour blindness, and in no lesion's colour.
-STROKES: dict[Label, tuple[int, int, int]] = {"tumor": (0, 255, 0), "background": (255, 0, 255)}
-_CROSS = (0, 200, 255)
+# How a reading looks at first, here and in the page of `sam-pet serve`. The colours of strokes are told apart with
+# every common colour blindness, and are no lesion's.
+_LOOK: dict[str, Any] = json.loads((Path(__file__).parent / "look.json").read_text())
+SUV_WINDOW: tuple[float, float] = tuple(_LOOK["suv"])
+CT_WINDOW: tuple[float, float] = tuple(_LOOK["ct"])
+FUSION: float = _LOOK["fusion"]
+STROKES: dict[Label, tuple[int, int, int]] = {label: tuple(rgb) for label, rgb in _LOOK["strokes"].items()}
+_CROSS: tuple[int, int, int] = tuple(_LOOK["cross"])
 _GAP = 8
-_FILL = 0.2
+_FILL: float = _LOOK["fill"]
 
 
 def scaled(flat: Flat, view: SliceView, limits: tuple[float, float]) -> npt.NDArray[np.float32]:

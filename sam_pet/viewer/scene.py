@@ -11,7 +11,17 @@ import numpy.typing as npt
 
 from sam_pet.geometry import Voxel
 from sam_pet.prompts import Box, Label, Paint
-from sam_pet.viewer.paint import RGB, fused, mark_cursor, mark_lesions, mark_strokes, projected, side_by_side
+from sam_pet.viewer.paint import (
+    FUSION,
+    RGB,
+    SUV_WINDOW,
+    fused,
+    mark_cursor,
+    mark_lesions,
+    mark_strokes,
+    projected,
+    side_by_side,
+)
 from sam_pet.viewer.planes import AXIAL, CORONAL, SAGITTAL, Pixel, Plane, SliceView, canvas_size, window
 
 if TYPE_CHECKING:
@@ -21,7 +31,6 @@ PLANES = (AXIAL, CORONAL, SAGITTAL)
 MIP = CORONAL
 # A hand that clicks moves less than this, in pixels.
 _STILL = 4.0
-_SUV = (0.0, 10.0)
 
 
 class Scene:
@@ -38,8 +47,8 @@ class Scene:
         self.spacing = self.study.frame_spacing
         z, y, x = self.study.axial_pet.shape
         self.size = (x, y, z)
-        self.suv = _SUV
-        self.fusion = 0.5
+        self.suv = SUV_WINDOW
+        self.fusion = FUSION
         self.zoom = 1.0
         self._longest = longest
         self.cursor: Voxel = (x // 2, y // 2, z // 2)

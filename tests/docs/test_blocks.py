@@ -86,6 +86,11 @@ def check_install(words: list[str]) -> None:
     assert wanted.extras <= set(PROJECT["optional-dependencies"])
 
 
+def test_every_extra_is_told_of() -> None:
+    text = (ROOT / "docs" / "howto" / "install.md").read_text(encoding="utf-8")
+    assert [extra for extra in PROJECT["optional-dependencies"] if f"`{extra}`" not in text] == ["docs", "dev"]
+
+
 def check_script(script: str, words: list[str]) -> None:
     """A script of the benchmarks takes hours: it is there, and knows the options that it is given."""
     assert script in SCRIPTS

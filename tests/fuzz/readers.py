@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import SimpleITK as sitk
 import yaml
 
+from sam_pet.audit import LOG, AuditLog, begin, seal
+from sam_pet.audit.seal import MANIFEST
 from sam_pet.benchmark.folder import ResultsFolder as Benchmark
 from sam_pet.cases import find_cases
 from sam_pet.challenge.points import read_points
@@ -29,6 +32,7 @@ from sam_pet.session.saved import fingerprint
 from sam_pet.session.saved import read_record as read_session
 from sam_pet.study import Study
 from sam_pet.train.recipe import read_recipe
+from sam_pet.verify.trail import check_environment, check_trail, read_trail
 from tests.dicom.make import pet_tags, save, slices
 from tests.fuzz.models import of_models
 from tests.fuzz.target import Target, of_folder
@@ -154,8 +158,16 @@ def _tables() -> dict[str, Target]:
     manifest = json.dumps({"name": "a", "key": "k", "sha256": "0", "lesions": 1}).encode()
     mask = (("a/mask.nii.gz", b""),)
     state = hashlib.sha256(b"key" + b"blob").digest()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "a.txt").write_text("a")
+        log = AuditLog(folder / LOG)
+        begin(log, {"run": "cohort", "environment": {}, "workers": 1})
+        seal(log, {"run": "cohort"}, [folder / "a.txt"])
+        trails = {name: of_folder(folder, name, _trail) for name in (LOG, MANIFEST)}
     return {
-        "cohort": Target("s.csv", rows, lambda folder: find_studies(folder / "s.csv")),
+        **{f"trail {name}": target for name, target in trails.items()},
+        "cohort": Target("s.csv", rows, lambda folder: list(find_studies(folder / "s.csv"))),
         "cohort manifest": Target(
             "a/manifest.json", manifest, lambda folder: CohortFolder(folder).done("a", False, key="k"), mask
         ),
@@ -169,6 +181,14 @@ def _tables() -> dict[str, Target]:
             "first", b"sam_pet state 1\n" + state + b"blob", lambda folder: Store([folder], "key").read("first")
         ),
     }
+
+
+def _trail(folder: Path) -> None:
+    """A run's log and manifest, looked at and gone on with."""
+    trail = read_trail(folder)
+    checks = [*check_trail(trail), check_environment(trail)]
+    assert all("\n" not in check.detail for check in checks)
+    begin(AuditLog(folder / LOG), {"run": "cohort"})
 
 
 def _dicom(scratch: Path) -> dict[str, Target]:

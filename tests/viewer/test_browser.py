@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from sam_pet.labels import lesion_colour
+from tests.browsers import chromium_path
 
 ROOT = Path(__file__).parents[2]
 # Machines of CI are slow and shared.
@@ -35,16 +35,6 @@ viewer = session.view()
 viewer
 """,
 )
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    found = shutil.which("chromium")
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI needs chromium")
-        pytest.skip("chromium is not installed")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +95,11 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def page(chromium: str, server: str) -> Iterator[Page]:
+def page(server: str) -> Iterator[Page]:
     """The notebook, run."""
     with sync_playwright() as playwright:
         # Its sandbox needs privileges that a container lacks.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1800, "height": 1400})
         page.set_default_timeout(1000 * PATIENCE_S)
         expect.set_options(timeout=1000 * PATIENCE_S)

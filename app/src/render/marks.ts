@@ -1,0 +1,159 @@
+/** Outlines between pixels of different values, and what is drawn over a slice. */
+
+import type { Colour } from "../data/api";
+import type { Grid, Vec3 } from "../data/grid";
+import { pixelOf, type Plane } from "../data/planes";
+import { CROSS, css, FILL } from "./look";
+
+/** Two corners of a pixel; pixel (0, 0) reaches from 0 to 1. */
+export type Edge = [number, number, number, number];
+
+/** The sides at which a value ends, for each value but 0. */
+export function edges(values: Uint16Array | Uint8Array, width: number, height: number): Map<number, Edge[]> {
+  const found = new Map<number, Edge[]>();
+  const add = (value: number, edge: Edge) => {
+    const known = found.get(value);
+    if (known) known.push(edge);
+    else found.set(value, [edge]);
+  };
+  for (let v = 0, at = 0; v < height; v++)
+    for (let u = 0; u < width; u++, at++) {
+      const value = values[at];
+      if (!value) continue;
+      if (u === 0 || values[at - 1] !== value) add(value, [u, v, u, v + 1]);
+      if (u === width - 1 || values[at + 1] !== value) add(value, [u + 1, v, u + 1, v + 1]);
+      if (v === 0 || values[at - width] !== value) add(value, [u, v, u + 1, v]);
+      if (v === height - 1 || values[at + width] !== value) add(value, [u, v + 1, u + 1, v + 1]);
+    }
+  return found;
+}
+
+/** Where pixels of a slice lie on the screen: `origin` is the corner of pixel (0, 0), a pixel is `step` wide and high. */
+export interface Placed {
+  origin: [number, number];
+  step: [number, number];
+}
+
+/** How the slice of a plane lies, from where two of its voxels are. */
+export function placed(grid: Grid, plane: Plane, point: (voxel: Vec3) => [number, number]): Placed {
+  const far: Vec3 = [grid.size[0] - 1, grid.size[1] - 1, grid.size[2] - 1];
+  const first: Vec3 = [0, 0, 0];
+  const [u0, v0] = pixelOf(grid, plane, first);
+  const [u1, v1] = pixelOf(grid, plane, far);
+  const a = point(first);
+  const b = point(far);
+  const step: [number, number] = [(b[0] - a[0]) / (u1 - u0 || 1), (b[1] - a[1]) / (v1 - v0 || 1)];
+  return { origin: [a[0] - (u0 + 0.5) * step[0], a[1] - (v0 + 0.5) * step[1]], step };
+}
+
+export interface Styles {
+  colour: (value: number) => Colour | null;
+  dashed?: boolean;
+  fill?: boolean;
+}
+
+/** Outlines values of a slice, or of a part of it that begins at pixel `low`. */
+export function drawValues(
+  context: CanvasRenderingContext2D,
+  values: Uint16Array | Uint8Array,
+  size: [number, number],
+  at: Placed,
+  styles: Styles,
+  low: [number, number] = [0, 0],
+): void {
+  const x = (u: number) => at.origin[0] + (u + low[0]) * at.step[0];
+  const y = (v: number) => at.origin[1] + (v + low[1]) * at.step[1];
+  context.save();
+  context.lineWidth = 1.5;
+  if (styles.dashed) context.setLineDash([4, 3]);
+  for (const [value, sides] of edges(values, ...size)) {
+    const colour = styles.colour(value);
+    if (!colour) continue;
+    if (styles.fill) tint(context, values, size, value, css(colour, FILL), x, y);
+    context.strokeStyle = css(colour);
+    context.beginPath();
+    for (const [u0, v0, u1, v1] of sides) {
+      context.moveTo(x(u0), y(v0));
+      context.lineTo(x(u1), y(v1));
+    }
+    context.stroke();
+  }
+  context.restore();
+}
+
+function tint(
+  context: CanvasRenderingContext2D,
+  values: Uint16Array | Uint8Array,
+  [width, height]: [number, number],
+  value: number,
+  colour: string,
+  x: (u: number) => number,
+  y: (v: number) => number,
+): void {
+  context.fillStyle = colour;
+  for (let v = 0; v < height; v++)
+    for (let u = 0; u < width; u++) {
+      if (values[v * width + u] !== value) continue;
+      const from = u;
+      while (u < width && values[v * width + u] === value) u++;
+      context.fillRect(x(from), y(v), x(u) - x(from), y(v + 1) - y(v));
+    }
+}
+
+/** A dashed cross that leaves its middle free. */
+export function drawCross(context: CanvasRenderingContext2D, at: [number, number], gap = 10): void {
+  // In the middle of a pixel, so that a line is one pixel wide.
+  const [x, y] = at.map((v) => Math.floor(v) + 0.5);
+  const { width, height } = context.canvas;
+  context.save();
+  context.strokeStyle = CROSS;
+  context.setLineDash([3, 4]);
+  context.beginPath();
+  for (const [from, to] of [
+    [0, x - gap],
+    [x + gap, width],
+  ]) {
+    context.moveTo(from, y);
+    context.lineTo(to, y);
+  }
+  for (const [from, to] of [
+    [0, y - gap],
+    [y + gap, height],
+  ]) {
+    context.moveTo(x, from);
+    context.lineTo(x, to);
+  }
+  context.stroke();
+  context.restore();
+}
+
+/** A slice of a box of axial voxels [x fastest in stored order], or null where the plane does not meet it. */
+export function cutBox(
+  grid: Grid,
+  plane: Plane,
+  slice: number,
+  box: { low: Vec3; size: Vec3; values: Uint8Array },
+): { values: Uint8Array; size: [number, number]; low: [number, number] } | null {
+  const { low, size } = grid.boxToAxial(box.low, box.size);
+  if (size.some((n) => n < 1) || slice < low[plane.through] || slice >= low[plane.through] + size[plane.through])
+    return null;
+  const width = size[plane.right];
+  const height = size[plane.down];
+  const values = new Uint8Array(width * height);
+  const corner: Vec3 = [...low];
+  if (plane.downFlipped) corner[plane.down] += height - 1;
+  const start = pixelOf(grid, plane, corner);
+  const voxel: Vec3 = [0, 0, 0];
+  voxel[plane.through] = slice;
+  for (let v = 0; v < height; v++)
+    for (let u = 0; u < width; u++) {
+      voxel[plane.right] = corner[plane.right] + u;
+      voxel[plane.down] = corner[plane.down] + (plane.downFlipped ? -v : v);
+      const at = grid.toStored(voxel);
+      values[v * width + u] =
+        box.values[
+          at[0] - box.low[0] + box.size[0] * (at[1] - box.low[1] + box.size[1] * (at[2] - box.low[2]))
+        ];
+    }
+  return { values, size: [width, height], low: start };
+}
