@@ -5,9 +5,9 @@
 
 Prints one JSON object. `first_picture`: from an open session's address to its pictures, volumes loaded. `frame`: a
 slice further, or the projection turned, all marks drawn. `click`: from a click to its mask on the screen; `session`:
-the same without server and page. Each in seconds of the clock (`wall_s`) and of the processor (`cpu_s`, of Chromium and
-the server together): on a busy machine only the second can be compared. The study is simulated: a cylinder of soft tissue
-with hot balls.
+the same without server and page. Each in seconds of the clock (`wall_s`) and of the processor (`cpu_s`, of Chromium
+and the server together): on a busy machine only the second can be compared. The study is simulated: a cylinder of
+soft tissue with hot balls.
 """
 
 from __future__ import annotations
