@@ -15,7 +15,9 @@ HOSTILE = "<img src=x onerror=document.title='struck'>"
 
 
 def test_names_are_text_and_windows_show_the_same(browser: Browser, tmp_path: Path) -> None:
-    study = write_dicom_study(two_lesion_study(), tmp_path / "study", PatientName=HOSTILE, StudyDescription=HOSTILE)
+    study = write_dicom_study(
+        two_lesion_study(), tmp_path / "study", PatientName="<b>bold</b>", StudyDescription=HOSTILE
+    )
     with Served(AppSettings(tmp_path / "app", (study,)), random_segmenter()) as served:
         context = browser.new_context(viewport={"width": 1200, "height": 700})
         first, second = (Screen(context.new_page()) for _ in range(2))
