@@ -46,8 +46,9 @@ app/node_modules/.installed: app/package.json app/package-lock.json
 	cd app && npm ci --silent --no-audit --no-fund
 	touch $@
 
-# The site of docs/, in site/; needs no network.
+# The site of docs/, in site/, with the page of errors as they are in the code; needs no network.
 docs: $(VENV)/.developed
+	OMP_NUM_THREADS=1 $(VENV)/bin/python docs/errors_page.py
 	$(VENV)/bin/mkdocs build --strict --quiet
 
 # The challenge container on whole-body phantoms; without docker or podman in a sandbox, as root.
@@ -77,8 +78,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PIP) install -q -c constraints.txt -e .
 	touch $@
 
-# `sam2` asks for torchvision, which its video predictor does not need.
+# `sam2` and nnU-Net (by way of timm) ask for torchvision, which nothing here needs of them.
+NNUNET := nnunetv2 dynamic-network-architectures batchgenerators batchgeneratorsv2 acvl-utils
 $(VENV)/.developed: $(VENV)/.installed
 	$(PIP) install -q -c constraints.txt -e '.[dev]' setuptools wheel
-	$(PIP) install -q -c constraints.txt --no-deps --no-build-isolation sam2
+	$(PIP) install -q -c constraints.txt --no-deps --no-build-isolation sam2 $(NNUNET)
 	touch $@

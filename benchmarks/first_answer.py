@@ -39,13 +39,12 @@ from sam_pet.methods.ours import SamPet
 from sam_pet.phantom import make_phantom, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.prompt_files import read_prompts
-from sam_pet.prompts import Prompt, Voxels
+from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.correct import Corrections
 from sam_pet.session.engine import LesionSegmenter
-from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.uptake.regions import STANDARD
 
@@ -80,18 +79,11 @@ class Uptake:
 class PlainCorrections(Corrections):
     """Masks stand as the model shows them after a stroke."""
 
-    def corrected(self, _: Lesion, new: Lesion, __: Prompt, background: Voxels) -> Lesion:
+    def corrected(self, _: Lesion, new: Lesion, background: Voxels) -> Lesion:
         return self.refined(new, background)
 
     def bounded(self, lesion: Lesion, _: Voxels) -> Lesion:
         return lesion
-
-
-class PlainSession(Session):
-    """No stroke drops a lesion."""
-
-    def _denied(self, *_: Any) -> set[int]:
-        return set()
 
 
 class PlainSegmenter(Segmenter):
@@ -99,11 +91,8 @@ class PlainSegmenter(Segmenter):
 
     def tracker(self, study: Study) -> LesionSegmenter:
         tracker = super().tracker(study)
-        tracker.corrections = PlainCorrections(tracker.proposers, tracker.chooser)
+        tracker.corrections = PlainCorrections(tracker.proposers)
         return tracker
-
-    def open(self, study: Study, look_alikes: bool = True) -> Session:
-        return PlainSession(study, self, look_alikes)
 
 
 @dataclass(frozen=True)
@@ -278,7 +267,11 @@ def main() -> None:
         plans = list(on_anatomies(options.anatomy, options.first))[: options.n]
     else:
         plans = list(simulated(options.first, options.n, grid))
-    results = [json.loads(line) for line in options.out.read_text().splitlines()] if options.out.is_file() else []
+    results = (
+        [json.loads(line) for line in options.out.read_text(encoding="utf-8").splitlines()]
+        if options.out.is_file()
+        else []
+    )
     results = [r for r in results if (r["stage"], r["drawn_on"]) == (options.stage, options.drawn_on)]
     done = {r["case"] for r in results}
     with ProcessPoolExecutor(options.jobs) as pool:
@@ -290,7 +283,7 @@ def main() -> None:
         for future in waiting:
             result = future.result()
             results.append(result)
-            with options.out.open("a") as stream:
+            with options.out.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(result) + "\n")
     summary = {name: summarise(members) for name, members in groups(results).items()}
     split = {name: s["auc_dice"] for name, s in summary.items() if "," in name}

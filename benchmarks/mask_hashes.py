@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--check", type=Path, help="hashes that these must equal")
     options = parser.parse_args()
 
-    found: dict[str, str] = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    found: dict[str, str] = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
     with tempfile.TemporaryDirectory() as folder:
         for case, protocol in cases(options.sts, options.anatomy, Path(folder)):
             if case.name in found:
@@ -110,10 +110,10 @@ def main() -> None:
             method = Hashed(options.model)
             outcome = run_case(case, method, make_reader(READER, case.name), protocol)
             found[case.name] = method.digest.hexdigest()
-            options.out.write_text(json.dumps(found, indent=1) + "\n")
+            options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
             print(case.name, *(f"{row['dice']:.3f}" for row in outcome.rows), flush=True)
     if options.check is not None:
-        before = json.loads(options.check.read_text())
+        before = json.loads(options.check.read_text(encoding="utf-8"))
         others = [name for name in before if before[name] != found.get(name)]
         print(f"{len(before) - len(others)} of {len(before)} are the same", *others)
         sys.exit(1 if others else 0)

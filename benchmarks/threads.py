@@ -92,7 +92,7 @@ def in_process(variables: dict[str, str], repeats: int) -> dict[str, float]:
     silent = {k: v for k, v in os.environ.items() if not any(word in k for word in ("THREADS", "OMP_", "KMP_"))}
     environment = {**silent, **{name: value.format(cores=cores) for name, value in variables.items()}}
     command = [sys.executable, __file__, "--inside", "--repeats", str(repeats)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 

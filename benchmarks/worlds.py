@@ -237,7 +237,7 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     lines = options.out / "cases.jsonl"
     settings = {"method": options.method, "reader": options.reader, "coarsest_mm": options.coarsest_mm}
-    kept = [json.loads(line) for line in lines.read_text().splitlines()] if lines.is_file() else []
+    kept = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()] if lines.is_file() else []
     results = [r for r in kept if all(r[k] == v for k, v in settings.items()) and r["world"] in options.world]
     done = {(r["world"], r["case"], r["first"]) for r in results}
     wanted = [(p, f) for world in options.world for p in plans(world, options) for f in (True, False)]
@@ -245,7 +245,7 @@ def main() -> None:
         waiting = [pool.submit(run, p, f, options) for p, f in wanted if (p.world, p.name, f) not in done]
         for future in waiting:
             results.append(future.result())
-            with lines.open("a") as stream:
+            with lines.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(results[-1]) + "\n")
             print(f"{results[-1]['world']} {results[-1]['case'][:40]}", file=sys.stderr, flush=True)
     table = {

@@ -87,7 +87,7 @@ def run_case(case: Case, engine: Engine, folder: Path, reader_name: str, model: 
                 fault,
             )
         )
-        (folder / f"iter_{iteration}.log").write_text(run.log)
+        (folder / f"iter_{iteration}.log").write_text(run.log, encoding="utf-8")
         sitk.WriteImage(study.grid.image(mask), folder / f"iter_{iteration}.nii.gz", useCompression=True)
     for path in files.values():
         path.unlink()

@@ -102,7 +102,8 @@ def find_cases(folder: str | os.PathLike[str], names: Sequence[str] | None = Non
     found = _nnunet(root) if (root / "labelsTr").is_dir() else _folders(root)
     if not found:
         raise InputError(
-            f"cases: {root} holds neither imagesTr/ with labelsTr/ nor folders with SUV.nii.gz and SEG.nii.gz"
+            f"cases: {root} holds neither imagesTr/ with labelsTr/ nor folders with SUV.nii.gz and SEG.nii.gz; "
+            "give the folder of the cases"
         )
     if names is None:
         return found

@@ -29,8 +29,11 @@ class InputError(ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """What an error of a library says, as one line without escape codes; its type where it says nothing."""
-    text = "".join(c if c.isprintable() else " " for c in str(error))
+    """What an error of a library says, as one line without escape codes; its type where it says nothing.
+
+    Bytes of a file name that are no characters here are shown by their numbers.
+    """
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] if "\ud800" <= c <= "\udfff" else " " for c in str(error))
     return " ".join(text.split()) or type(error).__name__
 
 

@@ -60,7 +60,7 @@ def _clicks(markup: Mapping[str, Any], points: Sequence[Any], grid: Grid, lenien
         what = f"prompts: control point {number}"
         try:
             if not isinstance(point, dict):
-                raise InputError(f"{what}: has no position of three numbers")
+                raise InputError(f"{what}: has no position of three numbers; place it again")
             if not _is_placed(point.get("positionStatus", "defined"), what):
                 continue
             voxel = np.round(grid.to_voxel(_position(point.get("position"), what) * to_mm))
@@ -109,7 +109,7 @@ def _singular(word: str) -> str:
 def _position(position: Any, what: str) -> npt.NDArray[np.float64]:
     numbers = isinstance(position, list) and len(position) == 3 and all(type(v) in (int, float) for v in position)
     if not numbers or not all(abs(v) < 1e9 for v in position):
-        raise InputError(f"{what}: has no position of three numbers")
+        raise InputError(f"{what}: has no position of three numbers; place it again")
     return np.array(position, np.float64)
 
 

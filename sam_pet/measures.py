@@ -20,7 +20,7 @@ from sam_pet.labels import Box, Labels, lesion_boxes
 
 PEAK_ML = 1.0
 _SUBVOXELS = 10
-_COLUMNS = {
+COLUMNS = {
     "lesion": np.int64,
     "volume_ml": np.float64,
     "suv_max": np.float64,
@@ -67,7 +67,7 @@ def measure_lesions(labels: Labels, pet: Volume, grid: Grid) -> pd.DataFrame:
         if array.shape != grid.shape:
             raise ValueError(f"{what} of shape {array.shape} are not on a grid of shape {grid.shape}")
     rows = [measure_lesion(number, labels, box, pet, grid) for number, box in lesion_boxes(labels).items()]
-    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def summarise(table: pd.DataFrame) -> dict[str, int | float | None]:
@@ -172,7 +172,7 @@ def measure_lesion(number: int, labels: Labels, box: Box, pet: Volume, grid: Gri
         voxels,
         *centroid.tolist(),
     )
-    return dict(zip(_COLUMNS, row, strict=True))
+    return dict(zip(COLUMNS, row, strict=True))
 
 
 @lru_cache(maxsize=8)

@@ -42,7 +42,8 @@ figcaption, .note { color: #555; font-size: 13px; }
 <thead><tr>{% for name in table.columns %}<th scope="col">{{ name }}</th>{% endfor %}</tr></thead>
 {% endif %}
 <tbody>
-{% for row in table.rows %}<tr>{% for cell in row %}<td{% if cell.best %} class="best"{% endif %}>{{ cell.text }}</td>{%
+{% for row in table.rows %}<tr>{% for cell in row %}<td{% if cell.best %} class="best"{% endif %}>{%
+ if cell.link %}<a href="{{ cell.link | urlencode }}">{{ cell.text }}</a>{% else %}{{ cell.text }}{% endif %}</td>{%
  endfor %}</tr>
 {% endfor %}</tbody>
 </table></div>
@@ -60,6 +61,7 @@ figcaption, .note { color: #555; font-size: 13px; }
 class Cell:
     text: str
     best: bool = False
+    link: str | None = None
 
 
 @dataclass(frozen=True)

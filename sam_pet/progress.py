@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def steps(items: Sequence[T], description: str) -> Iterable[T]:
-    """The items, with a bar that counts them."""
+def steps(items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
+    """The items, with a bar that counts them; `total` where they do not know how many they are."""
     from rich.console import Console
     from rich.progress import track
 
-    return track(items, description, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    console = Console(stderr=True)
+    return track(items, description, total, console=console, transient=True, disable=not sys.stderr.isatty())

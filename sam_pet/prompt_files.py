@@ -190,7 +190,7 @@ def _parse_record(item: Any, grid: Grid) -> Prompt:
     if kind not in makers:
         raise InputError(f"prompts: unknown kind {kind!r}; known are {', '.join(makers)}")
     if len(voxels) != _VOXELS_OF.get(kind, len(voxels)):
-        raise InputError(f"prompts: a click has one voxel and a box two, not {len(voxels)} as this {kind}")
+        raise InputError(f"prompts: a click has one voxel and a box two, not {len(voxels)} as this {kind}; correct it")
     prompt = makers[kind]()
     if label != prompt.label:
         raise InputError(f"prompts: a {kind} is always {prompt.label}, and this one is labelled {label!r}; correct it")

@@ -139,7 +139,7 @@ def scribble(voxels: npt.NDArray[Any] | Iterable[Any], label: str = "tumor") -> 
     """
     drawn = _tuples(checked_voxels(voxels, "scribble"))
     if not drawn:
-        raise InputError("scribble: no voxel is drawn")
+        raise InputError("scribble: no voxel is drawn; draw some")
     return Scribble(tuple(dict.fromkeys(drawn)), checked_label(label, "scribble"))
 
 

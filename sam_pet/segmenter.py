@@ -25,6 +25,7 @@ from sam_pet.threads import fit_to_work
 if TYPE_CHECKING:
     from sam_pet.detection.classifier import Judge
     from sam_pet.proposers.ranker import Chooser
+    from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Segmenter:
         self.facts = loaded.facts
         self._parts = loaded.parts
         where = find_device(device)
-        self.core = Core(loaded.model.eval().to(where))
+        self.core = Core(loaded.model.eval().to(where), memory_filter=self.record.memory_filter)
         if where.type == "cpu":
             fit_to_work(self.core.multiply_adds)
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
@@ -105,6 +106,19 @@ class Segmenter:
 
         return Chooser.read(self._parts["chooser"])
 
+    @cached_property
+    def stroke_ranker(self) -> StrokeRanker | None:
+        """What chooses a lesion's outline after a stroke, stored with the weights; None if there is none.
+
+        Raises:
+            InputError: its file cannot be used.
+        """
+        if "strokes" not in self._parts:
+            return None
+        from sam_pet.proposers.stroke_ranker import StrokeRanker  # xgboost takes a while to import
+
+        return StrokeRanker.read(self._parts["strokes"])
+
     def warn_of_weights(self) -> None:
         """Log a warning where the weights are random, or parts were fitted to other weights than these."""
         if not self.record.trained:
@@ -115,7 +129,7 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""
-        return LesionSegmenter(self.proposers(study), self.chooser)
+        return LesionSegmenter(self.proposers(study), self.chooser, self.stroke_ranker)
 
     def proposers(self, study: Study) -> Proposers:
         """What proposes outlines in a study: SAM 2 and the networks stored with it."""

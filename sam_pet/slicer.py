@@ -53,7 +53,9 @@ def write_seg_nrrd(
         'Node'
     """
     if not Path(path).name.lower().endswith(SUFFIX):
-        raise InputError(f"cannot write {path}: Slicer knows a segmentation by a name that ends in {SUFFIX}")
+        raise InputError(
+            f"cannot write {path}: Slicer knows a segmentation by a name that ends in {SUFFIX}; name it so"
+        )
     image = grid.image(labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.uint16))
     for key, value in _metadata(labels, names).items():
         image.SetMetaData(key, value)

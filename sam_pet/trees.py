@@ -17,19 +17,20 @@ from sam_pet.ubjson import decode
 Floats = npt.NDArray[np.floating[Any]]
 _MOST_BYTES, _MOST_FEATURES = 1 << 26, 10_000
 _OBJECTIVES = ("binary:logistic", "reg:squarederror", "reg:logistic", "reg:absoluteerror", "reg:pseudohubererror")
-_NODE_ARRAYS = (
-    "base_weights",
-    "default_left",
-    "left_children",
-    "loss_changes",
-    "parents",
-    "right_children",
-    "split_conditions",
-    "split_indices",
-    "split_type",
-    "sum_hessian",
-)
-_LOOKED_AT = ("left_children", "right_children", "split_indices", "split_type", "split_conditions")
+_NODE_ARRAYS = {
+    "base_weights": ">f4",
+    "default_left": ">u1",
+    "left_children": ">i4",
+    "loss_changes": ">f4",
+    "parents": ">i4",
+    "right_children": ">i4",
+    "split_conditions": ">f4",
+    "split_indices": ">i4",
+    "split_type": ">u1",
+    "sum_hessian": ">f4",
+}
+_LOOKED_AT = ("left_children", "right_children", "parents", "split_indices", "split_type", "split_conditions")
+_NO_PARENT = 2**31 - 1
 _CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 # Probabilities this near to 0 and 1 are as good as these.
 _SURE = 1e-9
@@ -89,19 +90,27 @@ def _require_sound(content: bytes) -> None:
 
 def _are_sound(trees: list[dict[str, Any]], features: int) -> bool:
     nodes = np.array([int(tree["tree_param"]["num_nodes"]) for tree in trees])
-    for name in _NODE_ARRAYS:
-        if any(len(tree[name]) != count for tree, count in zip(trees, nodes.tolist(), strict=True)):
-            return False
-    left, right, split, kinds, values = (np.concatenate([tree[name] for tree in trees]) for name in _LOOKED_AT)
+    for name, layout in _NODE_ARRAYS.items():
+        for tree, count in zip(trees, nodes.tolist(), strict=True):
+            array = tree[name]
+            if not isinstance(array, np.ndarray) or array.dtype != layout or len(array) != count:
+                return False
+    left, right, parents, split, kinds, values = (np.concatenate([tree[name] for tree in trees]) for name in _LOOKED_AT)
     own = np.concatenate([np.arange(count) for count in nodes])
     size = np.repeat(nodes, nodes)
     leaf = left == -1
     # Children come after their parents, so that no way leads round.
     inner = (left > own) & (right > own) & (left < size) & (right < size) & (left != right)
+    if not (leaf | inner).all():
+        return False
+    first = np.arange(len(own)) - own
+    told = np.full(len(own), _NO_PARENT)
+    for child in (left, right):
+        told[(first + child)[~leaf]] = own[~leaf]
     return bool(
         nodes.min() > 0
         and np.array_equal(leaf, right == -1)
-        and (leaf | inner).all()
+        and np.array_equal(parents, told)
         and ((split >= 0) & (split < features))[~leaf].all()
         and not kinds.any()
         and np.isfinite(values).all()

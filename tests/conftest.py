@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ settings.register_profile(
 settings.load_profile("sam_pet")
 
 DATA = Path(os.environ.get("SAM_PET_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Examples that runs share are shared by those of one session, and lie in nobody's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAM_PET_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import sam_pet
 ROOT = Path(sam_pet.__file__).parent
 # From the lowest to the highest: each may import those before it. Lazy imports count, those for type checkers do not.
 LAYERS = (
-    ("errors", "threads", "labels", "progress", "sanity", "ubjson", "cells"),
+    ("errors", "threads", "labels", "names", "progress", "sanity", "ubjson", "csv_cells"),
     ("",),
     ("headers", "nifti", "processes"),
     ("geometry", "files"),
@@ -24,7 +24,7 @@ LAYERS = (
     ("prompt_files",),
     ("dicom",),
     ("study",),
-    ("outputs",),
+    ("outputs", "requests"),
     ("uptake", "sam2", "phantom", "plots"),
     ("cases", "readers", "scores", "page"),
     ("proposers",),
@@ -33,6 +33,8 @@ LAYERS = (
     ("session",),
     ("segmenter",),
     ("report", "demo"),
+    ("agent",),
+    ("mcp",),
     ("cohort",),
     ("challenge",),
     ("methods",),

@@ -82,3 +82,19 @@ def test_every_folder_in_the_map_of_the_code_is_there() -> None:
     names = [name for row in re.findall(r"^\| (`.+?) \|", table, re.MULTILINE) for name in re.findall(r"`(.+?)`", row)]
     assert len(names) > 15
     assert [name for name in names if not (ROOT / "sam_pet" / name).exists() and name != "sam_pet/"] == []
+
+
+def test_what_is_installed_without_dependencies_is_pinned_and_in_the_image() -> None:
+    (line,) = re.findall(r"^NNUNET := (.+)$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    (chosen,) = re.findall(r"grep -E '(\S+)' constraints.txt \\\n\s+> /tmp/nnunet.txt", _dockerfile())
+    assert {pin.split("==")[0] for pin in pins if re.match(chosen, pin)} == set(line.split())
+    (chosen,) = re.findall(r"grep -E '(\S+)' constraints.txt > /tmp/parts.txt", _dockerfile())
+    extra = {re.split("[>=]", name)[0] for name in PROJECT["project"]["optional-dependencies"]["dev"]}
+    parts = {pin.split("==")[0] for pin in pins if re.match(chosen, pin)}
+    assert parts == {"blosc2", "nibabel", "scikit-learn", "seaborn"}
+    assert parts <= extra
+
+
+def _dockerfile() -> str:
+    return (ROOT / "infer" / "Dockerfile").read_text("utf-8")

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sam_pet.app.events import EventHub
-from sam_pet.app.journal import JOURNAL, Journal, Op, read_journal, standing
+from sam_pet.app.journal import JOURNAL, Journal, Op, glance, read_journal, standing
 from sam_pet.app.problems import AppError, NotNowError, NotThereError
-from sam_pet.app.reading import Reading, Watch
+from sam_pet.app.reading import LiveReading, Watch
 from sam_pet.app.sources import OfferedStudy
 from sam_pet.audit.actor import Actor
 from sam_pet.errors import InputError, one_line
@@ -61,14 +61,14 @@ class _Place:
         self.card = card
         self.folder = folder
         self.lock = threading.RLock()
-        self.reading: Reading | None = None
+        self.reading: LiveReading | None = None
         self.journal: Journal | None = None
         self.bytes = 0
         self.touched = time.monotonic()
         self.gone = False
 
 
-class Desk:
+class SessionDesk:
     """Opens, changes, releases and lists sessions.
 
     Args:
@@ -148,7 +148,7 @@ class Desk:
         self._opened(self._place(reader, name), report)
         self._make_room(name)
 
-    def use(self, reader: str, name: str, work: Callable[[Reading], Any]) -> Any:
+    def use(self, reader: str, name: str, work: Callable[[LiveReading], Any]) -> Any:
         """Do something with an open session that does not change it; it is opened if need be."""
         place = self._place(reader, name)
         with place.lock:
@@ -156,14 +156,14 @@ class Desk:
         self._make_room(name)
         return found
 
-    def study(self, reader: str, name: str) -> Reading:
+    def study(self, reader: str, name: str) -> LiveReading:
         """The session, for what looks at its study alone and need not wait for changes under way."""
         place = self._place(reader, name)
         place.touched, reading = time.monotonic(), place.reading
         return self.use(reader, name, lambda found: found) if reading is None else reading
 
     def change(
-        self, reader: str, name: str, make: Callable[[Reading], Op], watch: Watch | None = None
+        self, reader: str, name: str, make: Callable[[LiveReading], Op], watch: Watch | None = None
     ) -> dict[str, Any]:
         """Change a session: in memory, then on disk, then told to every window.
 
@@ -187,14 +187,15 @@ class Desk:
             op = make(reading)
             reading.apply(op, watch)
             try:
-                place.journal.append(op)
-            except OSError:
+                update = reading.refresh()
+                lesion = op.get("lesion") or (reading.acted_on() if op["do"] == "add" else None)
+                change: dict[str, Any] = reading.change(update, lesion)
+                # How many lesions there are is for the list of a server that has not opened the session.
+                place.journal.append({**op, "count": len(change["lesions"])})
+            except BaseException:
                 # What is in memory was not acknowledged: the journal is right.
                 self._put_away(place)
                 raise
-            update = reading.refresh()
-            lesion = op.get("lesion") or (reading.acted_on() if op["do"] == "add" else None)
-            change: dict[str, Any] = reading.change(update, lesion)
             place.card = replace(place.card, changed=_now(), revision=reading.revision, lesions=len(change["lesions"]))
             place.bytes, place.touched = reading.held_bytes(), time.monotonic()
             self._events.publish(reader, "change", {"session": name, **change}, name)
@@ -242,7 +243,7 @@ class Desk:
         with self._lock:
             return [place for place in self._places.values() if place.reading is not None]
 
-    def _opened(self, place: _Place, report: Report = lambda *_: None) -> Reading:
+    def _opened(self, place: _Place, report: Report = lambda *_: None) -> LiveReading:
         with place.lock:
             if place.gone:
                 raise NotThereError("there is no such session")
@@ -263,7 +264,7 @@ class Desk:
             self._save(place)
             return reading
 
-    def _restored(self, place: _Place, report: Report) -> Reading:
+    def _restored(self, place: _Place, report: Report) -> LiveReading:
         card = place.card
         ops = read_journal(place.folder / JOURNAL)
         report("reading the study", None)
@@ -276,7 +277,7 @@ class Desk:
         place.card = replace(card, fingerprint=image, model=self._segmenter.sha256)
         session = self._segmenter.open(study)
         session.history.actor = Actor("person", card.reader)
-        reading = Reading(session)
+        reading = LiveReading(session)
         done, later = standing(ops)
         for number, op in enumerate(done):
             report("doing again what was drawn", number / len(done))
@@ -320,7 +321,9 @@ class Desk:
                 journal = facts.parent / JOURNAL
                 if journal.exists():
                     changed = datetime.fromtimestamp(journal.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
-                    card = replace(card, changed=max(card.changed, changed), revision=len(read_journal(journal)))
+                    revision, last = glance(journal)
+                    lesions = int(last.get("count", card.lesions))
+                    card = replace(card, changed=max(card.changed, changed), revision=revision, lesions=lesions)
             except (OSError, ValueError, TypeError, AppError):
                 logger.warning("a session in %s cannot be read; it is left as it is", facts.parent)
                 continue

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sam_pet.app.problems import NotNowError
-from sam_pet.app.reading import Reading
-from sam_pet.cells import defused
+from sam_pet.app.reading import LiveReading
+from sam_pet.csv_cells import defused
 from sam_pet.files import replacing, write_image, write_json
 from sam_pet.outputs import write_dicom
 
@@ -52,7 +52,7 @@ class Exporter:
         folder: for the files.
     """
 
-    def __init__(self, reading: Reading, pet: Path | None, folder: Path) -> None:
+    def __init__(self, reading: LiveReading, pet: Path | None, folder: Path) -> None:
         self._reading = reading
         self._pet = pet
         self._folder = folder

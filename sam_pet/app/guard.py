@@ -13,9 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sam_pet.app.faults import log_fault
 from sam_pet.app.problems import AppError, TooLargeError
 from sam_pet.app.settings import LOOPBACK
-from sam_pet.app.tokens import Tokens
+from sam_pet.app.tokens import ReaderTokens
 
-COOKIE = "sam_pet_token"
 # JSON and pictures of strokes are small; only these take more.
 BODY_BYTES = 32 << 20
 _LARGE = re.compile(r"/api/uploads/[^/]+/files/\d+|/nninteractive/(set_image|add_\w+)")
@@ -50,7 +49,7 @@ class Guard:
         upload_bytes: the largest body where large ones are taken.
     """
 
-    def __init__(self, app: ASGIApp, tokens: Tokens, hosts: Sequence[str], upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, tokens: ReaderTokens, hosts: Sequence[str], upload_bytes: int) -> None:
         self._app = app
         self._tokens = tokens
         self._hosts = {*LOOPBACK, *(host.lower() for host in hosts)}
@@ -85,7 +84,7 @@ class Guard:
             self._check_site(scope, headers)
             token = _query_token(scope)
             if token is not None and scope["path"] == "/":
-                await self._enter(token, guarded)
+                await self._enter(token, headers, guarded)
                 return
             scope["state"]["reader"] = self._reader(headers)
             await self._app(scope, self._bounded(scope, headers, receive), guarded)
@@ -118,12 +117,13 @@ class Guard:
             raise _RefusedError(401, "no valid token; open the address that sam-pet serve has printed")
         return reader
 
-    async def _enter(self, token: str, send: Send) -> None:
+    async def _enter(self, token: str, headers: dict[str, str], send: Send) -> None:
         if self._tokens.reader(token) is None:
             raise _RefusedError(401, "no valid token; open the address that sam-pet serve has printed")
-        cookie = f"{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict"
-        headers = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
-        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        secure = "; Secure" if headers.get("x-forwarded-proto") == "https" else ""
+        cookie = f"{cookie_name(headers.get('host', ''))}={token}; Path=/; HttpOnly; SameSite=Strict{secure}"
+        answer = [(b"location", b"/"), (b"set-cookie", cookie.encode()), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 303, "headers": answer})
         await send({"type": "http.response.body", "body": b""})
 
     def _bounded(self, scope: Scope, headers: dict[str, str], receive: Receive) -> Receive:
@@ -164,9 +164,14 @@ def _query_token(scope: Scope) -> str | None:
     return values[0] if values else None
 
 
+def cookie_name(host: str) -> str:
+    """The cookie of a server: browsers do not tell the ports of one host apart."""
+    return f"sam_pet_{host.rpartition(':')[2]}" if re.search(r":\d+$", host) else "sam_pet"
+
+
 def _cookie(headers: dict[str, str]) -> str | None:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(cookie_name(headers.get("host", "")))
     except CookieError:
         return None
     return None if found is None else found.value

@@ -65,6 +65,16 @@ def read_journal(path: Path) -> list[Op]:
     return ops
 
 
+def glance(path: Path) -> tuple[int, Op]:
+    """How many changes a journal holds, and the last of them, {} if there is none or it is damaged."""
+    lines = path.read_bytes()[: _whole_bytes(path)].splitlines()
+    try:
+        last = json.loads(lines[-1]) if lines else {}
+    except ValueError:
+        last = {}
+    return len(lines), last if isinstance(last, dict) else {}
+
+
 def standing(ops: list[Op]) -> tuple[list[Op], int]:
     """The changes that what is to be seen depends on, and how many of the last to take back again.
 

@@ -39,7 +39,7 @@ class LesionFacts:
     accepted: bool = False
 
 
-class Reading:
+class LiveReading:
     """An open session. Its methods are called by one thread at a time, under `lock`.
 
     Each change is an op, as in the journal; applying the ops of a journal in order gives the same masks, bit for bit.

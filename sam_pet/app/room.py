@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from sam_pet.app.catalogue import Catalogue
-from sam_pet.app.desk import Desk, SessionCard
+from sam_pet.app.desk import SessionCard, SessionDesk
 from sam_pet.app.events import EventHub
 from sam_pet.app.exports import EXPORTS, Exporter
 from sam_pet.app.jobs import AppJob, Jobs
 from sam_pet.app.numbered import pack, stored_box
 from sam_pet.app.problems import NotNowError
-from sam_pet.app.reading import Reading
+from sam_pet.app.reading import LiveReading
 from sam_pet.app.settings import AppSettings
-from sam_pet.app.tokens import Tokens
+from sam_pet.app.tokens import ReaderTokens
 from sam_pet.app.uploads import Uploads
 from sam_pet.boxes import bounding_box
 from sam_pet.prompts import click, require_on_grid
@@ -40,14 +40,14 @@ class ReadingRoom:
     def __init__(self, settings: AppSettings, segmenter: Segmenter) -> None:
         self.settings = settings
         self.segmenter = segmenter
-        self.tokens = Tokens(settings.readers)
+        self.tokens = ReaderTokens(settings.readers)
         for name in ("sessions", "studies"):
             (settings.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         self.events = EventHub()
         self.jobs = Jobs(self.events)
         self.catalogue = Catalogue(settings.folder / "studies", settings.studies)
         self.uploads = Uploads(self.catalogue, settings.upload_bytes)
-        self.desk = Desk(settings.folder / "sessions", segmenter, self.events, settings.memory_bytes)
+        self.desk = SessionDesk(settings.folder / "sessions", segmenter, self.events, settings.memory_bytes)
         self.pacs = None
         if settings.dicomweb is not None:
             from sam_pet.app.pacs import Pacs
@@ -128,7 +128,7 @@ class ReadingRoom:
         """Write kinds of files of a session to a folder."""
         card = self.desk.card(reader, name)
 
-        def work(reading: Reading) -> list[Path]:
+        def work(reading: LiveReading) -> list[Path]:
             exporter = Exporter(reading, _dicom_path(card), folder)
             return [exporter.write(kind) for kind in kinds]
 

@@ -145,7 +145,7 @@ class StudyJson(BaseModel):
     problem: str | None
 
 
-class StudyList(BaseModel):
+class StudyListJson(BaseModel):
     studies: list[StudyJson]
 
 
@@ -211,7 +211,7 @@ class MaskUpdate(BaseModel):
     data: str
 
 
-class LesionRow(BaseModel):
+class LesionJson(BaseModel):
     lesion: int
     name: str
     colour: Indices
@@ -233,7 +233,7 @@ class LesionRow(BaseModel):
     size: Indices
 
 
-class Totals(BaseModel):
+class TotalsJson(BaseModel):
     lesions: int
     total_mtv_ml: float
     total_tlg: float
@@ -248,8 +248,8 @@ class Change(BaseModel):
     can_undo: bool
     can_redo: bool
     first_answer: str | None
-    lesions: list[LesionRow]
-    totals: Totals
+    lesions: list[LesionJson]
+    totals: TotalsJson
 
 
 class GridJson(BaseModel):

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable
 
 
-class Tokens:
+class ReaderTokens:
     """The tokens of readers by name."""
 
     def __init__(self, readers: Iterable[str]) -> None:

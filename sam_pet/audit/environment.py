@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import sys
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import sam_pet
@@ -28,6 +30,7 @@ def environment(device: str | None = None) -> dict[str, Any]:
     gpu = torch.cuda.get_device_name() if torch is not None and (device or "").startswith("cuda") else None
     return {
         "sam_pet": sam_pet.__version__,
+        "code": _code(),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": device if gpu is None else f"{device}: {gpu}",
@@ -49,6 +52,17 @@ def versions(packages: Iterable[str]) -> dict[str, str | None]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = None
     return found
+
+
+@cache
+def _code() -> str:
+    """The SHA-256 of this package's own code: a version number stands while a checkout is worked on."""
+    root = Path(sam_pet.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 @cache

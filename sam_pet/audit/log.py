@@ -49,7 +49,8 @@ class AuditLog:
         >>> log = AuditLog(Path("out") / LOG)
         >>> log.append(Act(Actor("agent", "agent:rule"), "stop", result={"dice": 0.8}))
 
-    A line that a killed process left unfinished is cut off by the next one that writes.
+    A line that a killed process left unfinished is cut off by the next one that writes. Acts that alone are no reason
+    to write, as the start of a run that then finds everything done, can wait for one that is.
 
     Args:
         path: of the file, which need not be there yet.
@@ -62,11 +63,13 @@ class AuditLog:
         texts = content[: self._whole].splitlines()
         self.lines = len(texts)
         self.head = _sha256(texts[-1]) if texts else NOTHING
+        self._waiting: list[Act] = []
 
     def append(self, *acts: Act) -> str:
         """Add acts in order, on disk when this returns, and return the new head: the SHA-256 of the last line."""
         content = b""
-        for act in acts:
+        waiting, self._waiting = self._waiting, []
+        for act in (*waiting, *acts):
             text = json.dumps(self._line(act), ensure_ascii=False).encode()
             self.lines, self.head = self.lines + 1, _sha256(text)
             content += text + b"\n"
@@ -79,6 +82,20 @@ class AuditLog:
             os.fsync(stream.fileno())
         self._whole += len(content)
         return self.head
+
+    def wait_with(self, *acts: Act) -> None:
+        """Add acts only if others follow."""
+        self._waiting += acts
+
+    def repeats(self, acts: Sequence[Act]) -> bool:
+        """Whether acts, their times aside, are those that the log ends in, since its last start."""
+        if not self.path.is_file():
+            return False
+        entries = [entry for entry in read_log(self.path).entries if entry.get("action") != "seal"]
+        starts = [number for number, entry in enumerate(entries) if entry.get("action") == "start"]
+        known = entries[starts[-1] :] if starts else []
+        told = json.loads(json.dumps([self._line(act) for act in acts]))
+        return [_lasting(entry) for entry in known] == [_lasting(line) for line in told]
 
     @property
     def record(self) -> dict[str, Any]:
@@ -133,6 +150,11 @@ def read_log(path: Path) -> ReadLog:
         entries.append(entry if isinstance(entry, dict) else {})
         heads.append(_sha256(text))
     return ReadLog(entries, heads, fault, bool(rest))
+
+
+def _lasting(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A line without what its place and its time make of it."""
+    return {key: value for key, value in line.items() if key not in ("line", "time", "previous")}
 
 
 def mask_sha256(mask: npt.NDArray[np.uint8]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sam_pet.audit.actor import PROGRAM, Actor
 from sam_pet.audit.log import LOG, Act, AuditLog
+from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256, json_bytes, write_json
 
 MANIFEST, FILES, AUDIT = "manifest.json", "files", "audit"
@@ -30,6 +31,10 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
     folder = log.path.parent
     hashes = {path.relative_to(folder).as_posix(): file_sha256(path) for path in sorted(files)}
     manifest = {**{key: value for key, value in content.items() if key != AUDIT}, FILES: hashes}
+    earlier = _manifest(folder)
+    if is_sealed(log) and content_sha256(earlier) == content_sha256(manifest):
+        # Nothing was done since: what is sealed stays as it is.
+        return earlier
     log.append(Act(actor, "seal", {"manifest_sha256": content_sha256(manifest)}))
     manifest[AUDIT] = log.record
     write_json(manifest, folder / MANIFEST)
@@ -37,18 +42,50 @@ def seal(log: AuditLog, content: Mapping[str, Any], files: Iterable[Path], actor
 
 
 def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> None:
-    """Note that a run starts, or goes on; the manifest that it may have is no longer sealed.
+    """Note that a run starts, or goes on.
+
+    The manifest that it may have is no longer sealed then; what is sealed stays so until something else is done.
 
     Args:
         log: of the run; it gets the line `start`.
         details: kind of run and environment, and what it depends on.
         actor: who started it.
+
+    Raises:
+        InputError: there is a manifest, and it is damaged.
     """
-    log.append(Act(actor, "start", details))
     path = log.path.parent / MANIFEST
-    if path.is_file():
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest = _read(path) if path.is_file() else {}
+    start = Act(actor, "start", details)
+    if manifest.get(AUDIT) == log.record:
+        log.wait_with(start)
+        return
+    # First the log: a manifest without a seal beside a log that ends in one would look like a change.
+    log.append(start)
+    if FILES in manifest or AUDIT in manifest:
         write_json({key: value for key, value in manifest.items() if key not in (FILES, AUDIT)}, path)
+
+
+def is_sealed(log: AuditLog) -> bool:
+    """Whether the manifest beside a log is of this state of it."""
+    return _manifest(log.path.parent).get(AUDIT) == log.record
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        return _read(folder / MANIFEST)
+    except (OSError, InputError):
+        return {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it is no mapping")
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); restore it, or give another folder") from error
+    return content
 
 
 def content_sha256(manifest: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sam_pet.audit import LOG, PROGRAM, AuditLog, environment, seal
+from sam_pet.audit import LOG, PROGRAM, AuditLog, begin, environment, seal
 from sam_pet.audit.environment import versions
 from sam_pet.audit.log import Act
 from sam_pet.audit.seal import MANIFEST, files_below
@@ -91,9 +91,10 @@ class ResultsFolder:
             "machine": f"{platform.system()} {platform.machine()}",
             "cpus": os.cpu_count(),
         }
-        # First the log: a manifest without a seal beside a log that ends in one would look like a change.
-        self.log.append(Act(PROGRAM, "start", _start(manifest)))
-        write_json(manifest, self.path / MANIFEST)
+        begin(self.log, _start(manifest))
+        if earlier is None or {key: earlier.get(key) for key in manifest} != json.loads(json.dumps(manifest)):
+            self.log.append()
+            write_json(manifest, self.path / MANIFEST)
         return manifest
 
     @cached_property

@@ -10,14 +10,14 @@ import numpy as np
 
 from sam_pet.audit import PROGRAM, Actor, mask_sha256
 from sam_pet.audit.log import Act
-from sam_pet.benchmark.resources import measured
+from sam_pet.benchmark.resources import Usage, measured
 from sam_pet.cases import Case
 from sam_pet.files import file_sha256
 from sam_pet.geometry import Grid
 from sam_pet.methods.method import AnswersFirst, Mask, Method
 from sam_pet.readers import Reader, Stroke, effort
 from sam_pet.readers.replay import ReplayReader
-from sam_pet.scores import score
+from sam_pet.scores import Scores, score
 from sam_pet.scores.lesions import CONNECTIVITY
 from sam_pet.study import Study
 
@@ -51,7 +51,8 @@ class Protocol:
 @dataclass(frozen=True)
 class Outcome:
     """One case by one method: a row of scores and costs for each step, facts of the case, the strokes, the last mask
-    with its grid, and what the log of the run is told."""
+    with its grid, and what the log of the run is told; `agent` is what an agent's episode came to, None with other
+    readers."""
 
     facts: dict[str, Any]
     rows: list[dict[str, Any]]
@@ -59,6 +60,7 @@ class Outcome:
     mask: Mask
     grid: Grid
     acts: list[Act]
+    agent: dict[str, Any] | None = None
 
 
 def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> Outcome:
@@ -88,27 +90,19 @@ def run_case(case: Case, method: Method, reader: Reader, protocol: Protocol) -> 
                 mask = session.mask
         if stroke is not None:
             strokes.append(stroke)
-        _check(mask, study)
+        check(mask, study)
         first = step == 0
         scores = score(mask, truth, study.grid.spacing, study.pet)
         sha256 = mask_sha256(mask)
         actor = PROGRAM if stroke is None and first else acting(reader, protocol)
         action = "correct" if stroke is not None else "first answer" if first and answers else "nothing to say"
-        facts = {"method": method.name, "step": step, "stroke": None if stroke is None else _told(stroke)}
-        acts.append(Act(actor, action, facts, {"dice": scores.dice, "dmm": scores.dmm}, sha256))
-        rows.append(
-            {
-                "step": step,
-                "label": None if stroke is None else stroke.label,
-                **asdict(effort(strokes)),
-                "seconds": usage.seconds + (opening.seconds if first else 0.0),
-                "peak_mb": max(usage.peak_mb, opening.peak_mb) if first else usage.peak_mb,
-                "gpu_peak_mb": usage.gpu_peak_mb,
-                **scores.as_dict(),
-                "mask_sha256": sha256,
-            }
-        )
-    return Outcome(_facts(case, study, truth), rows, strokes, mask, study.grid, acts)
+        told = {"method": method.name, "step": step, "stroke": None if stroke is None else _told(stroke)}
+        acts.append(Act(actor, action, told, {"dice": scores.dice, "dmm": scores.dmm}, sha256))
+        if first:
+            usage.seconds += opening.seconds
+            usage.peak_mb = _larger(usage.peak_mb, opening.peak_mb)
+        rows.append(row(step, None if stroke is None else stroke.label, strokes, usage, scores, sha256))
+    return Outcome(facts(case, study, truth), rows, strokes, mask, study.grid, acts)
 
 
 def acting(reader: Reader, protocol: Protocol) -> Actor:
@@ -131,13 +125,33 @@ def _stroke(reader: Reader, protocol: Protocol, step: int, mask: Mask, truth: Ma
     return reader.first(truth, study) if protocol.start == "click" else None
 
 
-def _check(mask: Mask, study: Study) -> None:
+def _larger(one: float | None, other: float | None) -> float | None:
+    return max((value for value in (one, other) if value is not None), default=None)
+
+
+def row(
+    step: int, label: str | None, strokes: list[Stroke], usage: Usage, scores: Scores, mask_sha256: str
+) -> dict[str, Any]:
+    """What is kept of a step."""
+    return {
+        "step": step,
+        "label": label,
+        **asdict(effort(strokes)),
+        "seconds": usage.seconds,
+        "peak_mb": usage.peak_mb,
+        "gpu_peak_mb": usage.gpu_peak_mb,
+        **scores.as_dict(),
+        "mask_sha256": mask_sha256,
+    }
+
+
+def check(mask: Mask, study: Study) -> None:
     """A method that breaks the protocol is a failure and no result."""
     if mask.shape != study.grid.shape or mask.dtype != np.uint8 or mask.max(initial=0) > 1:
         raise ValueError(f"the mask is {mask.dtype} {mask.shape} up to {mask.max(initial=0)}, not 0 and 1 on the grid")
 
 
-def _facts(case: Case, study: Study, truth: Mask) -> dict[str, Any]:
+def facts(case: Case, study: Study, truth: Mask) -> dict[str, Any]:
     """What results are grouped by: volumes in mL of the 18-connected lesions, and their uptake."""
     sizes = np.bincount(cc3d.connected_components(truth, connectivity=CONNECTIVITY).ravel())[1:]
     volumes = sizes * study.grid.voxel_ml

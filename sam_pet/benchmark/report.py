@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from sam_pet.audit.seal import MANIFEST
 from sam_pet.benchmark import figures, pictures
+from sam_pet.benchmark.agent_table import agent_section, agent_summary
 from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.benchmark.report_tables import (
@@ -26,7 +27,7 @@ from sam_pet.benchmark.report_tables import (
 from sam_pet.benchmark.statistics import RANKED, Bootstrap, Ranking, rank
 from sam_pet.benchmark.tables import case_table, step_table
 from sam_pet.cases import Case
-from sam_pet.cells import defused
+from sam_pet.csv_cells import defused
 from sam_pet.files import replacing
 from sam_pet.page import Cell, Image, Section, Table, number, render
 from sam_pet.plots.style import png, svg
@@ -61,6 +62,10 @@ def write_report(
     }
     sections = [_failures(failed)] if failed else []
     lead = [_protocol(protocol)]
+    agents = agent_summary(results)
+    if agents:
+        summary["agents"] = agents
+        sections.append(agent_section(agents))
     if not steps.empty:
         _write_csv(steps, folder.path / TABLE)
         table = case_table(steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -18,11 +17,11 @@ _RESET_PEAK = "5"
 
 @dataclass
 class Usage:
-    """Wall-clock seconds; peak resident memory of the process in MB; peak memory held on the GPU in MB, None without
-    one. Filled in when the stretch ends."""
+    """Wall-clock seconds; peak resident memory of the process in MB, None where the system does not tell (Windows);
+    peak memory held on the GPU in MB, None without one. Filled in when the stretch ends."""
 
     seconds: float = 0.0
-    peak_mb: float = 0.0
+    peak_mb: float | None = None
     gpu_peak_mb: float | None = None
 
 
@@ -43,19 +42,24 @@ def measured() -> Iterator[Usage]:
 
 def _reset_peaks() -> None:
     with suppress(OSError):
-        _CLEAR.write_text(_RESET_PEAK)
+        _CLEAR.write_text(_RESET_PEAK, encoding="ascii")
     gpu = _gpu()
     if gpu is not None:
         gpu.reset_peak_memory_stats()
 
 
-def _peak_mb() -> float:
+def _peak_mb() -> float | None:
     try:
-        line = next(text for text in _STATUS.read_text().splitlines() if text.startswith("VmHWM:"))
-        return int(line.split()[1]) / 1024
+        lines = _STATUS.read_text(encoding="utf-8", errors="replace").splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
     except (OSError, StopIteration):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 1024 if sys.platform != "darwin" else peak / 1024**2
+        pass
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024 if sys.platform != "darwin" else peak / 1024**2
 
 
 def _gpu_peak_mb() -> float | None:

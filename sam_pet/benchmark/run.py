@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
+from sam_pet.agent.policies import make_policy
 from sam_pet.audit.log import Act
+from sam_pet.benchmark.agents import is_agent, run_agent
 from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
-from sam_pet.cohort.engine import DIED, completed
+from sam_pet.cohort.engine import DIED
+from sam_pet.cohort.local_pool import over_processes
 from sam_pet.methods import Method, make_method
 from sam_pet.readers import make_reader
 
@@ -49,8 +52,11 @@ def evaluate(
         >>> [(result["case"], result["method"]) for result in results]
         [('one', 'threshold41')]
     """
-    for case in cases:
-        make_reader(protocol.reader, case.name, protocol.seed)
+    if is_agent(protocol.reader):
+        make_policy(protocol.reader)
+    else:
+        for case in cases:
+            make_reader(protocol.reader, case.name, protocol.seed)
     folder = ResultsFolder(out)
     manifest = folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
     done = {(r["case"], r["method"]) for r in folder.results() if "error" not in r}
@@ -58,7 +64,7 @@ def evaluate(
         left = [case for case in cases if (case.name, name) not in done]
         # Processes of their own for each method: what one has loaded does not count as the memory of the next.
         task = partial(_run_one, method=name, protocol=protocol, out=out)
-        for case, kept in completed(left, task, workers):
+        for case, kept in over_processes(left, task, workers):
             result: Result = {"case": case.name, "method": name, "error": DIED} if kept is None else kept
             acts: list[Act] = result.pop("acts", [])
             folder.append(result)
@@ -78,9 +84,13 @@ def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
     with it."""
     result: Result = {"case": case.name, "method": method}
     try:
-        outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
+        if is_agent(protocol.reader):
+            outcome = run_agent(case, _method(method), protocol)
+        else:
+            outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
         ResultsFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
     except Exception as error:  # whatever a method raises must not stop the others
         reason = (str(error).strip() or "no message").splitlines()[0]
         return {**result, "error": f"{type(error).__name__}: {reason}"}
-    return {**result, "facts": outcome.facts, "rows": outcome.rows, "acts": outcome.acts}
+    agent = {} if outcome.agent is None else {"agent": outcome.agent}
+    return {**result, "facts": outcome.facts, "rows": outcome.rows, "acts": outcome.acts, **agent}

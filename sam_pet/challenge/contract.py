@@ -80,7 +80,10 @@ def find_inputs(places: Places) -> Inputs:
     ct, pet = _first_readable(places.ct, "CT"), _first_readable(places.pet, "PET")
     found = ct or pet
     if found is None:
-        raise InputError(f"no image can be read in {places.ct} nor in {places.pet}: the grid of the mask is not known")
+        raise InputError(
+            f"no image can be read in {places.ct} nor in {places.pet}: the grid of the mask is not known; "
+            "put the CT and the PET there"
+        )
     # The mask is called after the CT even where the CT cannot be used.
     named = ct[0] if ct else next(iter(_images(places.ct)), found[0])
     faults = tuple(f"no {what} can be read" for what, image in (("CT", ct), ("PET", pet)) if image is None)

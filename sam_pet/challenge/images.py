@@ -33,7 +33,7 @@ def read_study_mended(inputs: Inputs, tell: Callable[[str], None] = lambda _: No
         InputError: the PET cannot be read.
     """
     if inputs.pet is None:
-        raise InputError("there is no PET that can be read")
+        raise InputError("there is no PET that can be read; put one there")
     pet = _on_grid(_mended(inputs.pet, "PET", _SUV, 0.0), inputs.grid)
     if inputs.ct is not None:
         try:

@@ -17,6 +17,7 @@ from sam_pet.challenge.answers import Mask
 from sam_pet.challenge.packing import pack, unpack
 from sam_pet.challenge.points import Points
 from sam_pet.detection.detect import gather, glimpse
+from sam_pet.detection.detector import Detector
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Prompt, strokes
 from sam_pet.segmenter import Segmenter
@@ -27,16 +28,28 @@ from sam_pet.study import Study
 logger = logging.getLogger(__name__)
 
 
-def first_answer(segmenter: Segmenter, study: Study, glance: Callable[[Mask], None] = lambda _: None) -> bytes:
+def first_answer(
+    segmenter: Segmenter,
+    study: Study,
+    glance: Callable[[Mask], None] = lambda _: None,
+    detector: Callable[[], Detector] | None = None,
+) -> bytes:
     """The session as it is before any stroke, packed.
 
     Args:
         glance: called with what the study alone leads to, before the model is asked, which may take long.
+        detector: opens the detector that is to answer, where that is not ours.
+
+    Raises:
+        InputError: the other detector cannot be used, or not on this study.
     """
     evidence = gather(study)
     glance(glimpse(study, evidence, segmenter.judge).view(np.uint8))
     session = segmenter.open(study)
-    session.first_answer(evidence=evidence)
+    if detector is None:
+        session.first_answer(evidence=evidence)
+    else:
+        session.first_answer(detector=detector())
     return packed(session)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from sam_pet.challenge.answers import Answer, unpack_mask
 from sam_pet.challenge.contract import Inputs, Mask, Places
 from sam_pet.challenge.points import Points
-from sam_pet.errors import InputError
+from sam_pet.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from sam_pet.challenge.state import Store
@@ -45,7 +45,7 @@ def work(job: Job, channel: Connection) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(OSError):
         # Where memory runs out this process goes, and not the one that writes the mask.
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     try:
         _work(job, channel)
     except BrokenPipeError:
@@ -101,7 +101,7 @@ def _segment(
         try:
             segmenter = Segmenter(loaded, device)
             logger.info("model %s on %s", segmenter.record.name, device)
-            _answer(segmenter, study, store, job, channel, tuple(faults))
+            _answer(segmenter, study, weights.detector, store, job, channel, tuple(faults))
             return
         except RuntimeError:
             # CUDA's errors, its want of memory among them, are of this type.
@@ -111,9 +111,15 @@ def _segment(
 
 
 def _answer(
-    segmenter: Segmenter, study: Study, store: Store, job: Job, channel: Connection, faults: tuple[str, ...]
+    segmenter: Segmenter,
+    study: Study,
+    detector: Path | None,
+    store: Store,
+    job: Job,
+    channel: Connection,
+    faults: tuple[str, ...],
 ) -> None:
-    from sam_pet.challenge.segmenting import apply, drawn_strokes, first_answer, opened
+    from sam_pet.challenge.segmenting import apply, drawn_strokes, opened
 
     # With that of the last step at hand, a mask without its strokes is none to fall back on.
     alone = store.read(LAST) is None
@@ -125,8 +131,7 @@ def _answer(
     first = store.read(FIRST)
     logger.info("first answer: %s", "computed" if first is None else "kept from an earlier step")
     if first is None:
-        first = first_answer(segmenter, study, glance)
-        store.write(FIRST, first)
+        first, faults = _first(segmenter, study, detector, glance, store, faults)
     session = opened(segmenter, study, first)
     prompts = drawn_strokes(job.points, study.order)
     if alone:
@@ -143,3 +148,30 @@ def _answer(
     answer = Answer.of(session.array, f"{done} of {len(prompts)} strokes", complete=True, faults=faults)
     channel.send(answer)
     store.write(LAST, answer.packed)
+
+
+def _first(
+    segmenter: Segmenter,
+    study: Study,
+    detector: Path | None,
+    glance: Callable[[Mask], None],
+    store: Store,
+    faults: tuple[str, ...],
+) -> tuple[bytes, tuple[str, ...]]:
+    """The first answer, packed, and the faults with those of the uploaded detector; ours where that fails."""
+    from sam_pet.challenge.segmenting import first_answer
+    from sam_pet.detection.nnunet import open_detector
+
+    if detector is not None:
+        where = str(segmenter.core.device)
+        try:
+            first = first_answer(segmenter, study, glance, lambda: open_detector(detector, device=where))
+            store.write(FIRST, first)
+            return first, faults
+        except Exception as error:  # ours is there
+            logger.error("the uploaded detector cannot be used: %s", one_line(error))
+            # Not kept: the next step is to say so again.
+            return first_answer(segmenter, study), (*faults, "the uploaded detector cannot be used")
+    first = first_answer(segmenter, study, glance)
+    store.write(FIRST, first)
+    return first, faults

@@ -13,6 +13,7 @@ from sam_pet.cli.batch import batch
 from sam_pet.cli.demo import demo
 from sam_pet.cli.evaluate import evaluate
 from sam_pet.cli.finetune import finetune
+from sam_pet.cli.mcp import mcp
 from sam_pet.cli.methods import methods
 from sam_pet.cli.models import models
 from sam_pet.cli.phantom import phantom
@@ -23,6 +24,7 @@ from sam_pet.cli.segment import segment
 from sam_pet.cli.serve import serve
 from sam_pet.cli.simulate import simulate
 from sam_pet.cli.train import train
+from sam_pet.cli.trajectories import trajectories
 from sam_pet.cli.verify import verify
 from sam_pet.errors import reported
 
@@ -55,6 +57,7 @@ app.command()(batch)
 app.command()(demo)
 app.command()(evaluate)
 app.command()(finetune)
+app.command()(mcp)
 app.command()(methods)
 app.command()(phantom)
 app.command()(recipes)
@@ -62,6 +65,7 @@ app.command()(report)
 app.command()(score)
 app.command()(simulate)
 app.command()(train)
+app.command()(trajectories)
 app.command()(verify)
 
 app.add_typer(models)

@@ -20,7 +20,12 @@ def evaluate(
     method: Annotated[
         list[str], typer.Option(help="Method to run; give several. The first is the one others are compared with.")
     ],
-    reader: Annotated[str, typer.Option(help="Simulated reader: scribble-mixed, click-center, box, replay:FILE ...")],
+    reader: Annotated[
+        str,
+        typer.Option(
+            help="Simulated reader: scribble-mixed, click-center, box, replay:FILE, or agent:rule, agent:llm:MODEL."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder for results and report; a run in it is continued.")],
     steps: Annotated[int, typer.Option(min=0, help="Corrections after step 0.")] = 5,
     start: Annotated[
@@ -61,6 +66,7 @@ def evaluate(
         print(json.dumps(summary))
     else:
         _print_table(summary)
+        _print_agents(summary.get("agents", {}))
     if summary["failed"]:
         raise typer.Exit(1)
 
@@ -79,3 +85,15 @@ def _print_table(summary: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(f"{summary['cases']} cases, {len(summary['failed'])} failures: {summary['report']}", highlight=False)
+
+
+def _print_agents(agents: dict[str, Any]) -> None:
+    from rich.console import Console
+
+    for name, one in agents.items():
+        gain = "" if one["parsimony"] is None else f", Dice {one['parsimony']:+.3f} a turn"
+        Console().print(
+            f"{name}: {one['turns']:.1f} turns a case{gain}, overshoot {one['overshoot']:.3f}, "
+            f"{one['wrong_stops']} wrong stops, {one['tokens_read']} tokens read, {one['tokens_written']} written",
+            highlight=False,
+        )

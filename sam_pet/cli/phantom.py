@@ -84,7 +84,7 @@ def phantom(
     }
     patients = [p for p in read_patients(maps) if tracer.value in ("mixed", p.tracer)] if maps is not None else []
     if maps is not None and not patients:
-        raise InputError(f"--maps: {maps} holds no organ map of tracer {tracer.value}")
+        raise InputError(f"--maps: {maps} holds no organ map of tracer {tracer.value}; give another --tracer")
     require_folder(out)
     plan = []
     for i in range(seed, seed + n):

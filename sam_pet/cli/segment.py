@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from sam_pet.prompts import Prompt
-    from sam_pet.study import Study
-
-logger = logging.getLogger(__name__)
-
-_COLD_SUV = 0.2
 
 
 class _Tracer(StrEnum):
@@ -39,6 +28,14 @@ def segment(
         ),
     ] = None,
     ct: Annotated[Path | None, typer.Option(help="CT in HU, likewise; resampled to the PET grid.")] = None,
+    first_answer: Annotated[
+        Path | None,
+        typer.Option(help="Start from a mask, lesion numbers or a probability made elsewhere; prompts correct it."),
+    ] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Start from what a folder trained by nnU-Net v2 finds; prompts correct it.")
+    ] = None,
+    folds: Annotated[str | None, typer.Option(help="Of the detector, such as 0,1 or all; else those there.")] = None,
     tracer: Annotated[_Tracer, typer.Option(help="Without prompts: what was injected; auto finds out.")] = _Tracer.auto,
     model: Annotated[str, typer.Option(help="Name, hub id, checkpoint folder or .pt; see `models list`.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
@@ -51,12 +48,10 @@ def segment(
     import time
 
     from sam_pet import outputs
-    from sam_pet.audit import PROGRAM, Actor
-    from sam_pet.files import file_sha256, require_apart, require_folder, require_image_name
-    from sam_pet.progress import steps
-    from sam_pet.prompt_files import read_prompts
+    from sam_pet.errors import InputError
+    from sam_pet.files import require_apart, require_folder, require_image_name
+    from sam_pet.requests import read_request
     from sam_pet.session.files import FILES
-    from sam_pet.study import LITTLE_COVERED, read_study
 
     require_image_name(out)
     dicom = {kind: path for kind, path in (("SEG", dicom_seg), ("RTSTRUCT", rtstruct)) if path is not None}
@@ -64,48 +59,48 @@ def segment(
     if session is not None:
         require_folder(session)
     saved = [] if session is None else [session / name for name in FILES]
-    require_apart([out, *dicom.values(), *saved], [*outputs.sources(pet), *outputs.sources(ct), prompts, model])
-    study = read_study(ct, pet)
+    if detector is not None and first_answer is not None:
+        raise InputError("--detector and --first-answer both say what is there at first; give one of them")
+    if folds is not None and detector is None:
+        raise InputError("--folds are those of a detector; give --detector, or leave them out")
+    read = [*outputs.sources(pet), *outputs.sources(ct), prompts, model, first_answer, detector]
+    require_apart([out, *dicom.values(), *saved], read)
+    elsewhere = detector is not None or first_answer is not None
+    request = read_request(pet, ct, prompts, found_elsewhere=elsewhere)
     source = outputs.source_series(pet, dicom)
-    # No points are no prompts, as in the challenge.
-    drawn = [] if prompts is None else read_prompts(prompts, study.grid)
-    if prompts is not None and not drawn:
-        logger.warning("%s has no prompt: lesions are looked for without", prompts)
-    _warn_of_cold(drawn, study)
-    if not drawn and study.ct is not None and study.ct_share < LITTLE_COVERED:
-        logger.warning("without prompts the PET alone is looked at: the CT covers too little of it")
-        study = replace(study, ct=None)
 
     # Torch takes seconds to import: not before the input is found good.
+    from sam_pet.detection.answer_file import AnswerFile
+    from sam_pet.detection.detector import Detector
+    from sam_pet.detection.nnunet import open_detector
     from sam_pet.segmenter import Segmenter
 
     segmenter = Segmenter.from_pretrained(model, device)
     segmenter.warn_of_weights()
     started = time.perf_counter()
-    opened = segmenter.open(study)
-    if not drawn:
-        opened.history.actor = PROGRAM
-        opened.first_answer(tracer.value)
-    elif prompts is not None:
-        opened.history.actor = Actor("file", sha256=file_sha256(prompts))
-        for prompt in steps(drawn, "prompts"):
-            opened.add(prompt)
-    labels = opened.labels
+    finder: Detector | None = None
+    if first_answer is not None:
+        finder = AnswerFile(first_answer)
+    elif detector is not None:
+        finder = open_detector(detector, folds, str(segmenter.core.device))
+    answered = request.answered(segmenter, tracer.value, finder, watched=True)
+    labels = answered.labels
     seconds = time.perf_counter() - started
     # First the mask: whatever becomes of the others, it is there.
-    outputs.write_mask(labels, study.grid, out)
+    outputs.write_mask(labels, request.study.grid, out)
     if session is not None:
-        opened.save(session)
+        answered.save(session)
     if source is not None:
-        outputs.write_dicom(labels, source, dicom, segmenter.record.name, automatic=not drawn)
-    voxels, lesions = int((labels > 0).sum()), opened.lesions
+        outputs.write_dicom(labels, source, dicom, segmenter.record.name, automatic=not request.prompts)
+    voxels, lesions = int((labels > 0).sum()), answered.lesions
     result = {
         "lesions": len(lesions),
         "voxels": voxels,
-        "volume_ml": round(voxels * study.grid.voxel_ml, 4),
+        "volume_ml": round(voxels * request.study.grid.voxel_ml, 4),
         "seconds": round(seconds, 3),
         "model": segmenter.record.name,
         "trained": segmenter.record.trained,
+        "detector": answered.state.detector,
         "out": str(out),
         "dicom_seg": None if dicom_seg is None else str(dicom_seg),
         "rtstruct": None if rtstruct is None else str(rtstruct),
@@ -114,22 +109,6 @@ def segment(
         print(json.dumps(result))
     else:
         _print(result, lesions)
-
-
-def _warn_of_cold(drawn: Sequence[Prompt], study: Study) -> None:
-    """Say where a reader points at a place without uptake: the voxels may be of another image."""
-    from sam_pet.prompts import Box
-
-    for prompt in drawn:
-        if prompt.label != "tumor" or isinstance(prompt, Box):
-            continue
-        x, y, z = prompt.voxels.T
-        if study.pet[z, y, x].max() < _COLD_SUV:
-            logger.warning(
-                "the tumor prompt at voxel %s lies where the PET has hardly any uptake (SUV %.2f); "
-                "check that it is of this PET, and in the order x, y, z",
-                *(tuple(prompt.voxels[0].tolist()), study.pet[z, y, x].max()),
-            )
 
 
 def _print(result: dict[str, Any], lesions: Any) -> None:

@@ -1,11 +1,16 @@
-"""The studies of a cohort: the rows of a CSV file, or the folders of a folder."""
+"""The studies of a cohort: the rows of a CSV file, the folders of a folder, or those of a tree of DICOM files."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sam_pet.cohort.dicom_tree import dicom_studies
+from sam_pet.cohort.study import CohortStudy
 from sam_pet.errors import InputError
 from sam_pet.files import image_suffix
 
@@ -13,29 +18,51 @@ _COLUMNS = ("name", "ct", "pet", "prompts")
 
 
 @dataclass(frozen=True)
-class CohortStudy:
-    """The files of one study; without prompts its lesions are looked for.
+class Cohort:
+    """Studies that can be gone through again and again, none of them held in memory.
 
-    Examples:
-        >>> from pathlib import Path
-        >>> from sam_pet.cohort.studies import CohortStudy
-        >>> CohortStudy("anna", Path("anna/SUV.nii.gz")).prompts is None
-        True
+    Attributes:
+        source: the file or folder that they are of.
+        size: how many they are.
     """
 
-    name: str
-    pet: Path
-    ct: Path | None = None
-    prompts: Path | None = None
+    source: Path
+    size: int
+    _each: Callable[[], Iterator[CohortStudy]]
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[CohortStudy]:
+        return self._each()
+
+    def shard(self, number: int, of: int) -> Cohort:
+        """One of `of` parts, from 0 on. Studies of one name are in one part, and it does not matter where they stand.
+
+        Raises:
+            InputError: there is no such part.
+        """
+        if not 0 <= number < of:
+            raise InputError(f"shard: there is no {number}/{of}; parts are 0/{of} to {of - 1}/{of}")
+
+        def each() -> Iterator[CohortStudy]:
+            return (study for study in self if name_hash(study.name) % of == number)
+
+        return Cohort(self.source, sum(1 for _ in each()), each)
 
 
-def find_studies(source: Path) -> list[CohortStudy]:
-    """The studies of a CSV file or a folder; whether their files are sound is not looked at.
+def name_hash(name: str) -> int:
+    """A number for a name, whatever the case of its letters: some file systems do not tell them apart."""
+    return int.from_bytes(hashlib.sha256(name.casefold().encode("utf-8", "surrogateescape")).digest()[:8], "big")
+
+
+def find_studies(source: Path) -> Cohort:
+    """The studies of a CSV file or a folder; whether their images are sound is not looked at.
 
     Args:
         source: a CSV file with the columns `pet` and, as wanted, `ct`, `prompts` and `name` (paths relative to the
-            file, images or DICOM folders), or a folder that holds a folder a study: `SUV`, and as wanted `CTres`, with
-            an image suffix, and `prompts.json`.
+            file, images or DICOM folders); a folder that holds a folder a study: `SUV`, and as wanted `CTres`, with
+            an image suffix, and `prompts.json`; or a folder of DICOM files, sorted in whatever way.
 
     Raises:
         InputError: no such file or folder, unknown columns, a row without a PET, or no study in it.
@@ -48,28 +75,30 @@ def find_studies(source: Path) -> list[CohortStudy]:
         ['anna']
     """
     if source.is_dir():
-        found = _folders(source)
-    elif source.is_file():
-        found = _rows(source)
-    else:
+        return _of_folder(source)
+    if not source.is_file():
         raise InputError(f"studies: no such file or folder: {source}")
-    if not found:
-        raise InputError(f"studies: {source} holds none; give a CSV with a column pet, or folders with SUV.nii.gz")
-    return found
+    count = sum(1 for _ in _rows(source))
+    if not count:
+        raise InputError(f"studies: {source} has no row; give one for each study")
+    return Cohort(source, count, lambda: _rows(source))
 
 
-def _rows(source: Path) -> list[CohortStudy]:
+def _rows(source: Path) -> Iterator[CohortStudy]:
     try:
         with source.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            columns, rows = list(reader.fieldnames or ()), list(reader)
+            columns = list(reader.fieldnames or ())
+            unknown = [name for name in columns if name not in _COLUMNS]
+            if unknown or "pet" not in columns:
+                fault = f"an unknown column {unknown[0]!r}" if unknown else "no column 'pet'"
+                raise InputError(f"studies: {source} has {fault}; columns are {', '.join(_COLUMNS)}")
+            for number, row in enumerate(reader, 1):
+                yield _row(row, number, source)
+    except InputError:
+        raise
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"studies: {source} cannot be read as a CSV file ({error})") from error
-    unknown = [name for name in columns if name not in _COLUMNS]
-    if unknown or "pet" not in columns:
-        fault = f"an unknown column {unknown[0]!r}" if unknown else "no column 'pet'"
-        raise InputError(f"studies: {source} has {fault}; columns are {', '.join(_COLUMNS)}")
-    return [_row(row, number, source) for number, row in enumerate(rows, 1)]
 
 
 def _row(row: dict[str, str | None], number: int, source: Path) -> CohortStudy:
@@ -85,14 +114,30 @@ def _row(row: dict[str, str | None], number: int, source: Path) -> CohortStudy:
     return CohortStudy(name, pet, path("ct"), path("prompts"))
 
 
-def _folders(source: Path) -> list[CohortStudy]:
-    found = []
-    for folder in sorted(source.iterdir()):
-        if folder.name.startswith(".") or not folder.is_dir():
-            continue
-        images = {p.name.removesuffix(image_suffix(p) or ""): p for p in sorted(folder.iterdir()) if image_suffix(p)}
-        prompts = folder / "prompts.json"
-        # A folder without a PET is a study that fails, and not one that is passed over.
-        pet = images.get("SUV", folder / "SUV.nii.gz")
-        found.append(CohortStudy(folder.name, pet, images.get("CTres"), prompts if prompts.is_file() else None))
-    return found
+def _of_folder(source: Path) -> Cohort:
+    try:
+        with os.scandir(source) as entries:
+            names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    except OSError as error:
+        raise InputError(f"studies: {source} cannot be read ({error.strerror})") from error
+    if any("SUV" in _images(source / name) for name in names):
+        return Cohort(source, len(names), lambda: (_in_folder(source / name) for name in names))
+    found = dicom_studies(source)
+    if not found:
+        raise InputError(f"studies: {source} holds none; give a CSV, folders with SUV.nii.gz, or DICOM files")
+    return Cohort(source, len(found), lambda: iter(found))
+
+
+def _in_folder(folder: Path) -> CohortStudy:
+    images, prompts = _images(folder), folder / "prompts.json"
+    # A folder without a PET is a study that fails, and not one that is passed over.
+    pet = images.get("SUV", folder / "SUV.nii.gz")
+    return CohortStudy(folder.name, pet, images.get("CTres"), prompts if prompts.is_file() else None)
+
+
+def _images(folder: Path) -> dict[str, Path]:
+    try:
+        files = sorted(folder.iterdir())
+    except OSError:
+        return {}
+    return {path.name.removesuffix(image_suffix(path) or ""): path for path in files if image_suffix(path)}

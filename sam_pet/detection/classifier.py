@@ -156,6 +156,14 @@ class Judge:
         """The judge with trees trained on `OPINION_NAMES`."""
         return replace(self, content=self.content.model_copy(update={"opinion": to_text(trees)}))
 
+    def with_bar(self, probability: float) -> Judge:
+        """The judge that takes every candidate of at least this probability for a lesion."""
+        points = {
+            tracer: point.model_copy(update={"keep": probability, "open": probability})
+            for tracer, point in self.content.points.items()
+        }
+        return replace(self, content=self.content.model_copy(update={"points": points}))
+
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 

@@ -89,15 +89,8 @@ def first_answer(
     if judge is None:
         return _by_score(tracker, evidence)
     point = judge.point(evidence.tracer)
-    glances = judge.glance(evidence.features)
-    likely = np.argsort(-glances, kind="stable")[: min(_MOST_ASKED, int((glances >= point.ask).sum()))]
-    spots = [evidence.spots[i] for i in likely]
-    features = evidence.features[likely]
-    asked = ask(tracker, spots) if judge.listens else []
-    said = hear(tracker.study, spots, asked) if asked else np.full((len(spots), len(MODEL_NAMES)), np.nan, np.float32)
-    looks = look(tracker.study, evidence, judge.appearance, likely)
-    verdicts = judge.verdict(features, said, looks)
-    probabilities = judge.weigh(verdicts, looks, features, evidence.places[likely])
+    likely, probabilities, asked = weigh(tracker, judge, evidence)
+    spots, features = [evidence.spots[i] for i in likely], evidence.features[likely]
     accepted = np.flatnonzero(point.accept(probabilities))
     if not accepted.size:
         return []
@@ -109,8 +102,30 @@ def first_answer(
         possible = set(likely[probabilities >= min(_APART, point.keep)].tolist())
         others = [spot for i, spot in enumerate(evidence.spots) if i not in possible]
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
-    proposals = [Proposal(lesion, p) for lesion, p in zip(outlined, probabilities[accepted].tolist(), strict=True)]
+    told = probabilities[accepted].tolist()
+    proposals = [Proposal(replace(lesion, probability=p), p) for lesion, p in zip(outlined, told, strict=True)]
     return _joined(proposals, tracker.study.frame_spacing)
+
+
+def weigh(
+    tracker: LesionSegmenter, judge: Judge, evidence: Evidence
+) -> tuple[npt.NDArray[np.int64], Floats, list[Lesion]]:
+    """The likely candidates of a study, each with its probability beside the others.
+
+    Returns:
+        Their numbers in `evidence.spots`, the probabilities of a lesion, and the model's lesions of a click at each,
+        where the judge listens to the model.
+    """
+    glances = judge.glance(evidence.features)
+    worth_asking = glances >= judge.point(evidence.tracer).ask
+    likely = np.argsort(-glances, kind="stable")[: min(_MOST_ASKED, int(worth_asking.sum()))]
+    spots = [evidence.spots[i] for i in likely]
+    features = evidence.features[likely]
+    asked = ask(tracker, spots) if judge.listens else []
+    said = hear(tracker.study, spots, asked) if asked else np.full((len(spots), len(MODEL_NAMES)), np.nan, np.float32)
+    looks = look(tracker.study, evidence, judge.appearance, likely)
+    verdicts = judge.verdict(features, said, looks)
+    return likely, judge.weigh(verdicts, looks, features, evidence.places[likely]), asked
 
 
 def gather(study: Study, tracer: str = AUTO) -> Evidence:
@@ -149,7 +164,7 @@ def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:
 
 def ask(tracker: LesionSegmenter, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
     """The model's lesion of a click at the innermost voxel of each spot's standard region, in clips up to a width."""
-    clicks = [Click(_innermost(spot, tracker.study)) for spot in spots]
+    clicks = [Click(innermost(spot, tracker.study)) for spot in spots]
     return [
         lesion
         for first in range(0, len(clicks), _BATCH)
@@ -169,7 +184,8 @@ def hear(study: Study, spots: Sequence[Spot], lesions: Sequence[Lesion]) -> Floa
     return np.array(rows, np.float32).reshape(-1, 3)
 
 
-def _innermost(spot: Spot, study: Study) -> tuple[int, int, int]:
+def innermost(spot: Spot, study: Study) -> tuple[int, int, int]:
+    """The axial voxel (x, y, z) of a spot's standard region that is farthest from its outside."""
     depth = distance_transform_edt(np.pad(spot.region(), 1), sampling=study.frame_spacing[::-1])
     z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + spot.corner[::-1]
     return int(x), int(y), int(z)
@@ -223,7 +239,8 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
             first = replace(
                 first, prompts=prompts, contour_mm=min(max(first.contour_mm, cube_round(block, spacing)), FINE_MM)
             )
-        lesions.append(replace(first, block=block))
+        probability = ordered[members[0]].probability
+        lesions.append(replace(first, block=block, probability=probability))
     return lesions
 
 

@@ -62,7 +62,7 @@ def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDA
         drawn = _closed_contours(structure_set, grid, path)
         contours = drawn.get(wanted[0], [])
     if not contours:
-        raise InputError(f"{path}: the ROI {roi} has no closed planar contours")
+        raise InputError(f"{path}: the ROI {roi} has no closed planar contours; draw it on slices")
     if any(np.ptp(contour[:, 2]) > 0.5 for contour in contours):
         raise InputError(
             f"{path}: the contours of the ROI {roi} are not parallel to the slices of the image; "
@@ -135,7 +135,7 @@ def _structure_set(path: Path) -> Dataset:
     if structure_set is None:
         raise InputError(f"{path} is not a DICOM file; give an RTSTRUCT")
     if value_of(structure_set, "Modality") != "RTSTRUCT":
-        raise InputError(f"{path} is not an RTSTRUCT by its Modality (0008,0060)")
+        raise InputError(f"{path} is not an RTSTRUCT by its Modality (0008,0060); give one")
     return structure_set
 
 

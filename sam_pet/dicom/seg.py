@@ -116,7 +116,7 @@ def lesions_to_write(labels: Labels, series: Series, path: str | os.PathLike[str
         raise ValueError(f"labels of shape {labels.shape} are not on a grid of shape {series.grid.shape}")
     lesions = lesion_boxes(labels)
     if not lesions:
-        raise InputError(f"no lesion to write to {path}: this DICOM object cannot be empty")
+        raise InputError(f"no lesion to write to {path}: this DICOM object cannot be empty; leave the option out")
     for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
         required(series.slices[0], keyword, series.paths[0])
     return lesions

@@ -108,11 +108,13 @@ def _candidates(path: Path, what: str) -> list[list[_Slice]]:
     if path.is_file():
         series = [s for s in found.values() if any(file == path for file, _ in s)]
         if not series:
-            raise InputError(f"{what}: {path} is not a DICOM image of modality {MODALITIES[what]}")
+            raise InputError(f"{what}: {path} is not a DICOM image of modality {MODALITIES[what]}; give one")
         return series
     if not found:
         seen = f"only {', '.join(sorted(others))}" if others else "no DICOM file at all"
-        raise InputError(f"{what}: no DICOM series of modality {MODALITIES[what]} in {folder}, {seen}")
+        raise InputError(
+            f"{what}: no DICOM series of modality {MODALITIES[what]} in {folder}, {seen}; give another folder"
+        )
     return list(found.values())
 
 
@@ -253,7 +255,7 @@ def _axes(orientation: list[float], path: Path) -> tuple[npt.NDArray[np.float64]
     lengths = np.linalg.norm(row), np.linalg.norm(column)
     if min(lengths) < 0.99 or max(lengths) > 1.01 or abs(row @ column) > 0.01:
         raise InputError(
-            f"{path} has no usable {described('ImageOrientationPatient')}: not two perpendicular directions"
+            f"{path} has no usable {described('ImageOrientationPatient')}: not two perpendicular directions; correct it"
         )
     row = row / lengths[0]
     column = column - (column @ row) * row

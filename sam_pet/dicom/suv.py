@@ -255,4 +255,4 @@ def _lean_share(dataset: Dataset, where: Path) -> float:
         return 9270.0 / (6680.0 + 216.0 * body_mass_index)
     if sex == "F":
         return 9270.0 / (8780.0 + 244.0 * body_mass_index)
-    raise InputError(f"PET: lean body mass needs M or F for {described('PatientSex')} in {where}")
+    raise InputError(f"PET: lean body mass needs M or F for {described('PatientSex')} in {where}; correct it")

@@ -114,7 +114,7 @@ def _facts(
 
 
 def _design(draft: Draft) -> None:
-    draft.say(1, "Of the {run.methods} methods, {run.with weights} have trained weights.")
+    draft.say(1, "Methods with trained weights: {run.with weights} of {run.methods}.")
     draft.miss(1, "the kind of AI, in the title")
     draft.say(
         2,
@@ -183,13 +183,15 @@ def _models(draft: Draft, manifest: dict[str, Any], methods: Sequence[str]) -> d
     draft.say(20, "Nothing was trained in this run: all {run.cases} cases were tested on.")
     draft.say(21, "Intervals and tests are over {run.patients} patients, not over studies.")
     draft.say(23, "Python {system.python} on {system.machine} with {system.cpus} processors.")
+    if "environment.device" in facts:
+        draft.say(23, "Device {environment.device}; threads of torch: {environment.threads.torch}.")
     versions = facts.below("packages")
     table = Table(["package", "version"], [[Cell(f.key.partition(".")[2]), Cell(str(f.value))] for f in versions])
     caption = facts.say("Versions of the packages that results depend on.", *(fact.key for fact in versions))
     draft.add(23, ShownTable(caption, table))
     for item in (24, 25, 26):
         if not known:
-            draft.say(item, "Nothing to tell: {run.with weights} of the methods have trained weights.")
+            draft.say(item, "Nothing to tell: methods with trained weights were {run.with weights}.")
         elif item not in draft.contents:
             draft.miss(item, "the run does not tell how the weights came about")
     return known
@@ -316,7 +318,7 @@ def _failures(draft: Draft, table: pd.DataFrame, methods: Sequence[str]) -> None
         draft.add(
             37, ShownTable(draft.facts.say("The cases with the lowest Dice of {method.1.name}.", _RESULTS_KEY), shown)
         )
-    draft.miss(37, "why these cases failed")
+    draft.miss(37, "why the worst cases went wrong")
 
 
 def _limits(draft: Draft, methods: Sequence[str], known: dict[str, bool]) -> None:

@@ -39,7 +39,7 @@ class Facts:
         self._facts: dict[str, Fact] = {}
 
     def add(self, source: str, values: Mapping[str, Any], prefix: str = "") -> None:
-        """Take up values; mappings are taken apart, with dots between the keys, and None is left out."""
+        """Take up values, of mappings within mappings with dots between the keys; what is None or empty is left out."""
         for key, value in _flat(values, prefix):
             self._facts[key] = Fact(key, value, source)
 
@@ -68,6 +68,8 @@ class Facts:
         """
         used = [match[1] for match in _PLACE.finditer(template)]
         text = _PLACE.sub(lambda match: shown(self[match[1]].value, match[2] or ""), template)
+        if text.endswith(".."):  # a value that is a sentence brings its own
+            text = text[:-1]
         return Sentence(text, tuple(dict.fromkeys([*used, *(self[key].key for key in also)])))
 
 
@@ -84,7 +86,7 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
-        elif value is not None:
+        elif value not in (None, ""):
             yield f"{prefix}{key}", value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sam_pet.manuscript.claim import CLAIM, SECTIONS, run_in
 from sam_pet.manuscript.draft import Draft, Figure, Missing, ShownTable, numeric_columns
-from sam_pet.manuscript.facts import Sentence, shown
+from sam_pet.manuscript.facts import Sentence
 from sam_pet.page import Cell, Table
 
 
@@ -43,7 +43,7 @@ def claim_table(draft: Draft) -> Table:
 def source_table(draft: Draft) -> list[tuple[str, str, str, str]]:
     """Number, file, key and value of each fact that is said."""
     facts = [draft.facts[key] for key in draft.sources]
-    return [(str(n), fact.source, fact.key, shown(fact.value)) for n, fact in enumerate(facts, 1)]
+    return [(str(n), fact.source, fact.key, str(fact.value)) for n, fact in enumerate(facts, 1)]
 
 
 def _lines(draft: Draft, figures: dict[int, str]) -> Iterator[str]:

@@ -34,8 +34,10 @@ def draft_training(folder: Path) -> Draft:
         raise InputError(f"methods: {folder} has no recipe; give the folder of a training run")
     record = require_record(folder / "checkpoint")
     facts = _facts(folder, tracker, recipe)
-    draft = Draft(facts, facts.say("Training of {recipe.name}, a SAM 2 for interactive lesion segmentation in PET/CT"))
-    draft.say(1, "The model {recipe.name} is a SAM 2, a neural network for promptable segmentation.")
+    draft = Draft(
+        facts, facts.say("Training of {recipe.name}, a network for interactive lesion segmentation in PET/CT")
+    )
+    draft.say(1, "The model {recipe.name} is a neural network that segments what prompts point at.")
     draft.say(2, "The model {recipe.name} was trained from {recipe.base} for {recipe.steps} steps ({recipe.mode}).")
     draft.miss(2, "background, results on test data and conclusions")
     say_of_log(draft, 5)
@@ -47,11 +49,13 @@ def draft_training(folder: Path) -> Draft:
     draft.say(23, "Python {environment file.python} on {environment file.system}; device {environment file.device}.")
     _packages(draft)
     say_optimization(draft, "recipe")
-    say_record(draft, "record", record, f"checkpoint/{RECORD}")
+    draft.say(26, "The final weights are the average, with factor {recipe.optimization.ema}, after the last step.")
+    say_record(draft, "record", record, f"checkpoint/{RECORD}", folder / "checkpoint")
     _settings(draft, recipe)
     draft.say(28, "Loss and its parts, as the network was trained on them, at each step that was logged ({logged}).")
     _measures(draft, run, folder)
-    draft.say(38, "The figures of this run are of training{validation.text}; there is no test on other cases.")
+    kind = "training" if recipe.validation is None else "training and of validation during it"
+    draft.say(38, f"All figures of {{recipe.name}} are of {kind}; there is no test on other cases.", "logged")
     say_of_log(draft, 41, sealed=True)
     draft.miss(41, "where protocol, code, weights and data can be had")
     return draft
@@ -64,8 +68,6 @@ def _facts(folder: Path, tracker: Path, recipe: Recipe) -> Facts:
     facts.add(_DATA, _json(tracker / _DATA), "data file.")
     metrics = RunFolder(tracker).metrics
     facts.add(_METRICS, {"logged": len(metrics)})
-    text = "" if recipe.validation is None else " and of validation during it"
-    facts.add(_RECIPE, {"text": text}, "validation.")
     log_facts(facts, folder)
     return facts
 
@@ -89,9 +91,9 @@ def _data(draft: Draft) -> None:
         if "phantoms" in known:
             draft.say(7, f"Simulated studies: phantoms of seeds {{train.{n}.phantoms}} ({{train.{n}.variant}}).")
         elif cases:
-            draft.say(7, f"{{train.{n}.named}} named cases of a folder.")
+            draft.say(7, f"{{train.{n}.named}} named cases of a folder were taken.")
         else:
-            draft.say(7, "All cases of a folder.", f"train.{n}.folder")
+            draft.say(7, "All cases of a folder were taken.", f"train.{n}.folder")
     draft.say(7, "They gave {data file.crops} crops to learn from.")
     draft.miss(7, "where and when real data were acquired, and under which licence and approval they are used")
     draft.say(11, "Crops have a margin of {recipe.samples.margin_mm} mm; of each case up to {recipe.samples.hot_spots} "

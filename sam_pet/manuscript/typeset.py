@@ -21,6 +21,7 @@ _ROOM = _WIDTH - 2 * _MARGIN
 _LEADING, _GAP = 1.35, 5.0
 _LEAST = 3.5
 _PICTURE = 260.0
+_RAISED = 0.65
 _REFERENCE = 100.0
 
 
@@ -55,7 +56,7 @@ class Sheet:
         for line in lines:
             y = self._take(size * _LEADING)
             for x, word in line:
-                self._text(x, y + (0.35 * size if word.raised else 0), word, size * (0.65 if word.raised else 1))
+                self._text(x, y + (0.35 * size if word.raised else 0), word, size * (_RAISED if word.raised else 1))
         self._left -= _GAP
 
     def heading(self, text: str, size: float) -> None:
@@ -139,18 +140,24 @@ class Sheet:
 
 
 def _lines(words: Sequence[Word], size: float) -> list[list[tuple[float, Word]]]:
-    """Lines of words, each with the place where it begins."""
+    """Lines of words, each with the place where it begins; a raised one never begins a line."""
     lines: list[list[tuple[float, Word]]] = [[]]
     x = _MARGIN
-    for word in words:
-        width = _width(word.text, size * (0.65 if word.raised else 1), word.bold)
+    for n, word in enumerate(words):
+        width = _set_width(word, size)
+        follower = words[n + 1] if n + 1 < len(words) and words[n + 1].raised else None
+        whole = width + (0.0 if follower is None else _set_width(follower, size))
         gap = 0.0 if word.raised or not lines[-1] else 0.32 * size
-        if lines[-1] and x + gap + width > _WIDTH - _MARGIN:
+        if lines[-1] and not word.raised and x + gap + whole > _WIDTH - _MARGIN:
             lines.append([])
             x, gap = _MARGIN, 0.0
         lines[-1].append((x + gap, word))
         x += gap + width
     return lines
+
+
+def _set_width(word: Word, size: float) -> float:
+    return _width(word.text, size * (_RAISED if word.raised else 1), word.bold)
 
 
 @cache

@@ -9,8 +9,9 @@ from typing import Any
 from sam_pet.errors import InputError
 from sam_pet.manuscript.draft import Draft
 from sam_pet.models import registry
+from sam_pet.models.checkpoint import read_config
 from sam_pet.models.parts import NAMES
-from sam_pet.models.record import RECORD, ModelRecord, read_record
+from sam_pet.models.record import CONFIG, RECORD, ModelRecord, read_record
 
 
 def say(draft: Draft, number: int, method: str, cases: Sequence[str]) -> bool:
@@ -22,15 +23,19 @@ def say(draft: Draft, number: int, method: str, cases: Sequence[str]) -> bool:
         method: its name.
         cases: names of the cases of the run.
     """
-    record = _record(method.partition(":")[2], str(draft.facts[f"method.{number}.sha256"].value))
-    if record is None:
+    found = _found(method.partition(":")[2], str(draft.facts[f"method.{number}.sha256"].value))
+    if found is None:
         return False
-    say_record(draft, f"weights.{number}", record, f"{RECORD} of weights {str(record.sha256)[:12]}")
+    record, folder = found
     key = f"weights.{number}"
+    say_record(draft, key, record, f"{RECORD} of weights {str(record.sha256)[:12]}", folder)
+    if f"{key}.training.recipe.stages" in draft.facts:
+        draft.say(25, f"The last recipe of {{{key}.name}}, of which its record tells:")
+        say_optimization(draft, key, "training.recipe.")
     named = {name for data in _data(record) for name in data.get("cases") or ()}
     if named:
-        found = {"training cases": len(named), "shared": len(named & set(cases))}
-        draft.facts.add(f"manifest.json and {RECORD}, counted", found, f"{key}.")
+        counts = {"training cases": len(named), "shared": len(named & set(cases))}
+        draft.facts.add(f"manifest.json and {RECORD}, counted", counts, f"{key}.")
         text = (
             f"The record of weights {{method.{number}.model}} names {{{key}.training cases}} training cases; "
             f"{{{key}.shared}} of the cases of this run have one of these names."
@@ -40,8 +45,8 @@ def say(draft: Draft, number: int, method: str, cases: Sequence[str]) -> bool:
     return True
 
 
-def say_record(draft: Draft, key: str, record: ModelRecord, source: str) -> None:
-    """Say what a checkpoint's record tells of model and training, with its facts under `key`."""
+def say_record(draft: Draft, key: str, record: ModelRecord, source: str, folder: Path) -> None:
+    """Say what the record of the checkpoint in a folder tells of model and training, with its facts under `key`."""
     facts = draft.facts
     content: dict[str, Any] = record.model_dump(mode="json")
     facts.add(source, content, f"{key}.")
@@ -53,7 +58,10 @@ def say_record(draft: Draft, key: str, record: ModelRecord, source: str) -> None
     def tell(item: int, text: str) -> None:
         draft.say(item, text.replace("{.", f"{{{key}."))
 
-    tell(22, "The model {.name} is a SAM 2 that tracks a lesion over slices; its frames are {.frames.name}.")
+    if (folder / CONFIG).is_file():
+        facts.add(CONFIG, {"type": read_config(folder).model_type}, f"{key}.")
+        tell(22, "The model {.name} is of the type {.type}.")
+    tell(22, "It tracks a lesion over slices; its frames are {.frames.name}.")
     tell(22, "Its first window is {.clip.first_mm} mm wide, its widest {.clip.largest_mm} mm.")
     if known("kinds"):
         tell(22, "Beside the tracker it has these parts: {.kinds}.")
@@ -61,8 +69,6 @@ def say_record(draft: Draft, key: str, record: ModelRecord, source: str) -> None
         tell(24, "Training of {.name} started from {.base}.")
     if known("training.steps"):
         tell(25, "The tracker of {.name} was trained for {.training.steps} steps in all.")
-    if known("training.recipe.stages", "training.recipe.optimization.lr"):
-        say_optimization(draft, key, "training.recipe.")
     if known("training.attribution"):
         tell(25, "Data of its training: {.training.attribution}.")
     if known("training.patients.seen", "training.patients.held"):
@@ -76,18 +82,19 @@ def say_optimization(draft: Draft, key: str, recipe: str = "") -> None:
     facts, start = draft.facts, f"{key}.{recipe}"
     for n, stage in enumerate(facts[f"{start}stages"].value, 1):
         facts.add(facts[f"{start}stages"].source, stage, f"{start}stages.{n}.")
-        draft.say(
-            25,
-            f"A stage of {{{start}stages.{n}.steps}} steps: batches of {{{start}stages.{n}.batch}} "
-            f"clips of {{{start}stages.{n}.length}} slices with up to {{{start}stages.{n}.corrections}} corrections.",
+        place = f"{start}stages.{n}"
+        text = (
+            f"A stage: steps {{{place}.steps}}, clips in a batch {{{place}.batch}}, "
+            f"slices in a clip {{{place}.length}}, corrections at most {{{place}.corrections}}."
         )
-    draft.say(
-        25,
-        f"AdamW, learning rate {{{start}optimization.lr}}, weight decay {{{start}optimization.weight_decay}}, "
-        f"{{{start}optimization.warmup}} steps of warm-up, gradients clipped at {{{start}optimization.clip_norm}}, "
-        f"average of weights with factor {{{start}optimization.ema}}, seed {{{start}seed}}.",
+        draft.say(25, text)
+    place = f"{start}optimization"
+    text = (
+        f"AdamW: learning rate {{{place}.lr}}, weight decay {{{place}.weight_decay}}, steps of warm-up "
+        f"{{{place}.warmup}}, gradients clipped at {{{place}.clip_norm}}, average of weights with factor "
+        f"{{{place}.ema}}, seed {{{start}seed}}."
     )
-    draft.say(26, f"The final weights are the average, with factor {{{start}optimization.ema}}, after the last step.")
+    draft.say(25, text)
 
 
 def _data(record: ModelRecord) -> list[dict[str, Any]]:
@@ -95,8 +102,8 @@ def _data(record: ModelRecord) -> list[dict[str, Any]]:
     return [one for one in data if isinstance(one, dict)]
 
 
-def _record(name: str, sha256: str) -> ModelRecord | None:
-    """The record of the checkpoint with these weights, if it is the named one or one of the registry."""
+def _found(name: str, sha256: str) -> tuple[ModelRecord, Path] | None:
+    """Record and folder of the checkpoint with these weights, if it is the named one or one of the registry."""
     folders = [Path(name)] if name else []
     folders += [entry.folder for entry in registry.entries().values() if entry.folder is not None]
     for folder in folders:
@@ -105,5 +112,5 @@ def _record(name: str, sha256: str) -> ModelRecord | None:
         except InputError:
             continue
         if record is not None and record.sha256 == sha256:
-            return record
+            return record, folder
     return None

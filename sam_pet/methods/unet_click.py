@@ -193,7 +193,9 @@ def load(folder: Path) -> tuple[nn.Module, Settings, str]:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"method unet-click: {folder / WEIGHTS} does not fit its settings ({reason})") from error
+        raise InputError(
+            f"method unet-click: {folder / WEIGHTS} does not fit its settings ({reason}); train it again"
+        ) from error
     return network.eval(), settings, sha256
 
 

@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 import torch
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
-from transformers import PreTrainedModel
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256
@@ -25,6 +24,7 @@ from sam_pet.models.checkpoint import (
 from sam_pet.models.hashes import check_sha256
 from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
 from sam_pet.models.state import unwrapped
+from sam_pet.sam2.families.library import PreTrainedModel
 
 _PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
 _HIGHEST_RANK = 4096
@@ -74,7 +74,9 @@ def base_of(folder: Path) -> str:
         try:
             base = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{folder / ADAPTER_CONFIG} is not an adapter's configuration") from error
+            raise InputError(
+                f"{folder / ADAPTER_CONFIG} is not an adapter's configuration; give an adapter's folder"
+            ) from error
     if not base:
         raise InputError(f"{folder} is an adapter that does not name its base model; give the base")
     return str(base)
@@ -100,11 +102,11 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
     if record is not None and record.base_sha256 not in (None, base.sha256):
         raise InputError(
             f"{folder} is an adapter for another base model: {record.base} with SHA-256 "
-            f"{str(record.base_sha256)[:12]}..., and {base.source} has {base.sha256[:12]}..."
+            f"{str(record.base_sha256)[:12]}..., and {base.source} has {base.sha256[:12]}...; give that base"
         )
     weights = folder / ADAPTER_WEIGHTS
     if not weights.is_file():
-        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_WEIGHTS}")
+        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_WEIGHTS}; give an adapter's folder")
     if record is not None and record.sha256 is not None:
         check_sha256(weights, record.sha256)
     state = {f"{_PREFIX}{_inner(key)}": value for key, value in unwrapped(read_weights(weights), weights).items()}
@@ -121,7 +123,9 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
     except InputError:
         raise
     except Exception as error:  # peft raises what its parts raise
-        raise InputError(f"{folder} cannot be put on {base.source} as an adapter: {one_line(error)[:200]}") from error
+        raise InputError(
+            f"{folder} cannot be put on {base.source} as an adapter ({one_line(error)[:200]}); train or fetch it again"
+        ) from error
     return model.train(trainable)
 
 
@@ -136,15 +140,15 @@ def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torc
     """Raise an InputError that names the first key of an adapter that is missing, not known, or of another shape."""
     for key, value in expected.items():
         if key not in state:
-            raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {key} is missing")
+            raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {key} is missing; save the adapter again")
         if state[key].shape != value.shape:
             raise InputError(
                 f"{where} does not fit its {ADAPTER_CONFIG}: {key} is {tuple(state[key].shape)} and not "
-                f"{tuple(value.shape)}"
+                f"{tuple(value.shape)}; save the adapter again"
             )
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
-        raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {extra} is not known")
+        raise InputError(f"{where} does not fit its {ADAPTER_CONFIG}: {extra} is not known; save the adapter again")
 
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from transformers import EdgeTamVideoConfig, EdgeTamVisionConfig, Sam2VideoConfig, Sam3TrackerVideoConfig
-
 from sam_pet.errors import InputError
 from sam_pet.sam2.families import family_of
+from sam_pet.sam2.families.library import (
+    EdgeTamVideoConfig,
+    EdgeTamVisionConfig,
+    Sam2VideoConfig,
+    Sam3TrackerVideoConfig,
+)
 from sam_pet.sam2.families.repvit import RepVitConfig
 
 

@@ -16,8 +16,6 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel
-from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import clear_left, file_sha256, partial_prefix, restore
@@ -39,6 +37,7 @@ from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
 from sam_pet.sam2.families import adapt, family_of
+from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel, initialization
 from sam_pet.threads import one_thread
 
 _LARGEST, _MOST_BLOCKS, _LONGEST_LIST = 100_000, 256, 256
@@ -213,7 +212,7 @@ def read_config(folder: Path, image_size: int | None = None) -> Any:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}")
+        raise InputError(f"{folder} is no checkpoint: it has no {CONFIG}; give a checkpoint's folder")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(content, dict):
@@ -223,7 +222,9 @@ def read_config(folder: Path, image_size: int | None = None) -> Any:
         size = int(config.image_size)
         set_image_size(config, image_size or size)
     except Exception as error:
-        raise InputError(f"{path} does not describe a SAM video model: {one_line(error)[:200]}") from error
+        raise InputError(
+            f"{path} does not describe a SAM video model ({one_line(error)[:200]}); fetch the model again"
+        ) from error
     return config
 
 
@@ -249,14 +250,14 @@ def require_working(config: Any, path: Path) -> None:
         return
     size = int(config.image_size)
     try:
-        with torch.device("meta"), no_init_weights(), torch.no_grad():
+        with torch.device("meta"), initialization.no_init_weights(), torch.no_grad():
             model = Sam2VideoModel(config)
             image = torch.empty(1, int(config.vision_config.backbone_config.num_channels), size, size)
             coarse = model.vision_encoder(image).fpn_hidden_states[-1]
             model.memory_encoder(coarse, torch.empty(1, 1, size, size))
     except Exception as error:  # as in `build`
         raise InputError(
-            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]})"
+            f"{path} describes a model whose parts do not fit each other ({one_line(error)[:120]}); fetch it again"
         ) from error
 
 
@@ -268,20 +269,22 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     """
     try:
         # Without memory, until it is known that the weights fit.
-        with torch.device("meta"), no_init_weights():
+        with torch.device("meta"), initialization.no_init_weights():
             expected = family_of(config.model_type).build(config).state_dict()
     except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
-        raise InputError(f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]})") from error
+        raise InputError(
+            f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]}); fetch it again"
+        ) from error
     for key, value in expected.items():
         if key not in state:
-            raise InputError(f"{where} does not hold the weights of this model: {key} is missing")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is missing; fetch it again")
         if state[key].shape != value.shape:
             shapes = f"{tuple(state[key].shape)} and not {tuple(value.shape)}"
-            raise InputError(f"{where} does not hold the weights of this model: {key} is {shapes}")
+            raise InputError(f"{where} does not hold the weights of this model: {key} is {shapes}; fetch it again")
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
-        raise InputError(f"{where} does not hold the weights of this model: {extra} is not known")
-    with no_init_weights():
+        raise InputError(f"{where} does not hold the weights of this model: {extra} is not known; fetch it again")
+    with initialization.no_init_weights():
         model: PreTrainedModel = family_of(config.model_type).build(config)
     model.load_state_dict(state)
     return model.float().eval()
@@ -297,7 +300,7 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     record = read_record(folder)
     path = folder / WEIGHTS
     if not path.is_file():
-        raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}")
+        raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}; give a checkpoint's folder")
     expected = record.sha256 if record is not None else read_hashes(folder).get(WEIGHTS)
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
     state = unwrapped(read_weights(path, family_of(config.model_type).own_name), path)

@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-from transformers import Sam2VideoConfig
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.models.architectures import TRUNKS, architecture
 from sam_pet.models.state import State, require_numbers, unwrapped, without_prefix
+from sam_pet.sam2.families.library import Sam2VideoConfig
 
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 _FIRST_KEY = "image_encoder.trunk.pos_embed"
@@ -78,6 +78,12 @@ def read_meta(path: Path) -> State:
     Raises:
         InputError: not a file of tensors that can be loaded safely, or without SAM 2's keys.
     """
+    with path.open("rb") as stream:
+        start = stream.read(2)
+    if start != b"PK" and start[:1] != pickle.PROTO:
+        raise InputError(
+            f"{path} cannot be loaded as PyTorch weights: it is a file of another kind, or damaged; fetch it again"
+        )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -123,7 +129,9 @@ def convert_meta(
     except (ValueError, TypeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{where} is no SAM 2 checkpoint: its image encoder has weights of other shapes") from error
+        raise InputError(
+            f"{where} is no SAM 2 checkpoint: its image encoder has weights of other shapes; give one"
+        ) from error
     config = architecture(trunk, image_size)
     config.enable_occlusion_spatial_embedding = "no_obj_embed_spatial" in state
     config.enable_temporal_pos_encoding_for_object_pointers = "obj_ptr_tpos_proj.weight" in state
@@ -146,7 +154,7 @@ def _joined(points: list[torch.Tensor], where: str | Path) -> torch.Tensor:
     try:
         return torch.cat(points)
     except RuntimeError as error:
-        raise InputError(f"{where} is no SAM 2 checkpoint: its point embeddings have other shapes") from error
+        raise InputError(f"{where} is no SAM 2 checkpoint: its point embeddings have other shapes; give one") from error
 
 
 def renamed(key: str) -> str:
@@ -169,10 +177,11 @@ def _trunk(state: State, where: str | Path) -> str:
             return name
     found = f"{width} wide with {'-'.join(map(str, blocks)) or 'no'} blocks"
     raise InputError(
-        f"{where}: its image encoder is {found}, none of SAM 2's ({', '.join(n for n in TRUNKS if n != 'nano')})"
+        f"{where}: its image encoder is {found}, none of SAM 2's "
+        f"({', '.join(n for n in TRUNKS if n != 'nano')}); give one of these"
     )
 
 
 def _require(state: State, key: str, where: str | Path) -> None:
     if key not in state:
-        raise InputError(f"{where} is no SAM 2 checkpoint: {key} is missing")
+        raise InputError(f"{where} is no SAM 2 checkpoint: {key} is missing; give one")

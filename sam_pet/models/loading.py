@@ -21,7 +21,15 @@ from sam_pet.models.checkpoint import (
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import TRACKER
-from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES, WEIGHTS, ModelRecord, read_record
+from sam_pet.models.record import (
+    ADAPTER_CONFIG,
+    CONFIG,
+    META_SUFFIXES,
+    WEIGHTS,
+    ModelRecord,
+    read_record,
+    require_record,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +67,18 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
     if isinstance(source, str) and hub.HUB_ID.fullmatch(source):
         return _load_folder(_fetch(source), source, image_size, base)
     raise registry.unknown(source)
+
+
+def checkpoint_folder(source: str) -> Path:
+    """The folder of a checkpoint of this project, by its path or its name in the registry.
+
+    Raises:
+        InputError: there is none.
+    """
+    entry = registry.find(source)
+    folder = Path(source).expanduser() if entry is None or entry.folder is None else entry.folder
+    require_record(folder)
+    return folder
 
 
 def _load_entry(entry: registry.ModelEntry, source: str, image_size: int | None) -> LoadedModel:
@@ -164,7 +184,7 @@ def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None =
     """
     folder = Path(folder)
     if not (folder / ADAPTER_CONFIG).is_file():
-        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}")
+        raise InputError(f"{folder} is no adapter: it has no {ADAPTER_CONFIG}; give an adapter's folder")
     _require_other_folder(out, folder)
     loaded = load_model(folder, base=base)
     record = refitted(loaded, loaded.record)

@@ -8,9 +8,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"
-APPEARANCE, CONTOUR = "appearance.safetensors", "contour.safetensors"
+APPEARANCE, CONTOUR, STROKES = "appearance.safetensors", "contour.safetensors", "strokes.json"
 # The files by what they hold, in the order in which they are trained.
-PARTS = {"refiner": REFINER, "contour": CONTOUR, "chooser": CHOOSER, "appearance": APPEARANCE, "judge": JUDGE}
+PARTS = {
+    "refiner": REFINER,
+    "contour": CONTOUR,
+    "chooser": CHOOSER,
+    "appearance": APPEARANCE,
+    "judge": JUDGE,
+    "strokes": STROKES,
+}
 # SAM 2's own weights, where a part says what it was fitted to.
 TRACKER = "tracker"
 NAMES = {
@@ -20,6 +27,7 @@ NAMES = {
     "chooser": "outline ranker",
     "appearance": "appearance network",
     "judge": "lesion classifier",
+    "strokes": "stroke ranker",
 }
 ABOUT = {
     "refiner": "takes a last look at what the tracker shows of a lesion",
@@ -27,6 +35,7 @@ ABOUT = {
     "chooser": "picks the best of the outlines that a new lesion may have",
     "appearance": "looks at candidates of a first answer and their surroundings",
     "judge": "tells lesions from physiological uptake",
+    "strokes": "picks the best of the outlines that a lesion may have after a stroke, which may be none",
 }
 
 

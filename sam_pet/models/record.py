@@ -14,6 +14,7 @@ from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part, from_hashes, stale
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES, FrameRecipe
+from sam_pet.sam2.memory_filter import MemoryFilter
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
 META_SUFFIXES = (".pt", ".pth")
@@ -24,9 +25,10 @@ class ModelRecord(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
     `sha256` and `config_sha256` are those of the files of weights and configuration, `parts` the table of the parts
-    beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `base` names the
-    model that training started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what
-    the training wants remembered.
+    beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `memory_filter`
+    says which memories the tracker leaves out; None shows all, as in training. `base` names the model that training
+    started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants
+    remembered.
 
     Examples:
         >>> from sam_pet.models import ModelRecord
@@ -40,6 +42,7 @@ class ModelRecord(BaseModel):
     frames: FrameRecipe = RECIPES["petct"]
     clip: ClipRecipe = ClipRecipe()
     refiner: RefinerSettings | None = None
+    memory_filter: MemoryFilter | None = None
     trained: bool = False
     training: dict[str, Any] = Field(default_factory=dict)
     base: str | None = None
@@ -122,5 +125,5 @@ def require_record(folder: Path) -> ModelRecord:
     """
     record = read_record(folder)
     if record is None:
-        raise InputError(f"{folder} is no checkpoint of this project")
+        raise InputError(f"{folder} is no checkpoint of this project; write one with models convert")
     return record

@@ -42,7 +42,7 @@ class ModelEntry:
         if self.repository is not None:
             return hub.location(self.repository, self.files) or download_folder(self.repository)
         if self.folder is None:
-            raise InputError(f"{self.name} has no files: it is built from a seed")
+            raise InputError(f"{self.name} has no files: it is built from a seed; write some with models convert")
         return self.folder
 
     @property

@@ -5,7 +5,7 @@ from sam_pet.phantom.make import Phantom, make_phantom
 from sam_pet.phantom.odd import make_odd
 from sam_pet.phantom.patients import RealLesion, RealPatient, read_patients
 from sam_pet.phantom.tissue import LOOKS, ORGAN_NAMES, Tissue, Tracer
-from sam_pet.phantom.wide import GROUPS, Group, make_wide
+from sam_pet.phantom.wide import GROUPS, Group, make_wide, make_wide_drawn
 from sam_pet.phantom.write import write_folder, write_nnunet
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "make_odd",
     "make_phantom",
     "make_wide",
+    "make_wide_drawn",
     "read_patients",
     "write_folder",
     "write_nnunet",

@@ -39,7 +39,7 @@ def parse_grid(text: str) -> Grid:
     number = r"(\d+(?:\.\d+)?)"
     match = re.fullmatch(r"(\d+)x(\d+)x(\d+)@" + "x".join([number] * 3), text.strip())
     if match is None:
-        raise InputError(f"grid: {text!r} is not of the form 400x400x326@2.04x2.04x3 (voxels @ mm)")
+        raise InputError(f"grid: {text!r} is not of the form 400x400x326@2.04x2.04x3 (voxels @ mm); write it so")
     nx, ny, nz = (int(g) for g in match.groups()[:3])
     sx, sy, sz = (float(g) for g in match.groups()[3:])
     if min(nx, ny, nz) < 4 or min(sx, sy, sz) <= 0:

@@ -136,7 +136,9 @@ def read_patients(folder: str | os.PathLike[str]) -> list[RealPatient]:
     maps = {p.name.removesuffix(".nii.gz"): p for p in (root / "organs").glob("*.nii.gz") if not p.name.startswith(".")}
     maps |= {p.parent.name: p for p in root.glob("*/organs.nii.gz")}
     if not maps:
-        raise InputError(f"organ maps: {root} holds neither organs/NAME.nii.gz nor NAME/organs.nii.gz")
+        raise InputError(
+            f"organ maps: {root} holds neither organs/NAME.nii.gz nor NAME/organs.nii.gz; give another folder"
+        )
     tables = dict(_lesions(root / "lesions.csv"))
     shared = root / "strokes.json"
     strokes: dict[str, tuple[Voxel, ...]] = {}

@@ -81,10 +81,22 @@ def make_wide(seed: int, patient: RealPatient, *, without: Collection[Group] = (
     made = make_phantom(
         seed, patient.tracer, anatomy=image, lesions=lesions, lesion_free=not lesions, world=world
     )  # fmt: skip
-    made = _reconstructed(made, rng)
+    return _finished(made, world, rng, patient=patient.name)
+
+
+def make_wide_drawn(
+    seed: int, tracer: Tracer = "fdg", grid: Grid | None = None, *, without: Collection[Group] = ()
+) -> Phantom:
+    """As `make_wide`, with drawn organs and lesions instead of a patient's; for `grid` see `make_phantom`."""
+    checked_groups(without)
+    world = WideWorld.of(seed, without)
+    return _finished(make_phantom(seed, tracer, grid, world=world), world, world.rng("scanner"))
+
+
+def _finished(made: Phantom, world: WideWorld, scanner: np.random.Generator | None, **facts: str) -> Phantom:
+    made = _reconstructed(made, scanner)
     made = _seen(made, world.rng("body"), world.rng("ct"))
-    facts = {"patient": patient.name, "wide": sorted(world.groups)}
-    return replace(made, facts={**made.facts, **facts})
+    return replace(made, facts={**made.facts, **facts, "wide": sorted(world.groups)})
 
 
 def checked_groups(names: Collection[str]) -> list[Group]:

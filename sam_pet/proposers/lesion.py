@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cc3d
@@ -21,13 +21,27 @@ _STILL_SHOWN = 0.5
 
 
 @dataclass(frozen=True)
+class Offered:
+    """Outlines that a lesion might have had from the start, and the Dice that was expected of each then.
+
+    `levels` (n,) are parts of the way from the surroundings to the peak; 0, -1, -2 ... for those of networks.
+    """
+
+    blocks: tuple[Block, ...] = ()
+    expected: tuple[float, ...] = ()
+    levels: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Lesion:
     """One object: its prompts in axial voxels, what the tracker remembers of it, its mask, and how sure the model is.
 
     `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in a narrow
     window: in one as wide as an organ it says little. NaN where nothing was shown. `of_uptake` tells whether the mask
     began as an outline that follows uptake instead of what the model shows, `contour_mm` how wide the cubes are in
-    which the contour network corrects it; None where the model does. `expected` is the Dice expected of that outline.
+    which the contour network corrects it; None where the model does. `expected` is the Dice expected of that outline,
+    `offered` are those that it was chosen from. Of the prompts the first `found` are clicks of a first answer that took
+    it for a lesion with this `probability`, and no reader's.
     """
 
     prompts: tuple[Prompt, ...]
@@ -38,11 +52,23 @@ class Lesion:
     of_uptake: bool = False
     contour_mm: float | None = None
     expected: float = float("nan")
+    offered: Offered = Offered()
+    found: int = 0
+    probability: float = float("nan")
 
     @property
     def by_network(self) -> bool:
         """Whether the contour network corrects it, and not the tracker."""
         return self.contour_mm is not None
+
+    def unseen(self) -> Lesion:
+        """The lesion as one of a first answer: none of its prompts is a reader's."""
+        return replace(self, found=len(self.prompts))
+
+    @property
+    def pointed_at(self) -> bool:
+        """Whether a reader has drawn tumor on it."""
+        return any(prompt.label == "tumor" for prompt in self.prompts[self.found :])
 
 
 def shown_mask(field: Field, prompts: Sequence[Prompt], background: Voxels) -> Block:

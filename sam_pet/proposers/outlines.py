@@ -10,7 +10,7 @@ import numpy as np
 
 from sam_pet.boxes import Block, Field
 from sam_pet.prompts import Prompt, Voxels
-from sam_pet.proposers.lesion import Lesion, drawn_voxels, obey, shown_mask
+from sam_pet.proposers.lesion import Lesion, Offered, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.outline_features import NAMES, Drawn, Floats, Prompted
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.uptake_levels import above_levels
@@ -28,6 +28,7 @@ FINE_MM = 128.0
 _ROOM = 1.3
 # What the contour network's widest cube weighs beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
 _SECOND_OPINION = 0.5
+_LEVEL = NAMES.index("level")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class Outlines:
     blocks: list[Block]
     features: Floats
     widths: tuple[float, ...] = ()
+
+    def offered(self, expected: Floats) -> Offered:
+        """What a lesion keeps of them, with the Dice (n,) expected of each."""
+        levels = self.features[:, _LEVEL].tolist()
+        return Offered(tuple(block.trimmed() for block in self.blocks), tuple(expected.tolist()), tuple(levels))
 
     def chosen(self, lesion: Lesion, number: int, spacing: tuple[float, ...]) -> Lesion:
         """The lesion with one of these as its mask, on voxels of this `spacing` (x, y, z)."""

@@ -18,9 +18,6 @@ from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.trees import from_text, predict, to_text
 
-# How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
-# one that takes its place: where all others are far worse, the mask is left to the strokes.
-_DENIED, _BELIEVABLE = 0.15, 0.4
 # Networks' masks have 0, -1, -2... in place of a level: the model's, then the contours from the narrowest cube on.
 _LEVEL = NAMES.index("level")
 
@@ -68,27 +65,24 @@ class Chooser:
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 
-    def choose(self, features: Floats, denied: npt.ArrayLike = 0) -> int:
-        """The best of outlines from their features (n, `NAMES`).
-
-        `denied` says how many background strokes lie in each (n,).
-        """
-        expected = self.expect(features)
-        first = int(self.best(expected, features, self.content.margin))
-        denials = np.asarray(denied, np.float32)
-        chosen = int(self.best(expected - _DENIED * denials, features, self.content.margin))
-        return chosen if expected[chosen] >= _BELIEVABLE * expected[first] else first
-
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) that is expected of outlines with these features (n, `NAMES`)."""
         return predict(self._trees, features)
 
-    @staticmethod
-    def best(expected: Floats, features: Floats, margin: float) -> npt.NDArray[np.int64]:
+    def ranked(self, expected: Floats, features: Floats) -> Floats:
+        """What is expected of outlines (n,), less the margin for the widest contour."""
+        return self._held_back(expected, features, self.content.margin)
+
+    @classmethod
+    def best(cls, expected: Floats, features: Floats, margin: float) -> npt.NDArray[np.int64]:
         """Which outline (...) to take, from the Dice expected of each (..., outlines) and their features."""
-        widest = features[..., _LEVEL] == -len(WIDTHS_MM)
-        best: npt.NDArray[np.int64] = (expected - margin * widest).argmax(axis=-1)
+        best: npt.NDArray[np.int64] = cls._held_back(expected, features, margin).argmax(axis=-1)
         return best
+
+    @staticmethod
+    def _held_back(expected: Floats, features: Floats, margin: float) -> Floats:
+        ranked: Floats = expected - margin * (features[..., _LEVEL] == -len(WIDTHS_MM))
+        return ranked
 
     @cached_property
     def _trees(self) -> xgboost.Booster:

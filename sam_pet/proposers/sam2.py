@@ -27,6 +27,8 @@ from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
 _MAX_POINTS = 8
+# Whether uptake changes from slice to slice is asked this near to the middle of a clip.
+_NEAR_MM = 20.0
 
 
 @dataclass
@@ -79,6 +81,11 @@ class Sam2Proposer:
         drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
         self._glance([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
         return self._settle(drafts, background, clips)
+
+    def unseen(self, prompt: Prompt, block: Block) -> Lesion:
+        """A lesion with a mask that comes from elsewhere; the model has not been shown anything."""
+        clip = first_clip(self.study, prompt.voxels, self.clips, self._size)
+        return Lesion((prompt,), clip, MemoryBank(), block, float("nan"))
 
     @torch.no_grad()
     def revise(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
@@ -169,10 +176,16 @@ class Sam2Proposer:
         for draft, bank in zip(drafts, banks, strict=True):
             draft.bank = bank
 
-    @staticmethod
-    def _job(draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
+    def _job(self, draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
         window = _window(draft.clip)
-        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z))
+        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
+
+    def _hottest(self, window: Clip, z: int) -> float:
+        """The hottest uptake of a slice within `_NEAR_MM` of the middle of a clip's window, along x and y."""
+        near = replace(window, width_mm=2 * _NEAR_MM)
+        pet = self.study.axial_pet[z]
+        rows, columns = near.voxel_range(1, pet.shape[0]), near.voxel_range(0, pet.shape[1])
+        return float(pet[rows.start : rows.stop, columns.start : columns.stop].max(initial=0.0))
 
     @staticmethod
     def _with_earlier(bank: MemoryBank, prompt: SlicePrompt) -> SlicePrompt:

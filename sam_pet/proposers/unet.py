@@ -80,7 +80,7 @@ def filled(network: UNet, state: Mapping[str, torch.Tensor], where: Path, whose:
         network.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
-        raise InputError(f"{where} does not hold the weights of {whose}: {reason}") from error
+        raise InputError(f"{where} does not hold the weights of {whose} ({reason}); train or fetch it again") from error
     return network.eval()
 
 

@@ -8,20 +8,21 @@ from typing import Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.prompts import Box, Click, Label, Prompt, Scribble, Voxels, box, click, scribble
+from sam_pet.prompts import Box, Click, Label, Prompt, Rejection, Scribble, Voxels, box, click, scribble
 from sam_pet.study import Study
 
-Kind = Literal["click", "scribble", "box"]
+Kind = Literal["click", "scribble", "box", "rejection"]
 Mask = npt.NDArray[np.bool_] | npt.NDArray[np.uint8]
 
-_KINDS: dict[type[Prompt], Kind] = {Click: "click", Scribble: "scribble", Box: "box"}
+_KINDS: dict[type[Prompt], Kind] = {Click: "click", Scribble: "scribble", Box: "box", Rejection: "rejection"}
 
 
 @dataclass(frozen=True, eq=False)
 class Stroke:
     """What a reader drew: voxels (x, y, z), shape (n, 3), all of one label.
 
-    A click is one voxel; a box is two, its opposite corners, both inside it.
+    A click is one voxel; a box is two, its opposite corners, both inside it; a rejection is one voxel of a lesion that
+    is none, which methods that know no rejection take for a background click.
 
     Examples:
         >>> from sam_pet import Click
@@ -49,6 +50,8 @@ class Stroke:
         """The same as a session takes it."""
         if self.kind == "box":
             return box(*self.voxels)
+        if self.kind == "rejection":
+            return Rejection(click(self.voxels[0]).voxel)
         return click(self.voxels[0], self.label) if self.kind == "click" else scribble(self.voxels, self.label)
 
 

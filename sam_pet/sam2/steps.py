@@ -6,7 +6,7 @@ sub-modules; unlike the stock loops it takes many lesions at once and lets gradi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from torch import Tensor
 from sam_pet.sam2.families import adapt
 from sam_pet.sam2.features import Features
 from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
+from sam_pet.sam2.memory_filter import MemoryFilter
 
 ABSENT_LOGIT = -1024.0
 # SAM 2 feeds earlier logits back as a mask prompt within these bounds.
@@ -44,12 +45,20 @@ class Core:
         model: one of a family in `sam_pet.sam2.families`, on the device and in the mode (train or eval) in which it is
             to run.
         memory_dtype: how memory tokens are kept; None keeps the model's. Meta's predictor keeps bfloat16.
+        memory_filter: leaves out memories that say what their neighbour says; None, as in the stock loops, shows all.
+
+    Attributes:
+        offered, shown: how many tracked memories there were to show so far, and how many were shown.
     """
 
-    def __init__(self, model: Any, memory_dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, model: Any, memory_dtype: torch.dtype | None = None, memory_filter: MemoryFilter | None = None
+    ) -> None:
         self.model = model
         self._family = adapt(model)
         self.memory_dtype = memory_dtype
+        self.memory_filter = memory_filter
+        self.offered = self.shown = 0
 
     @property
     def device(self) -> torch.device:
@@ -71,17 +80,25 @@ class Core:
         """The features of frames (n, 3, S, S); gradients flow."""
         return self._family.encode(frames)
 
-    def recollect(self, bank: MemoryBank, slice_: int, reverse: bool, depth: int) -> Recollection:
-        """The memories a slice is shown: prompted ones, the latest tracked ones, the pointers behind it."""
+    def recollect(
+        self,
+        bank: MemoryBank,
+        slice_: int,
+        reverse: bool,
+        depth: int,
+        uptake: Callable[[int], float] | None = None,
+    ) -> Recollection:
+        """The memories a slice is shown: prompted ones, the latest tracked ones, the pointers behind it.
+
+        `uptake` of a slice is what the filter goes by; where it is not known nothing is left out.
+        """
         back = 1 if reverse else -1
         prompted = nearest_prompted(bank, slice_, self._family.conditioning_frames)
-        # A prompted slice that is one too many is still remembered as a recent one.
-        others = {**{z: m for z, m in bank.conditioning.items() if z not in prompted}, **bank.tracked}
-        recent = [
-            (distance, others[slice_ + back * distance])
-            for distance in range(self._family.memory_frames, 0, -1)
-            if slice_ + back * distance in others
-        ]
+        recent = self._recent(bank, prompted, slice_, back)
+        self.offered += len(recent)
+        if self.memory_filter is not None and uptake is not None:
+            recent = list(self.memory_filter.kept(recent, lambda away: uptake(slice_ + back * away)))
+        self.shown += len(recent)
         pointers = [
             (-back * (slice_ - z), memory) for z, memory in bank.conditioning.items() if -back * (slice_ - z) >= 0
         ]
@@ -91,6 +108,18 @@ class Core:
             if slice_ + back * distance in bank.tracked
         ]
         return Recollection(tuple(prompted.values()), tuple(recent), tuple(pointers))
+
+    def _recent(
+        self, bank: MemoryBank, prompted: Mapping[int, Memory], slice_: int, back: int
+    ) -> list[tuple[int, Memory]]:
+        """The latest memories on the way `back` as (slices away, memory), the farthest first."""
+        # A prompted slice that is one too many is still remembered as a recent one.
+        others = {**{z: m for z, m in bank.conditioning.items() if z not in prompted}, **bank.tracked}
+        return [
+            (distance, others[slice_ + back * distance])
+            for distance in range(self._family.memory_frames, 0, -1)
+            if slice_ + back * distance in others
+        ]
 
     def _pointer_limit(self, depth: int) -> int:
         return min(depth, self._family.pointers)

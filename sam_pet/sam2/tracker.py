@@ -45,6 +45,7 @@ class Lane:
 class TrackRequest:
     """One lesion to track: its memories, the lanes to walk, and the key of each of its slices in the frame source.
 
+    `uptake` of a slice is the hottest near the lesion, for `MemoryFilter`.
     `observe` is called with (slice, prediction of one frame) as slices are tracked; training takes its losses there.
     """
 
@@ -52,6 +53,7 @@ class TrackRequest:
     lanes: Sequence[Lane]
     key: Callable[[int], Key]
     observe: Observer | None = None
+    uptake: Callable[[int], float] | None = None
 
 
 @dataclass
@@ -118,7 +120,11 @@ class Tracker:
             if known:
                 recollections = [
                     self.core.recollect(
-                        banks[r].without_prompted(prompts[r].slice_), prompts[r].slice_, backwards, self.depth
+                        banks[r].without_prompted(prompts[r].slice_),
+                        prompts[r].slice_,
+                        backwards,
+                        self.depth,
+                        jobs[r].uptake,
                     )
                     for r, backwards in zip(rows, reverse, strict=True)
                 ]
@@ -169,7 +175,8 @@ class Tracker:
             ],
         )
         recollections = [
-            self.core.recollect(w.job.bank, z, w.lane.reverse, self.depth) for w, z in zip(walks, slices, strict=True)
+            self.core.recollect(w.job.bank, z, w.lane.reverse, self.depth, w.job.uptake)
+            for w, z in zip(walks, slices, strict=True)
         ]
         conditioned = self.core.attend(features, recollections, self.depth)
         prediction = self.core.decode(conditioned, features)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from sam_pet.boxes import Block
-from sam_pet.prompts import Box, Click, Prompt, Voxels
+from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
-from sam_pet.proposers.outlines import Proposers
+from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
+from sam_pet.proposers.revisions import Revised
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
     from sam_pet.proposers.ranker import Chooser
+    from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 
 class LesionSegmenter:
@@ -26,16 +29,16 @@ class LesionSegmenter:
     Args:
         proposers: what proposes outlines.
         chooser: chooses between the outlines of a first prompt, where there is one.
+        ranker: chooses between those after a stroke, where there is one.
     """
 
-    def __init__(self, proposers: Proposers, chooser: Chooser | None = None) -> None:
+    def __init__(
+        self, proposers: Proposers, chooser: Chooser | None = None, ranker: StrokeRanker | None = None
+    ) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
-        self.corrections = Corrections(proposers, chooser)
-
-    @property
-    def chooser(self) -> Chooser | None:
-        return self.corrections.chooser
+        self.chooser = chooser
+        self.corrections = Corrections(proposers, ranker)
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
@@ -50,14 +53,35 @@ class LesionSegmenter:
         """
         return self.proposers.sam2.propose(prompts, background, largest_mm)
 
+    def taken(self, block: Block) -> Lesion:
+        """A lesion with a mask made elsewhere, as if its innermost voxel had been clicked.
+
+        The contour network corrects it where it has cubes for a mask as wide; the model is first shown it when it is
+        corrected.
+        """
+        depth = distance_transform_edt(np.pad(block.values, 1), sampling=self.study.frame_spacing[::-1])
+        z, y, x = (np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + block.corner[::-1]).tolist()
+        lesion = self.proposers.sam2.unseen(Click((x, y, z)), block)
+        width = cube_round(block, self.study.frame_spacing)
+        return replace(lesion, contour_mm=width if self.proposers.contour is not None and width <= FINE_MM else None)
+
+    def _seen(self, lesions: Sequence[Lesion], background: Voxels) -> list[Lesion]:
+        """The lesions with what the model remembers of them, those that it was never shown too."""
+        new = [i for i, lesion in enumerate(lesions) if not lesion.bank.all()]
+        shown = self.sketch([lesions[i].prompts[0] for i in new], background) if new else []
+        seen = list(lesions)
+        for i, one in zip(new, shown, strict=True):
+            seen[i] = replace(lesions[i], clip=one.clip, bank=one.bank, score=one.score)
+        return seen
+
     @torch.no_grad()
     def extend(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         """The lesions with one more prompt each, the same one; a stroke changes a mask as `corrections` says.
 
         The first tumor prompt in what is painted alone adds what it would begin.
         """
-        shown = iter(self._extended([x for x in lesions if x.bank.conditioning], prompt, background))
-        return [next(shown) if x.bank.conditioning else self._begun(x, prompt, background) for x in lesions]
+        shown = iter(self._extended([x for x in lesions if x.prompts], prompt, background))
+        return [next(shown) if x.prompts else self._begun(x, prompt, background) for x in lesions]
 
     def painted(self, lesion: Lesion | None, voxels: Voxels) -> Lesion:
         """The lesion, or a new one, with axial voxels (n, 3) in its mask."""
@@ -67,6 +91,25 @@ class LesionSegmenter:
         corners = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
         return Lesion((), self.proposers.sam2.narrow_clip(corners), MemoryBank(), block, float("nan"))
 
+    def erased(self, lesion: Lesion, voxels: Voxels) -> Lesion | None:
+        """The lesion without axial voxels (n, 3), in its mask and in what was drawn of it; None if nothing is left."""
+        rows = lesion.block.rows(voxels)
+        if not lesion.block.values[rows].any():
+            return lesion
+        values = lesion.block.values.copy()
+        values[rows] = False
+        block = Block(lesion.block.corner, values).trimmed()
+        if not block.values.any():
+            return None
+        gone = set(map(tuple, voxels.tolist()))
+        left = [_left(prompt, gone) for prompt in lesion.prompts]
+        prompts = tuple(prompt for prompt in left if prompt is not None)
+        if not any(prompt.label == "tumor" for prompt in prompts):
+            # Of what was drawn nothing is left: it is as if it had been painted.
+            return self.painted(None, block.voxels())
+        found = sum(prompt is not None for prompt in left[: lesion.found])
+        return replace(lesion, block=block, prompts=prompts, found=found)
+
     def _begun(self, lesion: Lesion, prompt: Prompt, background: Voxels) -> Lesion:
         if prompt.label == "background":
             return self.without(lesion, background)
@@ -74,17 +117,24 @@ class LesionSegmenter:
         return replace(begun, block=begun.block.joined(lesion.block))
 
     def _extended(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+        lesions = self._seen(lesions, background)
+        told = self._told(lesions, prompt, background)
         if isinstance(prompt, Box):
-            return [
-                self.corrections.refined(lesion, background)
-                for lesion in self.proposers.sam2.revise(lesions, prompt, background)
-            ]
+            return [self.corrections.refined(lesion, background) for lesion in told]
+        return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, told, strict=True)]
+
+    @torch.no_grad()
+    def told(self, lesion: Lesion, stroke: Prompt, background: Voxels) -> Revised | None:
+        """The outlines of a lesion after one more stroke; None where it starts anew."""
+        (seen,) = self._seen([lesion], background)
+        return self.corrections.told(seen, self._told([seen], stroke, background)[0], background)
+
+    def _told(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+        if isinstance(prompt, Box):
+            return self.proposers.sam2.revise(lesions, prompt, background)
         # The contour network answers to all strokes at once; what it corrects need not be tracked again.
         by_model = iter(self.proposers.sam2.revise([x for x in lesions if not x.by_network], prompt, background))
-        told = [replace(x, prompts=(*x.prompts, prompt)) if x.by_network else next(by_model) for x in lesions]
-        return [
-            self.corrections.corrected(old, new, prompt, background) for old, new in zip(lesions, told, strict=True)
-        ]
+        return [replace(x, prompts=(*x.prompts, prompt)) if x.by_network else next(by_model) for x in lesions]
 
     @torch.no_grad()
     def outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
@@ -92,9 +142,11 @@ class LesionSegmenter:
         if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
             return self.corrections.refined(lesion, background)
         outlines = self.proposers.outlines(lesion, background)
-        number = self.chooser.choose(outlines.features)
+        expected = self.chooser.expect(outlines.features)
+        ranked = self.chooser.ranked(expected, outlines.features)
+        number = int(ranked.argmax())
         chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
-        return replace(chosen, expected=float(self.chooser.expect(outlines.features)[number]))
+        return replace(chosen, expected=float(expected[number]), offered=outlines.offered(ranked))
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
@@ -102,21 +154,12 @@ class LesionSegmenter:
         cut_off(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block)
 
-    def only(self, lesion: Lesion, block: Block) -> Lesion:
-        """The lesion with a part of its mask and those of its prompts there, or else a click at its hottest voxel."""
-        prompts = tuple(prompt for prompt in lesion.prompts if block.touches(prompt.voxels))
-        if not prompts:
-            pet = np.where(block.values, self.study.axial_pet[block.slices], -np.inf)
-            z, y, x = np.add(np.unravel_index(int(pet.argmax()), pet.shape), block.corner[::-1]).tolist()
-            prompts = (Click((x, y, z)),)
-        return replace(lesion, block=block, prompts=prompts)
-
 
 class WatchedSegmenter(LesionSegmenter):
     """A segmenter that reports each of its steps, and ends with what the report raises."""
 
     def __init__(self, segmenter: LesionSegmenter, progress: Callable[[int], None]) -> None:
-        super().__init__(segmenter.proposers, segmenter.chooser)
+        super().__init__(segmenter.proposers, segmenter.chooser, segmenter.corrections.ranker)
         self._progress = progress
         self._done = 0
 
@@ -131,3 +174,13 @@ class WatchedSegmenter(LesionSegmenter):
     def _step(self) -> None:
         self._progress(self._done)
         self._done += 1
+
+
+def _left(prompt: Prompt, gone: set[tuple[int, ...]]) -> Prompt | None:
+    """A prompt without the voxels that were erased of what it drew as tumor; None if that was all."""
+    if prompt.label == "background" or not isinstance(prompt, Click | Scribble):
+        return prompt
+    drawn = [(x, y, z) for x, y, z in prompt.voxels.tolist() if (x, y, z) not in gone]
+    if len(drawn) == len(prompt.voxels):
+        return prompt
+    return Scribble(tuple(drawn), "tumor") if drawn else None

@@ -11,6 +11,7 @@ import numpy as np
 
 from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.audit.log import Act, AuditLog, mask_sha256, read_log
+from sam_pet.audit.seal import is_sealed
 from sam_pet.session.state import State
 from sam_pet.study import Study
 
@@ -43,7 +44,10 @@ class History:
             start: details of the first line.
         """
         known = _known(log.path, self.acts[0][0].time)
-        log.append(*self._finished(self.acts[known:], study, start))
+        acts = list(self._finished(self.acts[known:], study, start))
+        # The same session once more, as of a command that is repeated.
+        again = not known and is_sealed(log) and log.repeats(acts)
+        log.wait_with(*acts) if again else log.append(*acts)
 
     def _finished(self, acts: list[tuple[Act, State]], study: Study, start: Mapping[str, Any]) -> Iterator[Act]:
         found: dict[int, tuple[str, dict[str, int]]] = {}

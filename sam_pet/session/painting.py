@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from sam_pet.boxes import Block
-from sam_pet.prompts import Paint, Voxels, paint
+from sam_pet.prompts import Paint, paint
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.state import Entry, Lesions
@@ -20,11 +17,11 @@ def painted(tracker: LesionSegmenter, lesions: Lesions, entry: Entry) -> Lesions
     after = dict(lesions)
     loses = set(entry.lesions) if entry.prompt.label == "background" else set(lesions) - set(entry.lesions)
     for number in loses & set(after):
-        rest = _without(after[number].block, voxels)
-        if rest.values.any():
-            after[number] = replace(after[number], block=rest)
-        else:
+        rest = tracker.erased(after[number], voxels)
+        if rest is None:
             del after[number]
+        else:
+            after[number] = rest
     if entry.prompt.label == "tumor":
         for number in entry.lesions:
             after[number] = tracker.painted(after.get(number), voxels)
@@ -38,12 +35,3 @@ def redrawn(study: Study, lesion: Lesion | None, wanted: Paint) -> list[Paint]:
     inside[tuple(wanted.voxels.T[::-1])] = True
     surplus = had[~inside[tuple(had.T[::-1])]]
     return [wanted, paint(surplus, "background")] if len(surplus) else [wanted]
-
-
-def _without(block: Block, voxels: Voxels) -> Block:
-    rows = block.rows(voxels)
-    if not block.values[rows].any():
-        return block
-    values = block.values.copy()
-    values[rows] = False
-    return Block(block.corner, values).trimmed()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +19,16 @@ from sam_pet import __version__
 from sam_pet.audit.environment import environment
 from sam_pet.audit.log import LOG, AuditLog, mask_sha256
 from sam_pet.audit.seal import MANIFEST, seal
+from sam_pet.detection.detector import Detection, Detector
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import read_image, replacing, write_image, write_json
+from sam_pet.files import file_sha256, read_image, replacing, write_image, write_json
 from sam_pet.geometry import Grid
 from sam_pet.masks import require_same_grid
 from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
-from sam_pet.session.files import CONTENT, LESIONS, LESIONS_TABLE, MASK, PROMPTS
-from sam_pet.session.state import Entry
+from sam_pet.session.files import CONTENT, FOUND, LESIONS, LESIONS_TABLE, MASK, PROMPTS
+from sam_pet.session.state import Entry, State
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
 
@@ -52,11 +55,17 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     write_json({**record([]), "prompts": [entry.record for entry in session.entries]}, root / PROMPTS)
     with replacing(root / LESIONS_TABLE) as temporary:
         session.lesions.to_csv(temporary, index=False)
+    detector, files = session.state.detector, [root / name for name in CONTENT]
+    (root / FOUND).unlink(missing_ok=True)
+    if detector is not None:
+        files.append(root / FOUND)
+        write_image(session.study.grid.image(State(found=session.state.found).labels(session.study)), root / FOUND)
     content: dict[str, Any] = {
         "version": __version__,
         "model": model_facts(session.segmenter),
         "study": fingerprint(session.study),
         "first_answer": session.asked,
+        "detector": None if detector is None else {**detector, "lesions": _told(session)},
         "look_alikes": session.look_alikes,
         "mask_sha256": mask_sha256(mask),
     }
@@ -69,7 +78,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
         **{key: content[key] for key in ("study", "look_alikes")},
     }
     session.history.write(log, session.study, start)
-    seal(log, content, [root / name for name in CONTENT], session.history.actor)
+    seal(log, content, files, session.history.actor)
 
 
 def model_facts(segmenter: Segmenter) -> dict[str, Any]:
@@ -89,7 +98,8 @@ class Record:
     """A saved session without its model: what was drawn, the numbers of the lesions each prompt acts on, and by what.
 
     `model` holds `source`, `sha256`, `trained` and the recipes; `version` is that of the package. `asked` is the tracer
-    of the first answer that the prompts correct, None if there was none; for `look_alikes` see `Session`.
+    of the first answer that the prompts correct, None if there was none; for `look_alikes` see `Session`. Where another
+    detector than ours found the lesions, `detector` holds its `name`, `sha256` and what it told of the `lesions`.
     """
 
     drawn: tuple[tuple[Prompt, tuple[int, ...]], ...]
@@ -97,6 +107,18 @@ class Record:
     version: str
     asked: str | None = None
     look_alikes: bool = True
+    detector: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """The answer of a detector that need not be there any more."""
+
+    facts: Mapping[str, str]
+    detection: Detection
+
+    def detect(self, _: Study) -> Detection:
+        return self.detection
 
 
 def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
@@ -111,11 +133,11 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
         saved_study, model, version = manifest["study"], dict(manifest["model"]), str(manifest["version"])
         model = {key: model[key] for key in ("source", "sha256", "trained")} | model
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"session: {root / MANIFEST} is not the manifest of a session") from error
+        raise InputError(f"session: {root / MANIFEST} is not the manifest of a session; give a saved one") from error
     if saved_study != fingerprint(study):
         raise InputError(f"session: {root} was saved from another study; open the one it was made on")
     if not isinstance(prompts, dict) or prompts.get("type") != RECORD_TYPE:
-        raise InputError(f"session: {root / PROMPTS} is not the prompts of a session")
+        raise InputError(f"session: {root / PROMPTS} is not the prompts of a session; give a saved one")
     drawn = parse_prompts(prompts, study.grid)
     numbers = [_lesion_numbers(item, root / PROMPTS) for item in prompts["prompts"]]
     asked = manifest.get("first_answer")
@@ -125,6 +147,7 @@ def read_record(folder: str | os.PathLike[str], study: Study) -> Record:
         version,
         None if asked is None else str(asked),
         bool(manifest.get("look_alikes", True)),
+        manifest.get("detector"),
     )
 
 
@@ -159,7 +182,37 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
         if others:
             raise InputError(f"session: {folder} was saved with another lesion classifier; load the same checkpoint")
         session.first_answer(saved.asked)
+    if saved.detector is not None:
+        session.first_answer(detector=kept_answer(Path(folder), saved.detector, session.study))
     return [Entry(prompt, lesions) for prompt, lesions in saved.drawn]
+
+
+def _told(session: Session) -> dict[str, dict[str, float | None]]:
+    """What the detector told of its lesions."""
+    return {
+        str(number): {key: None if math.isnan(value) else round(value, 6) for key, value in told.items()}
+        for number, told in session.evidence.items()
+    }
+
+
+def kept_answer(folder: Path, detector: Mapping[str, Any], study: Study) -> Detector:
+    """What a saved session keeps of another detector's first answer; `detector` is what its manifest says of that.
+
+    Raises:
+        InputError: it is missing, changed, or not of this study.
+    """
+    image = read_image(folder / FOUND, "first answer")
+    require_same_grid(Grid.of(image), study.grid, "the first answer of the session", "the PET")
+    sha256 = _json(folder / MANIFEST).get("files", {}).get(FOUND)
+    if sha256 is not None and sha256 != file_sha256(folder / FOUND):
+        raise InputError(f"session: {folder / FOUND} was changed after it was saved; save the session again")
+    try:
+        told = {int(n): lesion["probability"] for n, lesion in detector["lesions"].items()}
+        facts = {key: str(detector[key]) for key in ("name", "sha256")}
+        probabilities = {n: float(p) for n, p in told.items() if p is not None}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"session: {folder / MANIFEST} is not the manifest of a session; give a saved one") from error
+    return _Kept(facts, Detection(sitk.GetArrayFromImage(image).astype(np.uint16), probabilities))
 
 
 def fingerprint(study: Study) -> dict[str, Any]:
@@ -191,4 +244,4 @@ def _json(path: Path) -> Any:
     except OSError as error:
         raise InputError(f"session: {path} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"session: {path} is not JSON ({one_line(error)[:100]})") from error
+        raise InputError(f"session: {path} is not JSON ({one_line(error)[:100]}); save the session again") from error

@@ -16,19 +16,20 @@ from sam_pet.audit.actor import CALLER, Actor
 from sam_pet.errors import InputError
 from sam_pet.prompts import Paint, Prompt, Rejection, box, click, paint, require_on_grid, scribble
 from sam_pet.session import saved
+from sam_pet.session.candidates import Candidates
 from sam_pet.session.concern import axial_prompt, background_of, concerned, fresh_number
 from sam_pet.session.engine import WatchedSegmenter
 from sam_pet.session.history import History
 from sam_pet.session.painting import painted, redrawn
-from sam_pet.session.rejection import denied_lesions, remainder
-from sam_pet.session.scores import lesion_scores
-from sam_pet.session.state import Entry, State
+from sam_pet.session.rejection import rejected_lesions
+from sam_pet.session.state import Entry, State, unseen
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detector import Detector
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
     from sam_pet.viewer.widget import Viewer
@@ -42,8 +43,8 @@ class Session:
     Voxels are (x, y, z) on the PET grid, arrays [z, y, x]. A tumor prompt joins the lesion that it touches or is
     within 10 mm of, else it starts a new one; a background prompt acts on the lesions whose masks it touches. The mask
     always holds the tumor voxels drawn and never the background voxels drawn; of both, the later one counts.
-    A background stroke through the core of a lesion of the first answer drops it, and with `look_alikes` also the one
-    like it on the other side of the body.
+    A background stroke on a lesion of the first answer may drop it, and with `look_alikes` also the one like it on the
+    other side of the body.
 
     Examples:
         >>> from sam_pet import Segmenter
@@ -65,18 +66,23 @@ class Session:
         self.history = History()
         self._earlier: list[State] = []
         self._later: list[State] = []
-        self._gathered: dict[str, Evidence] = {}
+        self.candidates = Candidates(study, segmenter, self._tracker)
 
     # What a reader does
 
     def first_answer(
-        self, tracer: str = "auto", evidence: Evidence | None = None, progress: Callable[[int], None] | None = None
+        self,
+        tracer: str = "auto",
+        evidence: Evidence | None = None,
+        detector: Detector | None = None,
+        progress: Callable[[int], None] | None = None,
     ) -> int:
         """Find lesions without any prompt, see `sam_pet.detection`; prompts then correct them. Can be undone.
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
             evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+            detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
             progress: called before each step of the model with the number of those done; what it raises ends the
                 search, and nothing has changed then.
 
@@ -84,15 +90,22 @@ class Session:
             The number of lesions found, 0 where nothing convinces.
 
         Raises:
-            InputError: unknown tracer, or something has been drawn already.
+            InputError: unknown tracer, something has been drawn already, or see `Detector.detect`.
         """
         if self._state.entries:
             raise InputError("first answer: it comes before the first prompt; take the prompts back first")
+        tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
+        if detector is not None:
+            from sam_pet.detection.detector import found_lesions
+
+            found, facts = found_lesions(tracker, detector.detect(self.study)), dict(detector.facts)
+            self._change(State(found=unseen(found), detector=facts), "first answer", detector=facts)
+            return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        tracker = self._tracker if progress is None else WatchedSegmenter(self._tracker, progress)
-        lesions = first_answer(tracker, self.segmenter.judge, tracer, evidence)
-        self._change(State(found=dict(enumerate(lesions, 1)), asked=tracer), "first answer", tracer=tracer)
+        known = evidence or self.candidates.evidence(tracer)
+        lesions = first_answer(tracker, self.segmenter.judge, tracer, known)
+        self._change(State(found=unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
     def add_click(self, voxel: Iterable[float], label: str = "tumor", lesion: int | None = None) -> int:
@@ -196,7 +209,7 @@ class Session:
             InputError: nothing has been done.
         """
         if not self._earlier:
-            raise InputError("undo: nothing has been drawn yet")
+            raise InputError("undo: nothing has been drawn yet; draw something first")
         self._later.append(self._state)
         self._state = self._earlier.pop()
         self.history.add("undo", self._state)
@@ -208,7 +221,7 @@ class Session:
             InputError: nothing has been taken back, or something else has been done since.
         """
         if not self._later:
-            raise InputError("redo: nothing has been taken back since the last change")
+            raise InputError("redo: nothing has been taken back since the last change; undo something first")
         self._earlier.append(self._state)
         self._state = self._later.pop()
         self.history.add("redo", self._state)
@@ -244,6 +257,11 @@ class Session:
         return self._state.labels(self.study)
 
     @property
+    def evidence(self) -> dict[int, dict[str, float]]:
+        """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is one, or NaN."""
+        return self._state.evidence(self.study)
+
+    @property
     def mask(self) -> sitk.Image:
         """The mask as a uint8 image on the PET grid, values 0 and 1."""
         return self.study.grid.image(self.array)
@@ -262,7 +280,7 @@ class Session:
         That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
         which takes seconds), else the model's object score.
         """
-        return lesion_scores(self.study, self.segmenter.judge, self._state.lesions, self._evidence)
+        return self.candidates.lesion_scores(self._state.lesions, self.asked or "auto")
 
     def view(self) -> Viewer | Still:
         """Look at the session and draw in it, in a notebook: three planes of fused PET/CT and a projection.
@@ -351,20 +369,12 @@ class Session:
         prompt = axial_prompt(entry.prompt, self.study.order)
         background = background_of(self.study, entries)
         lesions = dict(state.lesions)
-        denied: set[int] = set()
-        if prompt.label == "background":
-            middle = (lambda: self._middle_mm) if self.look_alikes else None
-            denied = denied_lesions(self.study, state, entry, prompt.voxels, middle)
-        for number in denied:
-            touched = number in entry.lesions
-            rest = remainder(self.study, lesions[number].block, prompt.voxels) if touched else None
-            if rest is None:
-                del lesions[number]
-            else:
-                lesions[number] = self._tracker.only(lesions[number], rest)
-        known = [number for number in entry.lesions if number in lesions and number not in denied]
+        known = [number for number in entry.lesions if number in lesions]
         extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
         lesions.update(zip(known, extended, strict=True))
+        middle = (lambda: self._middle_mm) if self.look_alikes else None
+        for number in rejected_lesions(self.study, state.lesions, lesions, known, middle):
+            del lesions[number]
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]
             # A first answer that found lesions has looked at all that is hot: what it has missed is as large as the
@@ -375,15 +385,6 @@ class Session:
             cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]
             lesions.update({n: self._tracker.without(lesions[n], background) for n in cut})
         return replace(state, entries=entries, trail=(*state.trail, lesions))
-
-    def _evidence(self) -> Evidence:
-        """What the study says of its candidates, for the tracer of the first answer."""
-        from sam_pet.detection.detect import gather
-
-        tracer = self.asked or "auto"
-        if tracer not in self._gathered:
-            self._gathered[tracer] = gather(self.study, tracer)
-        return self._gathered[tracer]
 
     @cached_property
     def _middle_mm(self) -> float:

@@ -36,12 +36,14 @@ class State:
     """Everything a session has been told, and the lesions after each entry; it never changes.
 
     `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
+    Where another detector found them, `detector` says which (see `Detector.facts`).
     """
 
     entries: tuple[Entry, ...] = ()
     trail: tuple[Lesions, ...] = field(default=())
     found: Lesions = field(default_factory=dict)
     asked: str | None = None
+    detector: Mapping[str, str] | None = None
 
     @property
     def lesions(self) -> Lesions:
@@ -55,3 +57,18 @@ class State:
             part = axial[lesion.block.slices]
             part[lesion.block.values & (part == 0)] = number
         return labels
+
+    def evidence(self, study: Study) -> dict[int, dict[str, float]]:
+        """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is one, or NaN."""
+        return {
+            number: {
+                "volume_ml": float(lesion.block.values.sum() * study.grid.voxel_ml),
+                "probability": lesion.probability,
+            }
+            for number, lesion in self.found.items()
+        }
+
+
+def unseen(lesions: Lesions) -> Lesions:
+    """The lesions as a first answer's, see `Lesion.unseen`."""
+    return {number: lesion.unseen() for number, lesion in lesions.items()}

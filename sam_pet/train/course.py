@@ -12,17 +12,17 @@ from types import MappingProxyType
 from typing import Any
 
 from sam_pet.errors import InputError
-from sam_pet.files import write_json
+from sam_pet.files import partial_prefix, write_json
 from sam_pet.models.checkpoint import LoadedModel, add_part, finish_folder, replacing_folder
 from sam_pet.models.half import write_half
-from sam_pet.models.loading import load_model
+from sam_pet.models.loading import checkpoint_folder, load_model
 from sam_pet.models.parts import PARTS
-from sam_pet.models.record import WEIGHTS, require_record
+from sam_pet.models.record import WEIGHTS, read_record, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
 from sam_pet.train.run_folder import RunFolder, environment
-from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
+from sam_pet.train.stages import MAKERS, RANKERS, STAGES, Work, parts_of
 from sam_pet.train.store import ExampleStore, digest
 from sam_pet.train.tracker import Validate, finetune
 
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 TRACKER = "tracker"
 # Stages of another version of the code are run anew.
 _FORMAT = 1
+_KEY = "key.json"
 
 
 def train(
@@ -61,7 +62,7 @@ def train(
             raise InputError(f"train: there is no stage {name!r} in this recipe; it has {', '.join(course.names)}")
     if start is not None:
         for name in course.names[course.names.index(start) :]:
-            shutil.rmtree(recipe.out / name, ignore_errors=True)
+            _remove(recipe.out / name)
     course.begin()
     loaded = course.tracker(validate, run=only in (None, TRACKER))
     for stage, part in parts_of(recipe):
@@ -80,9 +81,9 @@ class _Course:
         self._asked = device
         self.store: ExampleStore = example_store(recipe)
         self.names = [TRACKER, *(stage for stage, _ in parts_of(recipe))]
-        groups = [(cases_of(data, self.store), data.weight) for data in recipe.train]
-        self.seen, self.held = (groups, []) if len(self.names) == 1 else split(groups, recipe.folds)
-        if not self.seen or (len(self.names) > 1 and not self.held):
+        groups = [(cases_of(data, self.store, workers=recipe.workers), data.weight) for data in recipe.train]
+        self.seen, self.held = _sides(recipe, groups)
+        if not (self.seen or self.held) or (len(self.names) > 1 and not self.held):
             raise InputError(
                 f"train: too few patients to keep one in {recipe.folds} from the networks; give more, or lower folds"
             )
@@ -103,9 +104,7 @@ class _Course:
         if self._begin(TRACKER, facts):
             if not run:
                 raise InputError("train: the tracker is not trained yet; leave --only out, or give --only tracker")
-            own = recipe.model_copy(update={"out": folder, "store": self.store.folder})
-            finetune(own, validate, self.seen, "cpu" if self._asked == "cpu" else "auto")
-            metrics = require_record(folder / "checkpoint").training.get("metrics", {})
+            metrics = self._tracked(folder, validate)
             self._finish(TRACKER, {"steps": recipe.steps, **metrics})
         work = self._assembled
         shutil.rmtree(work, ignore_errors=True)
@@ -114,6 +113,16 @@ class _Course:
             write_half(load_model(work).model, work / WEIGHTS)
             finish_folder(work, require_record(work), {})
         return load_model(work)
+
+    def _tracked(self, folder: Path, validate: Validate | None) -> dict[str, Any]:
+        """Train the tracker, or take the base's."""
+        if not self.recipe.stages:
+            shutil.copytree(checkpoint_folder(self.recipe.base), folder / "checkpoint", dirs_exist_ok=True)
+            return {}
+        own = self.recipe.model_copy(update={"out": folder, "store": self.store.folder})
+        finetune(own, validate, self.seen, "cpu" if self._asked == "cpu" else "auto")
+        metrics: dict[str, Any] = require_record(folder / "checkpoint").training.get("metrics", {})
+        return metrics
 
     def part(self, stage: str, name: str, loaded: LoadedModel) -> LoadedModel:
         """The checkpoint with one part more."""
@@ -136,13 +145,20 @@ class _Course:
     def export(self) -> Path:
         """Give the assembled checkpoint its record, and move it to its place."""
         record = require_record(self._assembled)
+        target = self.recipe.out / "checkpoint"
+        stages = [self.row(stage) for stage in self.names]
+        earlier = read_record(target)
+        if earlier is not None and earlier.training.get("stages") == stages:
+            # Parts may have been trained into it since.
+            logger.info("checkpoint: done")
+            shutil.rmtree(self._assembled, ignore_errors=True)
+            return target
         training = {
             **record.training,
-            "stages": [self.row(stage) for stage in self.names],
+            "stages": stages,
             "environment": environment(),
             "patients": {"seen": _patients(self.seen), "held": _patients(self.held)},
         }
-        target = self.recipe.out / "checkpoint"
         with replacing_folder(target) as temporary:
             shutil.copytree(self._assembled, temporary, dirs_exist_ok=True)
             record = finish_folder(temporary, record.model_copy(update={"training": training}), {})
@@ -166,20 +182,20 @@ class _Course:
         """Whether a stage is to be run; what was made from other facts is removed."""
         folder = self.recipe.out / stage
         key = digest([_FORMAT, stage, facts])
-        file = folder / "key.json"
+        file = folder / _KEY
         if file.is_file() and _kept(file) == key:
             done = self.is_done(stage)
             logger.info("%s: %s", stage, "done" if done else "goes on")
             return not done
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         write_json(key, file)
         logger.info("%s: starts", stage)
         return True
 
     def _finish(self, stage: str, facts: dict[str, Any]) -> None:
         folder = self.recipe.out / stage
-        key = _kept(folder / "key.json")
-        seconds = round(time.time() - (folder / "key.json").stat().st_mtime)
+        key = _kept(folder / _KEY)
+        seconds = round(time.time() - (folder / _KEY).stat().st_mtime)
         write_json({"key": key, "seconds": seconds, "facts": facts}, folder / "done.json")
         self.run.note("stage", {"stage": stage, "key": key}, facts)
         logger.info("%s: done after %d s", stage, seconds)
@@ -190,6 +206,14 @@ class _Course:
 
     def _cases(self, groups: Groups) -> list[Any]:
         return [[sorted(map(self.store.fingerprint, cases)), weight] for cases, weight in groups]
+
+
+def _sides(recipe: Recipe, groups: Groups) -> tuple[Groups, Groups]:
+    """The cases that networks learn from, and those that they never see: all, where no network is trained."""
+    parts = [stage for stage, _ in parts_of(recipe)]
+    if not recipe.stages and all(stage in RANKERS for stage in parts):
+        return [], groups
+    return split(groups, recipe.folds) if parts else (groups, [])
 
 
 def _kept(file: Path, parts: Mapping[str, type] = MappingProxyType({})) -> Any:
@@ -206,6 +230,21 @@ def _kept(file: Path, parts: Mapping[str, type] = MappingProxyType({})) -> Any:
     if not whole:
         raise InputError(f"train: {file} is damaged; restore it, or remove {file.parent} to have its stage run again")
     return content
+
+
+def _remove(stage: Path) -> None:
+    """Take away the folder of an earlier run's stage.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not stage.exists():
+        return
+    if not (stage / _KEY).is_file() and (stage.is_file() or any(stage.iterdir())):
+        raise InputError(f"train: {stage} is no folder of an earlier run and would be removed; give another out=")
+    # Killed meanwhile, nothing half is taken for a stage.
+    scratch = stage.rename(stage.parent / f"{partial_prefix()}{stage.name}")
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _patients(groups: Groups) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import zipfile
@@ -19,10 +18,10 @@ from skimage.feature import peak_local_max
 
 from sam_pet.cases import Case
 from sam_pet.files import replacing, stored_arrays
-from sam_pet.progress import steps
 from sam_pet.study import Study
+from sam_pet.train.store import ExampleStore, digest, made
 
-_FORMAT = 1
+_FORMAT = 2
 _POLL_S = 0.2
 Bools = npt.NDArray[np.bool_]
 
@@ -40,7 +39,6 @@ class Crop:
     `seed` (x, y, z) is a voxel of the object; the mask is empty where the object is a hot spot that is no lesion.
     """
 
-    case: str
     ct: npt.NDArray[np.float32] | None
     pet: npt.NDArray[np.float32]
     mask: Bools
@@ -53,36 +51,44 @@ class Crop:
 
 
 class CropFolder:
-    """Crops of cases as files, made once and read by any number of workers.
+    """Crops of cases as files, made once and read by any number of workers and runs.
 
     Args:
-        folder: where crops are kept, by a fingerprint of the case's files and the settings.
+        store: in whose folder `crops` they are kept, by the content of the case's files and the settings.
         margin_mm: how much is kept around a lesion.
         smallest_ml: components below are not lesions to train on.
         hot_spots: the hottest places outside lesions to keep, at most.
     """
 
-    def __init__(self, folder: Path, margin_mm: float = 60.0, smallest_ml: float = 0.05, hot_spots: int = 6) -> None:
-        self.folder = folder
+    def __init__(
+        self, store: ExampleStore, margin_mm: float = 60.0, smallest_ml: float = 0.05, hot_spots: int = 6
+    ) -> None:
+        self.store = store
+        self.folder = store.folder / "crops"
         self.settings: _Settings = {"margin_mm": margin_mm, "smallest_ml": smallest_ml, "hot_spots": hot_spots}
 
-    def prepare(self, cases: Sequence[Case]) -> list[Path]:
+    def prepare(self, cases: Sequence[Case], workers: int = 0) -> list[Path]:
         """Make what is missing and return the crop files of the cases, in a fixed order.
+
+        Args:
+            cases: to cut crops of.
+            workers: processes that do; below two, this one does.
 
         Raises:
             InputError: a case is faulty.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        files: list[Path] = []
-        for case in steps(cases, "crops"):
-            key = self._fingerprint(case)
-            index = self.folder / f"{key}.json"
-            names = self._kept(index)
-            if names is None:
-                self._make(case, key, index)
-                names = self._kept(index) or []
-            files += [self.folder / name for name in names]
-        return files
+        return [path for files in made(cases, self.of, workers, "crops") for path in files]
+
+    def of(self, case: Case) -> list[Path]:
+        """The crop files of a case, made where they are missing or damaged."""
+        key = self._fingerprint(case)
+        index = self.folder / f"{key}.json"
+        names = self._kept(index)
+        if names is None:
+            self._make(case, key, index)
+            names = self._kept(index) or []
+        return [self.folder / name for name in names]
 
     def collect(self, cases: Sequence[Case]) -> list[Path]:
         """The crop files of cases that this process or another one prepares, once they are all there."""
@@ -104,30 +110,24 @@ class CropFolder:
         return names if whole else None
 
     def _fingerprint(self, case: Case) -> str:
-        parts = [
-            (str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns)
-            for p in (case.ct, case.pet, case.truth)
-            if p is not None
-        ]
-        text = json.dumps([_FORMAT, case.name, parts, self.settings])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return digest([_FORMAT, self.store.fingerprint(case), self.settings])[:24]
 
     def _make(self, case: Case, key: str, index: Path) -> None:
         study = case.study()
         truth = study.order.view(case.mask(study.grid))
         names = []
-        for number, crop in enumerate(_crops(case.name, study, truth, **self.settings)):
+        for number, crop in enumerate(_crops(study, truth, **self.settings)):
             kind = "lesion" if crop.is_lesion else "hotspot"
             path = self.folder / f"{key}-{number:04d}-{kind}.npz"
             with replacing(path) as temporary:
                 _write(crop, temporary)
             names.append(path.name)
         with replacing(index) as temporary:
-            temporary.write_text(json.dumps(names))
+            temporary.write_text(json.dumps(names), encoding="utf-8")
 
 
 def _crops(
-    name: str, study: Study, truth: npt.NDArray[np.uint8], margin_mm: float, smallest_ml: float, hot_spots: int
+    study: Study, truth: npt.NDArray[np.uint8], margin_mm: float, smallest_ml: float, hot_spots: int
 ) -> Iterator[Crop]:
     spacing = study.frame_spacing
     pet, ct = study.axial_pet, study.axial_ct
@@ -142,7 +142,6 @@ def _crops(
         )
         z, y, x = (seed - start).tolist()
         return Crop(
-            case=name,
             ct=None if ct is None else np.ascontiguousarray(ct[block]),
             pet=np.ascontiguousarray(pet[block]),
             mask=labels[block] == number if number else np.zeros(labels[block].shape, bool),
@@ -184,7 +183,7 @@ def _write(crop: Crop, path: Path) -> None:
     if crop.ct is not None:
         arrays["ct"] = crop.ct.astype(np.int16)
     with path.open("wb") as stream:
-        np.savez(stream, case=np.array(crop.case), seed=np.array(crop.seed), **arrays)
+        np.savez(stream, seed=np.array(crop.seed), **arrays)
 
 
 def read_crop(path: Path) -> Crop:
@@ -199,4 +198,4 @@ def read_crop(path: Path) -> Crop:
         ct = held["ct"].astype(np.float32) if "ct" in held else None
         x, y, z = held["seed"].tolist()
         sx, sy, sz = held["spacing"].tolist()
-        return Crop(str(held["case"]), ct, pet, mask, (sx, sy, sz), (x, y, z))
+        return Crop(ct, pet, mask, (sx, sy, sz), (x, y, z))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from sam_pet.cases import Case, find_cases
 from sam_pet.errors import InputError
+from sam_pet.files import clear_left, partial_prefix
 from sam_pet.geometry import Grid
-from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, write_folder
+from sam_pet.models.hashes import home
+from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, make_wide_drawn, write_folder
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.phantom.tissue import Tracer
-from sam_pet.progress import steps
 from sam_pet.train.recipe import Data, Recipe, Validation, seeds
-from sam_pet.train.store import ExampleStore, digest
+from sam_pet.train.store import ExampleStore, digest, made
 
 # Cases, and how often they are drawn from beside the other groups.
 Groups = Sequence[tuple[Sequence[Case], float]]
@@ -25,18 +29,20 @@ _PHANTOMS = 1
 
 
 def example_store(recipe: Recipe) -> ExampleStore:
-    """Where a run keeps its examples."""
-    return ExampleStore(recipe.store or recipe.out / "examples")
+    """Where a run keeps its examples: by default where others have, too."""
+    return ExampleStore(recipe.store or home() / "examples")
 
 
-def cases_of(data: Data, store: ExampleStore, training: bool = True) -> list[Case]:
+def cases_of(data: Data, store: ExampleStore, training: bool = True, workers: int = 0) -> list[Case]:
     """The cases of one entry of a recipe: for training or for validation, where nnU-Net's splits tell them apart.
+
+    Phantoms that are not there yet are made, by `workers` processes.
 
     Raises:
         InputError: no such folder, case or fold, or a patient on both sides of a fold.
     """
     if data.folder is None:
-        cases = _phantoms(data, store)
+        cases = _phantoms(data, store, workers)
     elif data.splits is None:
         cases = find_cases(data.folder, data.cases)
     else:
@@ -78,12 +84,15 @@ def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
     except FileNotFoundError as error:
         raise InputError(f"recipe: no such file: {splits}") from error
     except (KeyError, IndexError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val") from error
+        raise InputError(f"recipe: {splits} has no fold {data.fold} with train and val; name another") from error
     cases = find_cases(folder, train if training else val)
     kept = {c.patient for c in find_cases(folder, val if training else train)}
     shared = sorted({c.patient for c in cases} & kept)
     if shared:
-        raise InputError(f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}")
+        raise InputError(
+            f"recipe: {splits} has patient {shared[0]} on both sides of fold {data.fold}; "
+            "keep a patient's studies together"
+        )
     return cases
 
 
@@ -91,24 +100,37 @@ def _made(seed: int, variant: str, grid: Grid | None) -> Phantom:
     tracer: Tracer = "psma" if seed % 2 else "fdg"
     if variant == "warped" and grid is not None:
         return make_borrowed(seed, tracer, grid)
+    if variant == "wide":
+        return make_wide_drawn(seed, tracer, grid)
     phantom = make_phantom(seed, tracer, grid)
     return make_odd(phantom) if variant == "atypical" else phantom
 
 
-def _phantoms(data: Data, store: ExampleStore) -> list[Case]:
+def _phantoms(data: Data, store: ExampleStore, workers: int) -> list[Case]:
     """Phantoms as folders of cases, made where they are not there yet."""
     assert data.phantoms is not None
     key = digest([_PHANTOMS, data.grid, data.variant])[:16]
     folder = store.folder / "phantoms" / key
     grid = None if data.grid is None else parse_grid(data.grid)
-    names = []
-    for seed in steps(seeds(data.phantoms), "phantoms"):
-        tracer = "psma" if seed % 2 else "fdg"
-        name = f"{tracer}_{seed}sim_{data.variant}"
-        names.append(name)
-        # The label is written last.
-        if not (folder / name / "SEG.nii.gz").is_file():
-            shutil.rmtree(folder / name, ignore_errors=True)
-            phantom = _made(seed, data.variant, grid)
-            write_folder(phantom, name, folder, instances=False)
+    names = made(seeds(data.phantoms), partial(_phantom, folder, data.variant, grid), workers, "phantoms")
     return find_cases(folder, names) if names else []
+
+
+def _phantom(folder: Path, variant: str, grid: Grid | None, seed: int) -> str:
+    """The name of a phantom, whose folder is whole or absent."""
+    tracer = "psma" if seed % 2 else "fdg"
+    name = f"{tracer}_{seed}sim_{variant}"
+    # The label is written last: without one it is what an earlier version left unfinished.
+    if not (folder / name / "SEG.nii.gz").is_file():
+        shutil.rmtree(folder / name, ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        clear_left(folder)
+        scratch = Path(tempfile.mkdtemp(prefix=partial_prefix(), dir=folder))
+        try:
+            write_folder(_made(seed, variant, grid), name, scratch, instances=False)
+            # Another run may have made the same meanwhile.
+            with suppress(OSError):
+                (scratch / name).rename(folder / name)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return name

@@ -40,7 +40,7 @@ class Data(_Part):
             FDG, odd ones PSMA.
         grid: of the phantoms, as 200x200x326@4.07x4.07x3; by default one of the challenge's.
         variant: of the phantoms: `warped` ones lie on another phantom's bent organs, `atypical` ones have a hot
-            bladder or are cut short.
+            bladder or are cut short, `wide` ones vary far more than real studies.
         ct: whether they come with their CT.
         weight: how often networks draw from them.
     """
@@ -51,7 +51,7 @@ class Data(_Part):
     fold: int = 0
     phantoms: str | None = None
     grid: str | None = None
-    variant: Literal["plain", "warped", "atypical"] = "plain"
+    variant: Literal["plain", "warped", "atypical", "wide"] = "plain"
     ct: bool = True
     weight: float = Field(default=1.0, gt=0)
 
@@ -205,12 +205,23 @@ class ClassifierStage(_Part):
     """The lesion classifier: trees, calibration and operating points; it has no settings."""
 
 
+class StrokesStage(_Part):
+    """The stroke ranker; of a case so many lesions of the first answer that are none, so many that are some (`found`),
+    and so many that prompts start (`started`) are given `strokes` each."""
+
+    found: int = Field(default=6, ge=0)
+    started: int = Field(default=4, ge=0)
+    strokes: int = Field(default=3, gt=0)
+
+
 class Recipe(_Part):
     """One training run. Relative folders are relative to where the command runs.
 
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
-    `store` keeps examples and may be shared by runs; with `half` the tracker's weights are stored in half precision.
+    Without `stages` the tracker is the base's.
+    `store` keeps examples for this and other runs, by default one in the user's cache folder; `workers` processes make
+    them and prepare batches. With `half` the tracker's weights are stored in half precision.
 
     Examples:
         >>> from sam_pet.train.recipe import read_recipe
@@ -229,8 +240,8 @@ class Recipe(_Part):
     train: list[Data]
     validation: Validation | None = None
     samples: Samples = Samples()
-    stages: list[Stage] = Field(min_length=1)
-    optimization: Optimization
+    stages: list[Stage] = []
+    optimization: Optimization = Optimization(lr=1e-4)
     lora: Lora = Lora()
     dropout: float = Field(default=0.0, ge=0, lt=1)
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -248,6 +259,7 @@ class Recipe(_Part):
     ranker: RankerStage | None = None
     appearance: AppearanceStage | None = None
     classifier: ClassifierStage | None = None
+    strokes: StrokesStage | None = None
 
     @field_validator("precision", mode="before")
     @classmethod
@@ -286,7 +298,7 @@ def read_recipe(path: str | os.PathLike[str], changes: Sequence[str] = ()) -> Re
         raise InputError(f"recipe: {path} cannot be read ({error.strerror})") from error
     content = _yaml(text, f"recipe: {path}")
     if not isinstance(content, dict):
-        raise InputError(f"recipe: {path} must be a mapping of keys to values")
+        raise InputError(f"recipe: {path} must be a mapping of keys to values; correct it")
     for change in changes:
         _apply(content, change)
     return parsed_recipe(content, f"recipe: {path}")
@@ -307,7 +319,9 @@ def parsed_recipe(content: Any, where: str) -> Recipe:
         place = ".".join(map(str, first["loc"])) or "recipe"
         raise InputError(f"{where}: {place[:200]}: {first['msg']}") from error
     except (RecursionError, ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{where} holds values that are not a recipe's ({one_line(error)[:100]})") from error
+        raise InputError(
+            f"{where} holds values that are not a recipe's ({one_line(error)[:100]}); correct them"
+        ) from error
 
 
 def _require_numbers(given: Any, read: Any, place: str = "") -> None:
@@ -353,13 +367,13 @@ def _yaml(text: str, where: str) -> Any:
 def _apply(content: dict[str, Any], change: str) -> None:
     key, sign, value = change.partition("=")
     if not sign:
-        raise InputError(f"recipe: {change!r} is not of the form key=value")
+        raise InputError(f"recipe: {change!r} is not of the form key=value; write it so")
     *parents, last = key.split(".")
     place: Any = content
     for parent in parents:
         place = _below(place, parent, key)
         if not isinstance(place, dict | list):
-            raise InputError(f"recipe: {key!r} has nothing below {parent!r}")
+            raise InputError(f"recipe: {key!r} has nothing below {parent!r}; name another key")
     decoded = _yaml(value, f"recipe: {change[:80]!r}")
     if isinstance(place, list):
         place[_index(place, last, key)] = decoded
@@ -377,5 +391,5 @@ def _below(place: Any, name: str, key: str) -> Any:
 
 def _index(items: list[Any], name: str, key: str) -> int:
     if not (name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(items)):
-        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}, counted from 0")
+        raise InputError(f"recipe: {key!r}: there is no {name!r} in a list of {len(items)}; count from 0")
     return int(name)

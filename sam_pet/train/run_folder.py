@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import time
 import zipfile
@@ -233,13 +234,18 @@ def recipe_sha256(recipe: Recipe) -> str:
 
 def environment() -> dict[str, Any]:
     """Versions, machine and git revision."""
-    revision = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
     return {
         "packages": versions(_PACKAGES),
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-        "revision": revision.stdout.strip() or None,
+        "revision": _revision(),
     }
+
+
+def _revision() -> str | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    asked = [git, "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    return subprocess.run(asked, capture_output=True, encoding="utf-8", check=False).stdout.strip() or None

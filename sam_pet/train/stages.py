@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cc3d
 import numpy as np
 import torch
 
-from sam_pet.boxes import CONNECTIVITY
 from sam_pet.cases import Case
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.classifier import ASK, Judge
 from sam_pet.detection.coarse_batch import CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.detect import AUTO, gather
-from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.half import write_half
@@ -27,15 +25,17 @@ from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.train import appearance as appearance_net
 from sam_pet.train import classifier as trees
-from sam_pet.train import prompt_examples, ranker, refiner, volume_net
-from sam_pet.train.candidate_examples import CandidateExample, sample
+from sam_pet.train import prompt_examples, ranker, refiner, stroke_ranker, volume_net
+from sam_pet.train.candidate_examples import CandidateExample
+from sam_pet.train.case_examples import candidates_file, cubes_file, scene_file
 from sam_pet.train.data import Groups
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.ranker_examples import RankerExamples
 from sam_pet.train.recipe import NetworkStage, Recipe
 from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
-from sam_pet.train.store import ExampleStore
-from sam_pet.train.volume_examples import cubes_of, load_cubes, save_cubes
+from sam_pet.train.revision_examples import RevisionExamples
+from sam_pet.train.store import ExampleStore, made
+from sam_pet.train.volume_examples import load_cubes
 from sam_pet.trees import predict
 
 
@@ -122,7 +122,8 @@ def make_contour(work: Work) -> Made:
     assert stage is not None
     groups = []
     for cases, weight in work.seen:
-        cubes = [cube for case in steps(cases, "cubes") for cube in load_cubes(_cubes(work, case))]
+        files = made(cases, partial(cubes_file, work.store, work.recipe.seed), work.recipe.workers, "cubes")
+        cubes = [cube for file in files for cube in load_cubes(file)]
         if cubes:
             groups.append((cubes, weight))
     _require(groups, "contour network")
@@ -153,8 +154,9 @@ def make_appearance(work: Work) -> Made:
     stage = work.recipe.appearance
     assert stage is not None
     cases = _all(work.seen)
-    samples = [_sample(work, case) for case in steps(cases, "candidates")]
-    stack = CoarseBatch.of((_scene(work, case) for case in cases), work.device)
+    samples = _samples(work, cases)
+    scenes = made(cases, partial(scene_file, work.store), work.recipe.workers, "scenes")
+    stack = CoarseBatch.of(map(CoarseStudy.load, scenes), work.device)
     lessons = [
         appearance_net.AppearanceExample(one.places, one.features, one.positive, seen)
         for one, seen in zip(samples, trees.glances(samples), strict=True)
@@ -169,9 +171,9 @@ def make_classifier(work: Work) -> Made:
     """First trees learn from the candidates of the seen cases, all that weighs their verdicts from the held ones."""
     path = work.loaded.parts.get("appearance")
     network = None if path is None else Appearance.read(path)
-    seen = [_sample(work, case) for case in steps(_all(work.seen), "candidates")]
+    seen = _samples(work, _all(work.seen))
     held_cases = _all(work.held)
-    held = [_sample(work, case) for case in steps(held_cases, "candidates")]
+    held = _samples(work, held_cases)
     if not any(one.positive.any() for one in seen):
         raise InputError("lesion classifier: no candidate is a lesion; give more cases, or other ones")
     glance = trees.glancer(seen, work.recipe.seed)
@@ -185,12 +187,25 @@ def make_classifier(work: Work) -> Made:
     return Made(judge.write, facts)
 
 
+def make_strokes(work: Work) -> Made:
+    """Learns from strokes on the held cases, which no network has seen."""
+    stage = work.recipe.strokes
+    assert stage is not None
+    examples = RevisionExamples(work.store, stage.found, stage.started, stage.strokes)
+    segmenter = work.segmenter
+    found = [examples.of(case, segmenter, work.recipe.seed) for case in steps(_all(work.held), "strokes")]
+    _require([one for one in found if len(one.dice)], "stroke ranker")
+    ranker = stroke_ranker.fit(found, work.recipe.seed)
+    return Made(ranker.write, dict(ranker.content.training))
+
+
 MAKERS = {
     "refiner": Maker(make_refiner, ("tracker",), {"refiner": RefinerSettings()}),
     "contour": Maker(make_contour),
     "chooser": Maker(make_ranker, ("tracker", "refiner", "contour")),
     "appearance": Maker(make_appearance),
     "judge": Maker(make_classifier, ("appearance",)),
+    "strokes": Maker(make_strokes, ("tracker", "refiner", "contour", "chooser", "judge")),
 }
 # The stages by the names that recipes have for them, with the parts that they make, in this order.
 STAGES = {
@@ -199,7 +214,12 @@ STAGES = {
     "ranker": "chooser",
     "appearance": "appearance",
     "classifier": "judge",
+    "strokes": "strokes",
 }
+
+
+# Those that learn from held cases alone.
+RANKERS = ("ranker", "strokes")
 
 
 def _settings(stage: NetworkStage, seed: int) -> TrainSettings:
@@ -215,40 +235,15 @@ def _all(groups: Groups) -> list[Case]:
     return [case for cases, _ in groups for case in cases]
 
 
-def _cubes(work: Work, case: Case) -> Path:
-    def make(path: Path) -> None:
-        study = case.study()
-        save_cubes(
-            list(cubes_of(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(work.recipe.seed))), path
-        )
-
-    return work.store.get("cubes", [work.store.fingerprint(case), work.recipe.seed], make)
-
-
-def _sample(work: Work, case: Case) -> CandidateExample:
-    def make(path: Path) -> None:
-        study = case.study()
-        labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
-        sample(study, labels, gather(study, case.tracer or AUTO)).save(path)
-
-    return CandidateExample.load(
-        work.store.get("candidates", [work.store.fingerprint(case), case.tracer, list(NAMES)], make)
-    )
-
-
-def _scene(work: Work, case: Case) -> CoarseStudy:
-    def make(path: Path) -> None:
-        study = case.study()
-        evidence = gather(study, case.tracer or AUTO)
-        CoarseStudy.of(study, evidence.body, evidence.tracer).save(path)
-
-    return CoarseStudy.load(work.store.get("scenes", [work.store.fingerprint(case), case.tracer], make))
+def _samples(work: Work, cases: Sequence[Case]) -> list[CandidateExample]:
+    files = made(cases, partial(candidates_file, work.store), work.recipe.workers, "candidates")
+    return [CandidateExample.load(file) for file in files]
 
 
 def _looked(work: Work, case: Case, one: CandidateExample, network: Appearance, glance: Any) -> CandidateExample:
     rows = np.flatnonzero(predict(glance, one.features) >= ASK)
     looks = np.full(len(one.features), np.nan)
-    looks[rows] = network.look(_scene(work, case), one.places[rows], one.features[rows])
+    looks[rows] = network.look(CoarseStudy.load(scene_file(work.store, case)), one.places[rows], one.features[rows])
     return CandidateExample(**{**vars(one), "looks": looks})
 
 

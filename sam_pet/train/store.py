@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sam_pet.cases import Case
+from sam_pet.cohort.local_pool import over_processes
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256, replacing, write_json
+from sam_pet.progress import steps
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Examples of another format are made anew.
 _FORMAT = 1
 _DIGESTS = "digests"
 _SHA256 = 64
-T = TypeVar("T")
 
 
 class Example(Protocol):
@@ -102,3 +107,30 @@ class ExampleStore:
 def digest(facts: Any) -> str:
     """The SHA-256 of facts as JSON."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def made(items: Sequence[T], make: Callable[[T], R], workers: int, what: str) -> list[R]:
+    """What is made of each item, in their order.
+
+    Args:
+        items: cases, or what else examples are made of.
+        make: is pickled, and finds what was made before; one that several processes make at once is whole all the same.
+        workers: processes that make them; below two, this one does.
+        what: for the progress bar.
+
+    Raises:
+        InputError: an item is faulty, or ends its process each time.
+    """
+    if workers < 2 or len(items) < 2:
+        return [make(item) for item in steps(items, what)]
+    numbered = list(enumerate(items))
+    found: dict[int, R] = {}
+    for (number, _), result in steps(over_processes(numbered, partial(_second, make), workers), what, len(items)):
+        if result is None:
+            raise InputError(f"{what}: a process died each time, probably for want of memory; give fewer workers")
+        found[number] = result
+    return [found[number] for number in range(len(items))]
+
+
+def _second(make: Callable[[T], R], numbered: tuple[int, T]) -> R:
+    return make(numbered[1])

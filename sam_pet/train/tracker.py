@@ -60,6 +60,8 @@ def finetune(
     Raises:
         InputError: a faulty case or recipe, or a run folder of another recipe.
     """
+    if not recipe.stages:
+        raise InputError("finetune: the recipe has no stages; say how many steps to train, or use sam-pet train")
     # Else a process, such as a notebook's, is held to the precision of its first run.
     AcceleratorState._reset_state()
     accelerator = Accelerator(
@@ -75,7 +77,8 @@ def finetune(
         return run.checkpoint
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)
-    groups = groups or [(cases_of(data, example_store(recipe)), data.weight) for data in recipe.train]
+    store = example_store(recipe)
+    groups = groups or [(cases_of(data, store, workers=recipe.workers), data.weight) for data in recipe.train]
     crops = _crops(recipe, accelerator, groups)
     if accelerator.is_main_process:
         run.open(recipe, [path for paths, _ in crops for path in paths])
@@ -290,10 +293,10 @@ def _told_in_one_line(batches: Iterable[list[Sample]]) -> Iterator[list[Sample]]
 
 def _crops(recipe: Recipe, accelerator: Accelerator, groups: Groups) -> list[WeightedCrops]:
     store = example_store(recipe)
-    folder = CropFolder(store.folder / "crops", margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
+    folder = CropFolder(store, margin_mm=recipe.samples.margin_mm, hot_spots=recipe.samples.hot_spots)
     # Each process cuts its share, then waits for the others' files: a collective would time out meanwhile.
     rank, ranks = accelerator.process_index, accelerator.num_processes
-    folder.prepare([case for cases, _ in groups for case in cases][rank::ranks])
+    folder.prepare([case for cases, _ in groups for case in cases][rank::ranks], recipe.workers)
     crops: list[WeightedCrops] = [(folder.collect(cases), weight) for cases, weight in groups]
     if not any("lesion" in path.name for paths, _ in crops for path in paths):
         raise InputError("recipe: no case to train on has a lesion; check the labels of the folders under train")

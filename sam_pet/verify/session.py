@@ -15,7 +15,7 @@ from sam_pet.audit.log import mask_sha256
 from sam_pet.errors import InputError
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts
 from sam_pet.session.files import CONTENT
-from sam_pet.session.saved import fingerprint
+from sam_pet.session.saved import fingerprint, kept_answer
 from sam_pet.session.state import Entry, State
 from sam_pet.study import Study, read_study
 from sam_pet.verify.checks import NOT_RERUN, Asked, Check, compared
@@ -79,7 +79,7 @@ def _acted_out(trail: Trail, study: Study, segmenter: Segmenter) -> Iterator[Che
             continue
         what = f"line {line.get('line')} ({line.get('action')})"
         try:
-            if not _act(session, line, states):
+            if not _act(session, line, states, trail):
                 yield Check(_AGAIN, "unchecked", f"{what} restores a state that no line led to")
                 return
         except (InputError, KeyError, TypeError, ValueError, IndexError) as error:
@@ -93,10 +93,13 @@ def _acted_out(trail: Trail, study: Study, segmenter: Segmenter) -> Iterator[Che
     yield from _outputs(trail, session)
 
 
-def _act(session: Session, line: Mapping[str, Any], states: list[State]) -> bool:
+def _act(session: Session, line: Mapping[str, Any], states: list[State], trail: Trail) -> bool:
     """Do what a line says; False if the log does not hold what it takes."""
     details: Mapping[str, Any] = line.get("details", {})
     match line.get("action"):
+        case "first answer" if "detector" in details:
+            # The detector itself is not asked again: what it said is one of the run's files.
+            session.first_answer(detector=kept_answer(trail.folder, trail.manifest["detector"], session.study))
         case "first answer":
             session.first_answer(details["tracer"])
         case "add" | "reject":

@@ -107,7 +107,7 @@ def _check_log(trail: Trail, log: ReadLog, sealed: Any) -> Iterator[Check]:
     same = sealed == {"lines": len(log.heads), "head": log.heads[-1] if log.heads else None}
     yield compared("head of the log", same, str(sealed.get("head")), "the log is not the one that was sealed")
     details = log.entries[-1].get("details", {}) if ends_sealed else {}
-    same = details.get("manifest_sha256") == content_sha256(trail.manifest)
+    same = isinstance(details, dict) and details.get("manifest_sha256") == content_sha256(trail.manifest)
     yield compared("seal of the manifest", same, why="the manifest is not the one that was sealed")
 
 
@@ -142,8 +142,9 @@ def check_environment(trail: Trail) -> Check:
     packages: dict[str, Any] = then.get("packages", {})
     other = [name for name in {**now["packages"], **packages} if now["packages"].get(name) != packages.get(name)]
     if not changed and not other:
-        return Check("environment", "agrees", "the same packages, device and threads")
-    parts = [f"{key} {then.get(key)} then, {now[key]} now" for key in changed if not isinstance(now[key], dict)]
-    parts += [f"other {key}" for key in changed if isinstance(now[key], dict)]
+        return Check("environment", "agrees", "the same packages, code, device and threads")
+    short = [key for key in changed if key not in ("code", "threads")]
+    parts = [f"{key} {then.get(key)} then, {now[key]} now" for key in short]
+    parts += [f"other {key}" for key in changed if key not in short]
     parts += [f"{len(other)} packages of other versions: {', '.join(sorted(other)[:_EXAMPLES])}"] if other else []
     return Check("environment", "unchecked", f"{'; '.join(parts)}; last digits may differ for that")

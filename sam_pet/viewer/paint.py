@@ -40,13 +40,20 @@ def scaled(flat: Flat, view: SliceView, limits: tuple[float, float]) -> npt.NDAr
     return np.asarray(image)
 
 
-def fused(ct: Flat | None, pet: Flat, view: SliceView, suv: tuple[float, float], fusion: float) -> RGB:
+def fused(
+    ct: Flat | None,
+    pet: Flat,
+    view: SliceView,
+    suv: tuple[float, float],
+    fusion: float,
+    hu: tuple[float, float] = CT_WINDOW,
+) -> RGB:
     """CT in grey under PET in colour; `fusion` 0 is CT alone, 1 PET alone, and without CT there is PET alone."""
     share = 1.0 if ct is None else fusion
     rgb = (_hot() * share).astype(np.uint8)[_bytes(scaled(pet, view, suv))]
     if ct is not None:
         grey = (np.arange(256) * (1 - share)).astype(np.uint8)
-        rgb += grey[_bytes(scaled(ct, view, CT_WINDOW))][..., None]
+        rgb += grey[_bytes(scaled(ct, view, hu))][..., None]
     return rgb
 
 

@@ -135,15 +135,14 @@ def test_brush_and_eraser_change_what_they_touch_and_a_threshold_bounds_them(
 
 def test_strokes_correct_what_is_painted(client: Caller, session: str, study: Study) -> None:
     x, y, z = FIRST
-    client.json(
-        "POST", f"/sessions/{session}/brush", {"mode": "paint", "path": [FIRST], "radius_mm": 10, "shape": "ball"}
-    )
+    ball = {"mode": "paint", "path": [FIRST], "radius_mm": 10, "shape": "ball"}
+    client.json("POST", f"/sessions/{session}/brush", ball)
     painted = client.labels(session, study.grid.shape)
     stroke = {"kind": "scribble", "label": "background", "voxels": [[x, y, z], [x + 1, y, z]]}
     client.json("POST", f"/sessions/{session}/prompts", stroke)
     labels = client.labels(session, study.grid.shape)
     assert labels[z, y, x] == labels[z, y, x + 1] == 0
-    assert (labels > 0).sum() == (painted > 0).sum() - 2
+    assert not (labels > painted).any()
     change = client.click(session, (x, y, z + 1))
     assert [row["lesion"] for row in change["lesions"]] == [1]
     assert (client.labels(session, study.grid.shape)[labels > 0] == 1).all()

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sam_pet.app.guard import COOKIE
+from sam_pet.app.guard import cookie_name
 from sam_pet.app.settings import AppSettings
 from sam_pet.segmenter import Segmenter
 from tests.app.serving import Caller, Served
@@ -78,7 +78,8 @@ def test_without_a_right_token_nothing_is_told(served: Served) -> None:
         {"Authorization": "Bearer wrong"},
         {"Authorization": f"Bearer {right}x"},
         {"Authorization": f"Basic {right}"},
-        {"Cookie": f"{COOKIE}=wrong"},
+        {"Cookie": f"{cookie_name(f'127.0.0.1:{served.port}')}=wrong"},
+        {"Cookie": f"sam_pet_1={right}"},
     ):
         for path in ("/", "/api/studies", "/api/openapi.json", "/api/events", "/nninteractive/capabilities"):
             answer = httpx.get(served.url + path, headers=headers)

@@ -82,6 +82,7 @@ def test_what_was_acknowledged_outlives_a_kill_in_the_middle_of_a_stroke(
         assert (listed["id"], listed["open"], listed["title"]) == (session, False, "one")
         content = client.json("GET", f"/sessions/{session}")
         assert content["revision"] - len(acknowledged) in (0, 1)
+        assert (listed["revision"], listed["lesions"]) == (content["revision"], len(content["lesions"]))
         for _ in range(content["revision"] - len(masks)):
             client.json("POST", f"/sessions/{session}/undo")
         assert np.array_equal(client.labels(session, study.grid.shape), masks[-1])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sam_pet.app.jobs import AppJob
+from sam_pet.app.journal import Journal
 from sam_pet.app.settings import AppSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study, read_study
@@ -149,3 +150,23 @@ def test_a_first_answer_can_be_cancelled_and_nothing_has_changed(
     assert (content["revision"], content["lesions"], content["first_answer"]) == (0, [], None)
     with served.client("other") as other:
         other.json("GET", f"/jobs/{job['id']}", status=404)
+
+
+def test_a_change_that_cannot_be_written_is_not_there(
+    client: Caller, studies: dict[str, str], study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = client.begin(studies["one"])
+    client.json("POST", f"/sessions/{session}/brush", {"mode": "paint", "path": [FIRST], "radius_mm": 9})
+    before = client.labels(session, study.grid.shape)
+
+    def full(_: Journal, __: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "append", full)
+        told = client.json(
+            "POST", f"/sessions/{session}/brush", {"mode": "erase", "path": [FIRST], "radius_mm": 9}, 507
+        )
+        assert "No space left" in told["error"]
+    assert np.array_equal(client.labels(session, study.grid.shape), before)
+    assert client.json("GET", f"/sessions/{session}")["revision"] == 1

@@ -56,5 +56,7 @@ def test_a_folder_that_another_server_uses_and_that_others_cannot_read(
 
 
 @pytest.mark.parametrize("words", [("--memory-gb", "0"), ("--upload-gb", "-1"), ("--dicomweb", "ftp://pacs")])
-def test_settings_that_make_no_sense(capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, str]) -> None:
+def test_settings_that_make_no_sense(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, str]
+) -> None:
     assert refused(capsys, "--folder", str(tmp_path), "--model", "nano-untrained", *words)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam_pet.audit import LOG, PERSON, Actor, AuditLog, environment, mask_sha256, seal
+from sam_pet.audit import LOG, PERSON, Actor, AuditLog, begin, environment, mask_sha256, seal
 from sam_pet.audit.log import NOTHING, Act, read_log
 from sam_pet.audit.seal import MANIFEST, content_sha256, files_below
+from sam_pet.errors import InputError
 
 AGENT = Actor("agent", "agent:llm", model="some-model-7b")
 
@@ -71,6 +72,17 @@ def test_a_seal_holds_every_file_and_the_head_which_holds_the_manifest(log: Audi
     last = read_log(log.path).entries[-1]
     assert last["details"] == {"manifest_sha256": content_sha256(manifest)}
     assert content_sha256({**manifest, "steps": 4}) != content_sha256(manifest)
+
+
+def test_a_run_that_goes_on_takes_the_seal_off(log: AuditLog, tmp_path: Path) -> None:
+    seal(log, {"steps": 3}, [])
+    begin(log, {"run": "cohort"})
+    assert json.loads((tmp_path / MANIFEST).read_text()) == {"steps": 3}
+    (tmp_path / MANIFEST).write_text("[")
+    before = log.path.read_bytes()
+    with pytest.raises(InputError, match="is damaged"):
+        begin(log, {"run": "cohort"})
+    assert log.path.read_bytes() == before
 
 
 def test_the_hash_of_a_mask_is_that_of_its_bytes_as_they_are_stored() -> None:

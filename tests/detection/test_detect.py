@@ -131,7 +131,7 @@ def test_an_outline_loses_a_peak_that_is_improbable_not_one_that_is_doubtful(
     study.pet[second] = 5.0
     both = ball(SPOT, 10) | second
     tracker = segmenter.tracker(study)
-    tracker.corrections = replace(tracker.corrections, chooser=object())  # type: ignore[arg-type]
+    tracker.chooser = object()  # type: ignore[assignment]
     monkeypatch.setattr(tracker, "outlined", lambda lesion, _: replace(lesion, block=Block((0, 0, 0), both)))
     (lesion,) = first_answer(tracker, Torn(0.9, listens=False), "fdg")  # type: ignore[arg-type]
     assert lesion.block.within((0, 0, 0), both.shape)[ball(SPOT, 10)].all()

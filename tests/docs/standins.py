@@ -36,6 +36,11 @@ SMALL = {
     "sam-pet phantom --out data/phantoms --n 44 --seed 5000 --tracer mixed --layout folders": (
         f"sam-pet phantom --out data/phantoms --n 1 --seed 5000 --tracer mixed --layout folders {_SMALL_GRID}"
     ),
+    "sam-pet evaluate --cases cases --method sam-pet --method threshold41 --method geodesic --reader scribble-mixed "
+    "--start click --steps 2 --out results": (
+        "sam-pet evaluate --cases cases --method threshold41 --method geodesic --reader scribble-mixed "
+        "--start click --steps 1 --out results"
+    ),
     "sam-pet batch --studies cohort.csv --out results --workers 2": (
         "sam-pet batch --studies cohort.csv --out results --workers 1"
     ),
@@ -45,16 +50,23 @@ SMALL = {
         f"sam-pet train finetune/tiny.yaml {_TINY_RUN} out=runs/mine train.0.phantoms=null train.0.folder=data/mine"
     ),
     "sam-pet finetune finetune/nano_phantom.yaml": f"sam-pet finetune finetune/nano_phantom.yaml {_TINY_RUN}",
+    "sam-pet finetune finetune/sts_lora.yaml base=nano-untrained out=runs/lora": (
+        f"sam-pet finetune finetune/sts_lora.yaml out=runs/lora {_TINY_LORA}"
+    ),
     "sam-pet train finetune/autopet_lora.yaml": f"sam-pet train finetune/autopet_lora.yaml {_TINY_LORA}",
 }
 # Not run at all, each for its reason.
 NOT_RUN = {
+    "sam-pet mcp --studies cohort --transport http": "serves until it is ended; tests/mcp/test_reading.py starts it",
     "sam-pet train finetune/default.yaml --from appearance": "hours, on 1,100 studies; tests/train/test_course.py runs "
     "--from on a small course",
     "sam-pet serve /data/studies --port 8123 --no-browser --allow-host pet.example.org --reader anna --reader ben": (
         "serves until it is ended; tests/app/test_kill.py starts and ends one"
     ),
     "sam-pet models fetch sam2.1-hiera-tiny": "needs the hub; tests/models/test_hub.py fetches from one of its own",
+    "sam-pet segment --pet suv.nii.gz --ct ct.nii.gz --detector nnunet/ --out out.nii.gz": (
+        "needs a trained folder; tests/detection/test_nnunet.py trains one and runs this"
+    ),
     "sam-pet models convert MedSAM2_latest.pt medsam2/": (
         "needs foreign weights; tests/models/test_convert.py makes some of that form"
     ),

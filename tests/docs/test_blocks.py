@@ -23,7 +23,14 @@ from tests.docs.blocks import PAGES, ROOT, CodeBlock, all_blocks, blocks_of, fen
 from tests.docs.standins import NOT_RUN, ONCE, SMALL, write_files
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-SCRIPTS = ("benchmarks/train_unet_click.py", "benchmarks/worlds.py", "benchmarks/adapters.py")
+SCRIPTS = (
+    "benchmarks/agents.py",
+    "benchmarks/train_unet_click.py",
+    "benchmarks/worlds.py",
+    "benchmarks/adapters.py",
+    "benchmarks/longer_memories.py",
+    "benchmarks/training_cost.py",
+)
 # What is not code: shown, and checked where it can be wrong.
 SHOWN = {"text", "mermaid"}
 _done: set[str] = set()
@@ -77,6 +84,11 @@ def check_install(words: list[str]) -> None:
     wanted = Requirement(words[-1].replace(".[", f"{PROJECT['name']}[").replace("-e ", ""))
     assert wanted.name == PROJECT["name"]
     assert wanted.extras <= set(PROJECT["optional-dependencies"])
+
+
+def test_every_extra_is_told_of() -> None:
+    text = (ROOT / "docs" / "howto" / "install.md").read_text(encoding="utf-8")
+    assert [extra for extra in PROJECT["optional-dependencies"] if f"`{extra}`" not in text] == ["docs", "dev"]
 
 
 def check_script(script: str, words: list[str]) -> None:

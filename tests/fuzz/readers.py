@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import numpy as np
 import SimpleITK as sitk
 import yaml
 
+from sam_pet.audit import LOG, AuditLog, begin, seal
+from sam_pet.audit.seal import MANIFEST
 from sam_pet.benchmark.folder import ResultsFolder as Benchmark
 from sam_pet.cases import find_cases
 from sam_pet.challenge.points import read_points
 from sam_pet.challenge.state import Store
-from sam_pet.cohort.batch import _done
+from sam_pet.cohort.folder import CohortFolder
 from sam_pet.cohort.studies import find_studies
 from sam_pet.dicom.read import read_ct, read_pet
 from sam_pet.dicom.rtstruct import read_rtstruct
@@ -29,6 +32,7 @@ from sam_pet.session.saved import fingerprint
 from sam_pet.session.saved import read_record as read_session
 from sam_pet.study import Study
 from sam_pet.train.recipe import read_recipe
+from sam_pet.verify.trail import check_environment, check_trail, read_trail
 from tests.dicom.make import pet_tags, save, slices
 from tests.fuzz.models import of_models
 from tests.fuzz.target import Target, of_folder
@@ -152,11 +156,21 @@ def _tables() -> dict[str, Target]:
     maps = (("organs/a.nii.gz", b""), ("lesions.csv", lesions))
     strokes = json.dumps({"a": [[1, 2, 3], [2, 2, 3]]}).encode()
     manifest = json.dumps({"name": "a", "key": "k", "sha256": "0", "lesions": 1}).encode()
-    mask = (("mask.nii.gz", b""), ("lesions.csv", b"lesion,volume_ml\n1,2.0\n"))
+    mask = (("a/mask.nii.gz", b""),)
     state = hashlib.sha256(b"key" + b"blob").digest()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        (folder / "a.txt").write_text("a")
+        log = AuditLog(folder / LOG)
+        begin(log, {"run": "cohort", "environment": {}, "workers": 1})
+        seal(log, {"run": "cohort"}, [folder / "a.txt"])
+        trails = {name: of_folder(folder, name, _trail) for name in (LOG, MANIFEST)}
     return {
-        "cohort": Target("s.csv", rows, lambda folder: find_studies(folder / "s.csv")),
-        "cohort manifest": Target("manifest.json", manifest, lambda folder: _done(folder, "k"), mask),
+        **{f"trail {name}": target for name, target in trails.items()},
+        "cohort": Target("s.csv", rows, lambda folder: list(find_studies(folder / "s.csv"))),
+        "cohort manifest": Target(
+            "a/manifest.json", manifest, lambda folder: CohortFolder(folder).done("a", False, key="k"), mask
+        ),
         "dataset": Target("dataset.json", dataset, find_cases, case),
         "phantom facts": Target(
             "a/phantom.json", facts, lambda folder: made_before("a", folder, "folders", asked), (("a/SEG.nii.gz", b""),)
@@ -167,6 +181,14 @@ def _tables() -> dict[str, Target]:
             "first", b"sam_pet state 1\n" + state + b"blob", lambda folder: Store([folder], "key").read("first")
         ),
     }
+
+
+def _trail(folder: Path) -> None:
+    """A run's log and manifest, looked at and gone on with."""
+    trail = read_trail(folder)
+    checks = [*check_trail(trail), check_environment(trail)]
+    assert all("\n" not in check.detail for check in checks)
+    begin(AuditLog(folder / LOG), {"run": "cohort"})
 
 
 def _dicom(scratch: Path) -> dict[str, Target]:

@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.ndimage import binary_dilation
 
 from sam_pet.boxes import Block, overlap
 from sam_pet.cases import find_cases
@@ -42,19 +40,11 @@ class Fixed:
     def __init__(self, number: int) -> None:
         self.number = number
 
-    def choose(self, _: Floats, denied: Sequence[int] | int = 0) -> int:  # noqa: ARG002
-        return self.number
-
     def expect(self, features: Floats) -> Floats:
         return np.ones(len(features))
 
-
-class Wary(Fixed):
-    """Takes the widest outline that no stroke speaks against."""
-
-    def choose(self, features: Floats, denied: Sequence[int] | int = 0) -> int:
-        against = np.broadcast_to(denied, len(features))
-        return 1 + int(np.argmax(against[1:] == 0))
+    def ranked(self, expected: Floats, _: Floats) -> Floats:
+        return expected * (np.arange(len(expected)) == self.number)
 
 
 def voxels(*points: tuple[int, int, int]) -> Voxels:
@@ -188,31 +178,6 @@ def test_the_chosen_outline_is_the_mask_and_obeys_what_is_drawn() -> None:
     assert (other.array >= ball(study, FIRST)).all()
 
 
-def test_a_background_stroke_cuts_an_outline_that_it_speaks_against_and_only_takes_away() -> None:
-    study = two_lesion_study()
-    shell = ball(study, FIRST)
-    for _ in range(2):
-        shell = binary_dilation(shell)
-    study.pet[shell & (study.pet < 5)] = 3.0
-    session = opened(study, None)
-    tracker = session._tracker
-    tracker.corrections = replace(tracker.corrections, chooser=Wary(0))  # type: ignore[arg-type]
-    session.add_click(FIRST)
-    before = session.array > 0
-    assert (before >= shell).all()
-    x, y, z = FIRST
-    rim = [(x + 4, y + k, z) for k in (-1, 0, 1)]
-    assert all(shell[v[::-1]] and not ball(study, FIRST)[v[::-1]] for v in rim)
-    session.add_scribble(rim, label="background")
-    assert (session.array > 0)[z, y, x - 4]  # of so few voxels it speaks of no whole outline
-    session.undo()
-    half = [(int(u), int(v), z) for v, u in np.argwhere((shell & ~ball(study, FIRST))[z]) if u > x]
-    session.add_scribble(half, label="background")
-    after = session.array > 0
-    assert not (after & ~before).any()
-    assert (after == ball(study, FIRST)).all()
-
-
 def test_a_box_keeps_the_models_mask() -> None:
     masks = []
     for number in (None, 6):
@@ -235,9 +200,6 @@ def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_
     assert Chooser.best(expected, networks, 0.1).tolist() == [1, 3]
     assert Chooser.best(expected, networks, 0.0).tolist() == [3, 3]
     assert Chooser.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
-    features = made_lesson(5).features[0]
-    best = chooser.choose(features)
-    assert chooser.choose(features, 100 * (np.arange(len(features)) == best)) != best
 
 
 def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: Chooser, tmp_path: Path) -> None:
@@ -246,7 +208,7 @@ def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: Chooser,
     again.write(tmp_path / "other.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
     features = made_lesson(99).features[0]
-    assert Chooser.read(tmp_path / "one.json").choose(features) == chooser.choose(features)
+    np.testing.assert_array_equal(Chooser.read(tmp_path / "one.json").expect(features), chooser.expect(features))
 
 
 def test_a_damaged_or_foreign_file_says_so(chooser: Chooser, tmp_path: Path) -> None:

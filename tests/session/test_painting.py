@@ -100,10 +100,27 @@ def test_regions_become_lesions_in_one_step(session: Session) -> None:
 def test_strokes_correct_what_is_painted(session: Session) -> None:
     session.paint(SQUARE)
     session.add_scribble(SQUARE[:4], "background")
-    assert voxels_of(session) == {tuple(v) for v in SQUARE[4:].tolist()}
-    session.add_click((20, 24, 11))
-    assert {tuple(v) for v in SQUARE[4:].tolist()} | {(20, 24, 11)} <= voxels_of(session)
+    assert voxels_of(session) < {tuple(v) for v in SQUARE.tolist()}
     assert not {tuple(v) for v in SQUARE[:4].tolist()} & voxels_of(session)
+    before = voxels_of(session)
+    session.add_click((20, 24, 11))
+    assert before | {(20, 24, 11)} <= voxels_of(session)
+    assert not {tuple(v) for v in SQUARE[:4].tolist()} & voxels_of(session)
+
+
+def test_what_was_drawn_and_then_erased_does_not_come_back_with_the_next_stroke(session: Session) -> None:
+    session.add_scribble(SQUARE[:9])
+    session.paint(SQUARE[:4], "background")
+    session.add_scribble([tuple(SQUARE[60].tolist())], "background", lesion=1)
+    assert not {tuple(v) for v in SQUARE[:4].tolist()} & voxels_of(session)
+
+
+def test_what_was_drawn_as_background_and_then_painted_stays(session: Session) -> None:
+    session.add_click(FIRST)
+    session.add_scribble(SQUARE[:4], "background")
+    session.paint(SQUARE[:4], lesion=1)
+    session.add_click((20, 25, 10))
+    assert {tuple(v) for v in SQUARE[:4].tolist()} <= voxels_of(session)
 
 
 def test_a_session_with_paint_is_saved_and_replayed(

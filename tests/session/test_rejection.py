@@ -3,7 +3,7 @@ import pytest
 
 from sam_pet.boxes import Block
 from sam_pet.geometry import Grid
-from sam_pet.session.rejection import denies, mirrors, remainder
+from sam_pet.session.rejection import is_contralateral
 from sam_pet.study import Study
 
 
@@ -20,73 +20,15 @@ def ball(middle: tuple[int, int, int], radius: int = 6) -> Block:
     return Block((middle[0] - radius, middle[1] - radius, middle[2] - radius), x**2 + y**2 + z**2 <= radius**2)
 
 
-def line(*voxels: tuple[int, int, int]) -> np.ndarray:
-    return np.array(voxels)
-
-
-def test_stroke_through_the_middle_denies(study: Study) -> None:
-    assert denies(study, ball((30, 30, 10)), line(*((x, 30, 10) for x in range(25, 36))))
-
-
-def test_stroke_along_the_rim_does_not_deny(study: Study) -> None:
-    assert not denies(study, ball((30, 30, 10)), line((25, 28, 10), (25, 29, 10), (24, 30, 10), (25, 31, 10)))
-
-
-def test_stroke_beside_the_mask_does_not_deny(study: Study) -> None:
-    assert not denies(study, ball((30, 30, 10)), line((50, 30, 10), (51, 30, 10)))
-
-
-def test_hot_stroke_denies_even_at_the_rim_of_the_mask(study: Study) -> None:
-    # The mask is off the uptake's middle, which lies at its rim.
-    assert denies(study, ball((35, 30, 10)), line(*((x, y, 10) for x in (30, 31) for y in range(25, 36))))
-
-
-def test_a_stroke_of_few_voxels_does_not_deny(study: Study) -> None:
-    assert not denies(study, ball((30, 30, 10)), line((30, 29, 10), (30, 30, 10), (30, 31, 10)))
-
-
-def test_a_reader_who_comes_back_draws_on(study: Study) -> None:
-    mask, stroke = ball((30, 30, 10)), line(*((x, 30, 10) for x in range(28, 33)))
-    earlier = line(*((x, 31, 10) for x in range(28, 33)))
-    assert not denies(study, mask, stroke)
-    assert denies(study, mask, stroke, [earlier])
-    # A small mask is all rim.
-    small, middle = ball((30, 30, 10), radius=2), line((30, 30, 10), (31, 30, 10))
-    assert not denies(study, small, middle, [line((29, 30, 10), (29, 31, 10))])
-    # Neither at the rim, however often, nor off the largest section.
-    rim = [line((25, 28, 10), (25, 29, 10), (24, 30, 10), (25, 31, 10))] * 4
-    assert not denies(study, mask, rim[0], rim)
-    assert not denies(study, mask, line(*((x, 30, 13) for x in range(28, 33))), [earlier])
-
-
-def test_a_stroke_off_the_largest_section_carves(study: Study) -> None:
-    assert not denies(study, ball((30, 30, 10)), line(*((x, 30, 13) for x in range(28, 33))))
-
-
-def test_of_a_merged_mask_only_what_leads_up_to_the_strokes_peak_goes(study: Study) -> None:
-    twins = Study(study.pet + study.pet[:, :, ::-1], None, study.grid)
-    merged = Block((20, 20, 4), np.ones((13, 21, 60), bool))
-    merged.values[:] = twins.pet[merged.slices] > 4
-    stroke = line(*((x, 30, 10) for x in range(25, 36)))
-    rest = remainder(twins, merged, stroke)
-    assert rest is not None
-    assert not rest.touches(stroke)
-    kept = rest.voxels()
-    assert (kept[:, 0] > 50).all()
-    assert len(kept) == pytest.approx(merged.values.sum() / 2, rel=0.05)
-    alone = Block(merged.corner, merged.values[:, :, :30])
-    assert remainder(twins, alone, stroke) is None
-
-
 def test_masks_on_both_sides_mirror_each_other_when_alike(study: Study) -> None:
     pet = study.pet + study.pet[:, :, ::-1]
     twins = Study(pet, None, study.grid)
     left, right = ball((30, 30, 10)), ball((69, 30, 10))
     middle_mm = 2 * 49.5
-    assert mirrors(twins, left, right, middle_mm)
-    assert mirrors(twins, right, left, middle_mm)
-    assert not mirrors(twins, left, left, middle_mm)
-    assert not mirrors(twins, left, ball((69, 30, 10), radius=3), middle_mm)
-    assert not mirrors(twins, left, right, 2 * 30.0)
+    assert is_contralateral(twins, left, right, middle_mm)
+    assert is_contralateral(twins, right, left, middle_mm)
+    assert not is_contralateral(twins, left, left, middle_mm)
+    assert not is_contralateral(twins, left, ball((69, 30, 10), radius=3), middle_mm)
+    assert not is_contralateral(twins, left, right, 2 * 30.0)
     faint = Study(np.where(np.arange(100) < 50, pet, 0.5 * pet).astype(np.float32), None, study.grid)
-    assert not mirrors(faint, left, right, middle_mm)
+    assert not is_contralateral(faint, left, right, middle_mm)

@@ -10,7 +10,7 @@ def column(length: int, seed: int, lesion: bool = True) -> Crop:
     mask = np.zeros((length, 1, 1), bool)
     mask[1:-1] = lesion
     pet = np.arange(length, dtype=np.float32).reshape(-1, 1, 1)
-    return Crop("case", pet - 1000, pet, mask, (4.0, 4.0, 3.0), (0, 0, seed))
+    return Crop(pet - 1000, pet, mask, (4.0, 4.0, 3.0), (0, 0, seed))
 
 
 def test_thinned_crop_keeps_every_second_slice_and_the_seed() -> None:

@@ -30,7 +30,7 @@ from sam_pet.train.store import ExampleStore
 
 TINY = Path(__file__).parents[2] / "finetune" / "tiny.yaml"
 GRID = "80x60x110@7x7x8.5"
-STAGES = ("tracker", "refiner", "contour", "ranker", "appearance", "classifier")
+STAGES = ("tracker", "refiner", "contour", "ranker", "appearance", "classifier", "strokes")
 
 
 def name(seed: int) -> str:
@@ -145,9 +145,9 @@ def test_only_what_depends_on_a_changed_setting_is_run_again(done: Path, cases: 
     again = [*changes(cases, out, done / "store"), "refiner.steps=3"]
     train(read_recipe(TINY, again), device="cpu")
     after = {stage: stamps(out / stage) for stage in STAGES}
-    assert {stage for stage in STAGES if after[stage] != before[stage]} == {"refiner", "ranker"}
+    assert {stage for stage in STAGES if after[stage] != before[stage]} == {"refiner", "ranker", "strokes"}
     train(read_recipe(TINY, again), device="cpu", start="appearance")
-    assert {s for s in STAGES if stamps(out / s) != after[s]} == {"appearance", "classifier"}
+    assert {s for s in STAGES if stamps(out / s) != after[s]} == {"appearance", "classifier", "strokes"}
 
 
 def test_a_changed_tracker_names_the_parts_that_were_fitted_to_another(
@@ -155,9 +155,9 @@ def test_a_changed_tracker_names_the_parts_that_were_fitted_to_another(
 ) -> None:
     recipe = [f"base={done / 'out' / 'checkpoint'}", f"out={tmp_path / 'out'}", f"store={done / 'store'}"]
     recipe += [f"train={json.dumps([{'folder': str(cases)}])}", "stages=[{steps: 1, batch: 1, length: 1}]"]
-    recipe += [f"{part}=null" for part in ("refiner", "contour", "ranker", "appearance", "classifier")]
+    recipe += [f"{part}=null" for part in ("refiner", "contour", "ranker", "appearance", "classifier", "strokes")]
     loaded = load_model(train(read_recipe(TINY, recipe), device="cpu"))
-    assert loaded.record.stale == {"refiner": ["tracker"], "chooser": ["tracker"]}
+    assert loaded.record.stale == {part: ["tracker"] for part in ("refiner", "chooser", "strokes")}
     Segmenter(loaded, "cpu").warn_of_weights()
     assert "the refiner of 'tiny' was fitted to another tracker" in caplog.text
 

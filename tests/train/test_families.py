@@ -1,4 +1,4 @@
-"""Training of the families beside SAM 2: adapters by role, a run that is killed, a merge."""
+"""Training of every family: adapters by role, a run that is killed, a merge."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import yaml
 from sam_pet.cases import find_cases
 from sam_pet.files import file_sha256
 from sam_pet.models import ModelRecord, load_model, merge_adapter, save_model
+from sam_pet.models.architectures import architecture
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
 from sam_pet.train.crops import CropFolder
@@ -25,16 +26,23 @@ from sam_pet.train.recipe import Lora
 from sam_pet.train.run_folder import RunFolder
 from sam_pet.train.samples import ClipDataset, SampleSettings
 from sam_pet.train.step import ClipStep
+from sam_pet.train.store import ExampleStore
 from sam_pet.train.tracker import finetune
+from tests.conftest import DATA
 from tests.sam2.models import TINY, random_model
 from tests.train.cases import recipe, write_cases
 
-SIDES = {"sam3_tracker_video": 112, "edgetam_video": 64}
+SIDES = {"sam2_video": 64, "sam3_tracker_video": 112, "edgetam_video": 64}
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_cases(tmp_path_factory.mktemp("cases"))
+    """A real tumour where there is one, else simulated ones."""
+    folder, real = tmp_path_factory.mktemp("cases"), DATA / "sts" / "STS_001"
+    if not real.is_dir():
+        return write_cases(folder)
+    (folder / real.name).symlink_to(real)
+    return folder
 
 
 @pytest.fixture(params=sorted(SIDES))
@@ -43,11 +51,12 @@ def family(request: pytest.FixtureRequest) -> tuple[str, int]:
 
 
 def a_model(family: tuple[str, int]) -> Any:
-    return random_model(TINY[family[0]](family[1]))
+    config = architecture("nano", family[1]) if family[0] == "sam2_video" else TINY[family[0]](family[1])
+    return random_model(config)
 
 
 def test_every_role_learns_through_the_memory(family: tuple[str, int], cases: Path, tmp_path: Path) -> None:
-    crops = CropFolder(tmp_path).prepare(find_cases(cases))
+    crops = CropFolder(ExampleStore(tmp_path)).prepare(find_cases(cases))
     settings = SampleSettings(RECIPES["petct"], ClipRecipe(first_mm=64), image_size=family[1], length=3, lesions=1.0)
     samples = [ClipDataset([(crops, 1.0)], settings, size=2, seed=0)[n] for n in range(2)]
     model = a_model(family).train()

@@ -14,6 +14,7 @@ from sam_pet.train.lora import add_lora, parameter_counts
 from sam_pet.train.recipe import Lora
 from sam_pet.train.samples import ClipDataset, SampleSettings
 from sam_pet.train.step import ClipStep
+from sam_pet.train.store import ExampleStore
 from sam_pet.train.tracker import finetune
 from tests.train.cases import recipe, write_cases
 
@@ -25,7 +26,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def samples(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> list:
-    crops = CropFolder(tmp_path_factory.mktemp("crops")).prepare(find_cases(cases))
+    crops = CropFolder(ExampleStore(tmp_path_factory.mktemp("store"))).prepare(find_cases(cases))
     settings = SampleSettings(RECIPES["petct"], ClipRecipe(first_mm=64), image_size=64, length=3, lesions=1.0)
     dataset = ClipDataset([(crops, 1.0)], settings, size=4, seed=0)
     return [dataset[0], dataset[1]]

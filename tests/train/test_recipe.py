@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from sam_pet.errors import InputError
+from sam_pet.models.architectures import architecture
 from sam_pet.train.recipe import read_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "finetune").glob("*.yaml"))
@@ -120,3 +121,20 @@ def test_data_are_cases_or_phantoms(data: str, message: str) -> None:
     path = next(p for p in RECIPES if p.stem == "tiny")
     with pytest.raises(InputError, match=message):
         read_recipe(path, [f"train=[{data}]"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "architecture_name"),
+    [
+        ([], "tiny"),
+        (["base=facebook/sam2.1-hiera-small"], "small"),
+        (["base=sam3", "image_size=504"], "sam3-tracker"),
+        (["base=edgetam"], "edgetam"),
+    ],
+)
+def test_the_recipe_for_autopet_takes_every_family(changes: list[str], architecture_name: str) -> None:
+    path = next(p for p in RECIPES if p.stem == "autopet_lora")
+    recipe = read_recipe(path, changes)
+    assert recipe.image_size is not None
+    assert int(architecture(architecture_name, recipe.image_size).image_size) == recipe.image_size
+    assert " ".join(changes) in path.read_text()

@@ -11,6 +11,7 @@ from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
 from sam_pet.train.crops import CropFolder, read_crop
 from sam_pet.train.samples import ClipDataset, SampleSettings
+from sam_pet.train.store import ExampleStore
 from tests.fakes import two_lesion_study
 from tests.train.cases import write_cases
 
@@ -22,7 +23,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def crops(cases: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    return CropFolder(tmp_path_factory.mktemp("crops")).prepare(find_cases(cases))
+    return CropFolder(ExampleStore(tmp_path_factory.mktemp("store"))).prepare(find_cases(cases))
 
 
 def dataset(crops: list[Path], lesions: float = 1.0, seed: int = 0, length: int = 5) -> ClipDataset:
@@ -48,7 +49,7 @@ def with_hot_spot(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     truth = (study.pet > 5).astype(np.uint8)
     truth[20:] = 0
     write_image(study.grid.image(truth), folder / "case 0" / "SEG.nii.gz")
-    return CropFolder(tmp_path_factory.mktemp("crops")).prepare(find_cases(folder))
+    return CropFolder(ExampleStore(tmp_path_factory.mktemp("store"))).prepare(find_cases(folder))
 
 
 def test_hot_spots_are_not_lesions(with_hot_spot: list[Path]) -> None:
@@ -61,7 +62,7 @@ def test_hot_spots_are_not_lesions(with_hot_spot: list[Path]) -> None:
 
 def test_crops_are_made_once(cases: Path, crops: list[Path]) -> None:
     before = {p: p.stat().st_mtime_ns for p in crops}
-    again = CropFolder(crops[0].parent).prepare(find_cases(cases))
+    again = CropFolder(ExampleStore(crops[0].parents[1])).prepare(find_cases(cases))
     assert again == crops
     assert {p: p.stat().st_mtime_ns for p in again} == before
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sam_pet.audit import PERSON, Actor
@@ -167,3 +168,17 @@ def test_a_session_of_before_the_log_is_not_called_changed(run: Path, made: Path
     assert status(found, LOG) == "unchecked"
     with pytest.raises(InputError, match="holds no run"):
         verify_run(made / "model 0")
+
+
+def test_paint_is_acted_out_too(made: Path, tmp_path: Path) -> None:
+    segmenter = Segmenter.from_pretrained(made / "model 0", "cpu")
+    session = segmenter.open(read_study(made / "ct.nii.gz", made / "pet.nii.gz"))
+    session.paint([FIRST, (21, 24, 10)])
+    session.redraw(1, [(22, 24, 10)])
+    session.paint_lesions([np.array([SECOND]), np.array([(50, 24, 30)])])
+    session.paint([SECOND], "background")
+    session.undo()
+    session.save(tmp_path / "session")
+    found = verified(tmp_path / "session", made)
+    assert {check.status for check in found.checks} == {"agrees"}
+    assert [entry["action"] for entry in read_log(tmp_path / "session" / LOG).entries][1:4] == ["add", "paint", "paint"]

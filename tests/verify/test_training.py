@@ -11,6 +11,7 @@ from sam_pet.audit.log import LOG, read_log
 from sam_pet.models import untrained
 from sam_pet.models.checkpoint import save_model
 from sam_pet.models.record import ModelRecord
+from sam_pet.train.course import train
 from sam_pet.train.tracker import finetune
 from sam_pet.verify import Verification, verify_run
 from sam_pet.verify.checks import Asked
@@ -72,6 +73,19 @@ def test_weights_that_were_exchanged_are_found(run: Path, made: Path) -> None:
     assert "base weights" in differs(verified(run))
     shutil.rmtree(made / "base")
     kept.rename(made / "base")
+
+
+def test_a_course_of_several_parts_agrees_with_itself_trained_again(made: Path, tmp_path: Path) -> None:
+    stages = [{"steps": 1, "batch": 1, "length": 1}]
+    settings = recipe(made / "cases", tmp_path / "run", stages=stages, folds=2, contour={"steps": 1, "batch": 1})
+    train(settings, device="cpu")
+    found = verified(tmp_path / "run", rerun=True)
+    assert differs(found) == set()
+    assert {check.what for check in found.checks} >= {"tracker trained again", "contour trained again"}
+    actions = [entry["action"] for entry in read_log(tmp_path / "run" / LOG).entries]
+    assert actions == ["start", "stage", "stage", "checkpoint", "seal"]
+    flip(tmp_path / "run" / "contour" / "done.json", 5)
+    assert differs(verified(tmp_path / "run")) == {"contour/done.json"}
 
 
 def test_a_swapped_case_is_found(run: Path, made: Path, tmp_path: Path) -> None:

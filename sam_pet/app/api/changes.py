@@ -11,7 +11,7 @@ from sam_pet.app.api.common import PROBLEMS, ReaderName, Room, job_json
 from sam_pet.app.brush import brushed
 from sam_pet.app.journal import Op
 from sam_pet.app.problems import NotNowError
-from sam_pet.app.reading import Reading
+from sam_pet.app.reading import LiveReading
 from sam_pet.app.room import ReadingRoom
 from sam_pet.app.schemas import (
     Change,
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/api/sessions/{session}", responses=PROBLEMS)
 _Lesion = Annotated[int, Path(ge=1, le=65535)]
 
 
-def _change(room: ReadingRoom, reader: str, session: str, make: Callable[[Reading], Op]) -> Change:
+def _change(room: ReadingRoom, reader: str, session: str, make: Callable[[LiveReading], Op]) -> Change:
     return Change(**room.desk.change(reader, session, make))
 
 
@@ -60,8 +60,8 @@ def redo(session: str, room: Room, reader: ReaderName) -> Change:
     return _change(room, reader, session, _step(1, "redo", "nothing is there to redo"))
 
 
-def _step(which: int, do: str, sentence: str) -> Callable[[Reading], Op]:
-    def make(reading: Reading) -> Op:
+def _step(which: int, do: str, sentence: str) -> Callable[[LiveReading], Op]:
+    def make(reading: LiveReading) -> Op:
         if not reading.session.steps[which]:
             raise NotNowError(sentence)
         return {"do": do}
@@ -73,7 +73,7 @@ def _step(which: int, do: str, sentence: str) -> Callable[[Reading], Op]:
 def reject(session: str, lesion: _Lesion, room: Room, reader: ReaderName) -> Change:
     """Say that a lesion is none."""
 
-    def make(reading: Reading) -> Op:
+    def make(reading: LiveReading) -> Op:
         reading.require_lesion(lesion)
         return {"do": "reject", "lesion": lesion}
 
@@ -87,7 +87,7 @@ def tell_lesion(session: str, lesion: _Lesion, body: NewFacts, room: Room, reade
     # A flag is on or off; a name or a colour may be taken back.
     flags = {name: value for name, value in facts.items() if name in ("name", "colour") or value is not None}
 
-    def make(reading: Reading) -> Op:
+    def make(reading: LiveReading) -> Op:
         reading.require_lesion(lesion)
         return {"do": "facts", "lesion": lesion, "facts": flags}
 
@@ -104,7 +104,7 @@ def outline(session: str, lesion: _Lesion, body: NewOutline, room: Room, reader:
 def brush(session: str, body: NewBrush, room: Room, reader: ReaderName) -> Change:
     """Paint or erase voxels."""
 
-    def make(reading: Reading) -> Op:
+    def make(reading: LiveReading) -> Op:
         suv = (body.min_suv, body.max_suv)
         voxels = brushed(reading.study, body.path, body.radius_mm, body.shape, body.axis, suv)
         if not len(voxels):

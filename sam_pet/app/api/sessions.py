@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from sam_pet.app.api.common import PROBLEMS, ReaderName, Room, binary, job_json, summary
 from sam_pet.app.exports import EXPORTS
-from sam_pet.app.reading import Reading
+from sam_pet.app.reading import LiveReading
 from sam_pet.app.room import ReadingRoom, is_dicom
 from sam_pet.app.schemas import (
     AxialJson,
@@ -75,7 +75,7 @@ def get_session(session: str, room: Room, reader: ReaderName) -> SessionContent:
     """All of a session but its images and its mask."""
     card = room.desk.card(reader, session)
 
-    def look(reading: Reading) -> SessionContent:
+    def look(reading: LiveReading) -> SessionContent:
         study = reading.study
         grid, order = study.grid, study.order
         return SessionContent(
@@ -154,7 +154,7 @@ def get_volume(
 def get_labels(session: str, room: Room, reader: ReaderName) -> MaskUpdate:
     """The whole mask."""
 
-    def look(reading: Reading) -> MaskUpdate:
+    def look(reading: LiveReading) -> MaskUpdate:
         return MaskUpdate(**reading.mask.packed(None), revision=reading.revision, reset=True)
 
     found: MaskUpdate = room.desk.use(reader, session, look)

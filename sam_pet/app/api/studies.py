@@ -23,7 +23,7 @@ from sam_pet.app.schemas import (
     PacsStudy,
     RuleTitle,
     StudyJson,
-    StudyList,
+    StudyListJson,
     UploadJson,
 )
 from sam_pet.app.uploads import MOST_FILES
@@ -54,9 +54,9 @@ def about(room: Room, reader: ReaderName) -> About:
 
 
 @router.get("/studies")
-def list_studies(room: Room, reader: ReaderName) -> StudyList:
+def list_studies(room: Room, reader: ReaderName) -> StudyListJson:
     """The studies that can be opened."""
-    return StudyList(studies=[study_json(study) for study in room.catalogue.of(reader)])
+    return StudyListJson(studies=[study_json(study) for study in room.catalogue.of(reader)])
 
 
 @router.get("/studies/{study}")

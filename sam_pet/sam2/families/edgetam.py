@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from transformers import EdgeTamVideoConfig, EdgeTamVideoModel
 
+from sam_pet.sam2.families.library import EdgeTamVideoConfig, EdgeTamVideoModel
 from sam_pet.sam2.families.repvit import RepVitConfig
 from sam_pet.sam2.families.sam2 import Sam2, check_multiple, sine
 

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, __version__
 
 from sam_pet.errors import InputError
+from sam_pet.sam2.families.library import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel, __version__
 
 # Blocks and widths of the four stages.
 _ARCHITECTURES = {

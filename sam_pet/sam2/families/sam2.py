@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from transformers import Sam2VideoConfig, Sam2VideoModel
 
 from sam_pet.errors import InputError
+from sam_pet.sam2.families.library import Sam2VideoConfig, Sam2VideoModel
 from sam_pet.sam2.features import Features
 
 DECODER = r"mask_decoder\.(transformer|output_hypernetworks_mlps|pred_obj_score_head)\."

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
-
+from sam_pet.sam2.families.library import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
 from sam_pet.sam2.families.sam2 import Sam2, check_multiple
 
 # In a whole checkpoint the detector owns the trunk; the tracker has a neck of its own on it.

@@ -4,7 +4,7 @@ import pytest
 from sam_pet.boxes import LOGIT_LIMIT, Field
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Label
-from sam_pet.session.stroke_rules import changed, hotter, resemblance, weighed, within_reach
+from sam_pet.proposers.stroke_rules import changed, hotter, resemblance, weighed, within_reach
 from sam_pet.study import Study
 
 

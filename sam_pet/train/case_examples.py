@@ -1,0 +1,50 @@
+"""The examples that need a case and no model, as files of a store; processes make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cc3d
+import numpy as np
+
+from sam_pet.boxes import CONNECTIVITY
+from sam_pet.cases import Case
+from sam_pet.detection.coarse_study import CoarseStudy
+from sam_pet.detection.detect import AUTO, gather
+from sam_pet.detection.features import NAMES
+from sam_pet.train.candidate_examples import sample
+from sam_pet.train.refiner_examples import lesions_of
+from sam_pet.train.store import ExampleStore
+from sam_pet.train.volume_examples import cubes_of, save_cubes
+
+
+def cubes_file(store: ExampleStore, seed: int, case: Case) -> Path:
+    """The cubes round the lesions of a case, see `volume_examples`."""
+
+    def make(path: Path) -> None:
+        study = case.study()
+        save_cubes(list(cubes_of(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(seed))), path)
+
+    return store.get("cubes", [store.fingerprint(case), seed], make)
+
+
+def candidates_file(store: ExampleStore, case: Case) -> Path:
+    """The candidates of a case, see `candidate_examples`."""
+
+    def make(path: Path) -> None:
+        study = case.study()
+        labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
+        sample(study, labels, gather(study, case.tracer or AUTO)).save(path)
+
+    return store.get("candidates", [store.fingerprint(case), case.tracer, list(NAMES)], make)
+
+
+def scene_file(store: ExampleStore, case: Case) -> Path:
+    """A case as the appearance network looks at it."""
+
+    def make(path: Path) -> None:
+        study = case.study()
+        evidence = gather(study, case.tracer or AUTO)
+        CoarseStudy.of(study, evidence.body, evidence.tracer).save(path)
+
+    return store.get("scenes", [store.fingerprint(case), case.tracer], make)

@@ -1,0 +1,128 @@
+"""Figures in README and docs are those of the files that runs have written, and of the code."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from sam_pet.models import load_model
+from sam_pet.proposers import stroke_choice, stroke_rules
+from sam_pet.proposers.uptake_levels import LEVELS
+from sam_pet.proposers.volume_input import WIDTHS_MM
+from sam_pet.session.nearest import NEIGHBOURHOOD_MM
+from tests.docs.blocks import ROOT
+
+RESULTS = ROOT / "benchmarks" / "results"
+FIVE = 5
+
+
+def text(page: str) -> str:
+    return " ".join((ROOT / page).read_text(encoding="utf-8").split())
+
+
+def rows(page: str, first: str) -> list[list[str]]:
+    """The cells of the table rows whose first cell begins so."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    cells = [
+        [cell.strip(" *`") for cell in line.strip().strip("|").split("|")] for line in lines if line.startswith("|")
+    ]
+    return [row for row in cells if row[0].startswith(first)]
+
+
+def stored(name: str) -> Any:
+    return json.loads((RESULTS / name).read_text(encoding="utf-8"))
+
+
+def shown(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}"
+
+
+def test_the_benchmarks_table_is_that_of_its_csv() -> None:
+    table = pd.read_csv(ROOT / "docs" / "benchmark_sts.csv")
+    areas = table.pivot_table(index=["method", "case"], columns="step", values=["dice", "dmm"])
+    for method, own in table.groupby("method"):
+        (row,) = rows("docs/benchmark.md", f"{method}")[-1:]
+        assert row[0] == method
+        steps = own.groupby("step")["dice"].mean()
+        assert row[1:7] == [shown(steps[step], 3) for step in range(6)]
+        for place, score in ((7, "dice"), (8, "dmm")):
+            curve = areas.loc[method][score]
+            area = (curve.sum(axis=1) - (curve[0] + curve[FIVE]) / 2).mean()
+            assert row[place] == shown(area)
+        assert row[9] == shown(own["seconds"].mean())
+
+
+def test_the_figures_of_the_sarcomas_are_those_of_the_run() -> None:
+    methods = stored("sts.json")["methods"]
+    ours, level = methods["sam-pet"]["dice"], methods["threshold41"]["dice"]
+    assert rows("README.md", "11 that")[0][2:] == [shown(ours[0]), shown(ours[FIVE])]
+    assert rows("README.md", "the same 11")[0][2:] == [shown(level[0]), shown(level[FIVE])]
+    assert rows("docs/model-card.md", "eleven that")[0][1:] == [shown(ours[0]), shown(ours[FIVE])]
+    for page in ("docs/model-card.md", "checkpoints/default/README.md"):
+        assert re.search(rf"41 % of SUVmax from the same click gives {shown(level[0])}\b", text(page)), page
+    assert ", ".join(shown(v, 3) for v in ours) in text("docs/benchmark.md")
+
+
+@pytest.mark.parametrize(
+    ("page", "first", "column", "place"),
+    [
+        ("README.md", "20 kept apart", 2, "innermost"),
+        ("docs/model-card.md", "twenty kept apart", 1, "innermost"),
+        ("docs/model-card.md", "the same twenty, hottest", 1, "hottest"),
+        ("docs/model-card.md", "the same twenty, a random", 1, "random"),
+    ],
+)
+def test_the_figures_of_patients_kept_apart_are_those_recorded(page: str, first: str, column: int, place: str) -> None:
+    found = stored("sarcomas_apart.json")
+    row = rows(page, first)[0]
+    assert row[column] == shown(found["dice_after_click"][place])
+    if place in found["dice_after_five_strokes"]:
+        assert row[column + 1] == shown(found["dice_after_five_strokes"][place])
+
+
+def test_other_clicks_on_patients_kept_apart_are_those_recorded() -> None:
+    found = stored("sarcomas_apart.json")
+    clicks = {row[1]: row[2] for row in rows("README.md", "") if row[0] == "" and len(row) == 4}
+    assert clicks["hottest voxel"] == shown(found["dice_after_click"]["hottest"])
+    assert clicks["a random voxel of the lesion"] == shown(found["dice_after_click"]["random"])
+    for page in ("README.md", "docs/explain/limits.md"):
+        assert f"gives {found['worst_click']['innermost']}" in text(page)
+
+
+def test_what_the_model_is_made_of_is_what_is_stored() -> None:
+    folder = ROOT / "checkpoints" / "default"
+    loaded = load_model(folder)
+    assert f"{sum(p.numel() for p in loaded.model.parameters()) / 1e6:.1f} M weights" in text("docs/model-card.md")
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+    assert f"{size:.1f} MB" in text("docs/model-card.md")
+    assert f"{size:.0f} MB" in text("README.md")
+
+
+def test_the_gate_of_first_answers_is_that_of_the_checkpoint() -> None:
+    path = ROOT / "checkpoints" / "default" / "first_answer.json"
+    points = json.loads(path.read_text(encoding="utf-8"))["points"]
+    page = "docs/first-answer.md"
+    assert rows(page, "gate: the best")[0][1] == f"{points['fdg']['open']:g}; {points['psma']['open']:g}"
+    assert rows(page, "a lesion of FDG")[0][1] == f"probability {points['fdg']['keep']:g}; {points['psma']['keep']:g}"
+
+
+def test_the_rules_for_strokes_are_those_of_the_code() -> None:
+    page, rules = "docs/explain/mask.md", stroke_rules
+    (least, part), (trim_least, trim_part) = rules._CORRECTS, rules._TRIMS
+    assert rows(page, "reach")[0][1:] == [
+        f"{part:g} of its length, at least {least:g} mm",
+        f"the same; {trim_part:g} and {trim_least:g} mm in a mask that follows uptake",
+    ]
+    assert rows(page, "uptake")[0][1:] == [
+        f"{rules._COLDEST:g} to {rules._HOTTEST:g} times its own",
+        f"up to {rules._HOTTEST:g} times its own; {rules._HOTTEST_AT_RIM:g} in a mask that follows uptake",
+    ]
+    assert rows(page, "is about as hot")[0][1] == f"from {stroke_choice._HOT:g} of its hottest"
+    assert rows(page, "is long")[0][1] == f"{stroke_choice._SPANNED:g} of the section's side"
+    assert f"within {NEIGHBOURHOOD_MM:g} mm of one" in text(page)
+    assert f"cubes of {WIDTHS_MM[0]:g}, {WIDTHS_MM[1]:g} and {WIDTHS_MM[2]:g} mm" in text(page)
+    assert f"{len(LEVELS)} levels of uptake" in text(page)

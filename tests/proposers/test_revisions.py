@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.geometry import Grid
+from sam_pet.prompts import Click, Scribble
+from sam_pet.proposers.lesion import Lesion, Offered
+from sam_pet.proposers.revision_features import REVISION_NAMES, describe_revisions
+from sam_pet.proposers.revisions import KINDS, Revised, revised
+from sam_pet.proposers.stroke_choice import by_rules
+from sam_pet.sam2.clips import Clip
+from sam_pet.sam2.memory import MemoryBank
+from sam_pet.study import Study
+
+NODE, ORGAN = (20, 24, 12), (36, 24, 12)
+
+
+@pytest.fixture
+def study() -> Study:
+    """A small node beside a large, hotter organ; voxels of 2 mm."""
+    z, y, x = np.mgrid[:24, :48, :60].astype(np.float32)
+
+    def ball(place: tuple[int, int, int], radius: float, suv: float) -> np.ndarray:
+        away = np.sqrt((x - place[0]) ** 2 + (y - place[1]) ** 2 + (z - place[2]) ** 2)
+        return suv / (1 + np.exp(away - radius))
+
+    pet = 0.5 + ball(NODE, 4, 6.0) + ball(ORGAN, 9, 15.0)
+    return Study(pet.astype(np.float32), None, Grid((60, 48, 24), (2.0, 2.0, 2.0)))
+
+
+def merged(study: Study, *, found: bool) -> Lesion:
+    """A lesion of a click on the node whose mask holds the organ, too."""
+    block = Block((0, 0, 0), study.pet > 2.5)
+    clip = Clip((20.0, 24.0), 64.0, 64, (2.0, 2.0), 0, 23)
+    node = Block((12, 16, 4), study.pet[4:21, 16:33, 12:27] > 3)
+    offered = Offered((node,), (0.8,), (0.4,))
+    return Lesion((Click(NODE),), clip, MemoryBank(), block, 1.0, offered=offered, found=int(found), probability=0.9)
+
+
+def told(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
+    """The networks go on showing all that is hot, but for the stroke."""
+    logits = np.where(study.pet > 2.5, 4.0, -LOGIT_LIMIT).astype(np.float32)
+    background = stroke.voxels if stroke.label == "background" else np.zeros((0, 3), np.int64)
+    new = replace(lesion, prompts=(*lesion.prompts, stroke))
+    return revised(study, lesion, new, background, Field((0, 0, 0), logits))
+
+
+def kinds(found: Revised) -> dict[str, np.ndarray]:
+    return {one.kind: one.block.within((0, 0, 0), (24, 48, 60)) for one in found.revisions}
+
+
+ACROSS = Scribble(tuple((x, 24, 12) for x in range(26, 47)), "background")
+
+
+def test_a_stroke_in_the_organ_offers_the_mask_without_the_organs_basin(study: Study) -> None:
+    found = kinds(told(study, merged(study, found=True), ACROSS))
+    assert list(found)[:4] == ["standing", "corrected", "far", "shown"]
+    assert found["basin"][NODE[::-1]]
+    assert not found["basin"][12, 24, 32:40].any()
+    assert found["basin"].sum() < 0.3 * found["standing"].sum()
+    assert found["level"].sum() < 0.3 * found["standing"].sum()
+
+
+def test_nothing_is_offered_until_a_reader_has_pointed_at_the_lesion(study: Study) -> None:
+    never = kinds(told(study, merged(study, found=True), ACROSS))
+    assert not never["drawn"].any()
+    pointed = kinds(told(study, merged(study, found=False), ACROSS))
+    assert pointed["drawn"].sum() == 1
+    assert pointed["drawn"][NODE[::-1]]
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_every_outline_obeys_what_is_drawn(study: Study, found: bool) -> None:
+    tumor = Scribble(((20, 20, 12), (20, 14, 12)), "tumor")
+    for stroke in (ACROSS, tumor):
+        for kind, mask in kinds(told(study, merged(study, found=found), stroke)).items():
+            drawn = mask[tuple(stroke.voxels[:, ::-1].T)]
+            assert drawn.all() if stroke.label == "tumor" else not drawn.any(), kind
+
+
+def test_rules_take_a_merged_organ_off_and_drop_a_lesion_of_one_peak(study: Study) -> None:
+    whole = told(study, merged(study, found=True), ACROSS)
+    # The node is less than a quarter of the mask.
+    assert by_rules(study, whole).kind == "drawn"
+    more = replace(merged(study, found=True))
+    z, y, x = np.mgrid[:24, :48, :60]
+    more.block.values[(abs(x - 16) < 6) & (abs(y - 24) < 9) & (abs(z - 12) < 9)] = True
+    assert by_rules(study, told(study, more, ACROSS)).kind == "basin"
+    pointed = told(study, merged(study, found=False), ACROSS)
+    assert by_rules(study, pointed).kind == "corrected"
+    assert not pointed.taken(by_rules(study, pointed)).block.touches(ACROSS.voxels)
+
+
+def test_a_tumor_stroke_offers_what_is_hot_at_it(study: Study) -> None:
+    small = replace(merged(study, found=False), block=Block((18, 22, 10), np.ones((5, 5, 5), bool)))
+    found = kinds(told(study, small, Scribble(((36, 24, 12), (37, 24, 12)), "tumor")))
+    assert found["basin"].sum() > 500
+    assert found["standing"].sum() <= 127 + 2
+
+
+def test_what_is_known_of_each_outline_tells_them_apart(study: Study) -> None:
+    found = told(study, merged(study, found=True), ACROSS)
+    table = describe_revisions(study, found)
+    assert table.shape == (len(found.revisions), len(REVISION_NAMES))
+    column = dict(zip(REVISION_NAMES, table.T, strict=True))
+    assert [KINDS[int(number)] for number in column["kind"]] == [one.kind for one in found.revisions]
+    by_kind = {one.kind: row for one, row in zip(found.revisions, table, strict=True)}
+
+    def value(kind: str, name: str) -> float:
+        return float(by_kind[kind][REVISION_NAMES.index(name)])
+
+    assert value("standing", "held_now") == 1
+    assert value("standing", "denied") == 1
+    assert value("basin", "held_now") < 0.1
+    assert value("basin", "lost") > value("corrected", "lost")
+    assert value("level", "expected") == pytest.approx(0.8)
+    assert value("basin", "lost_suv") > 0.5
+    assert value("drawn", "to_standing") < -5
+    assert column["depth"].min() == column["depth"].max() > 0.8
+    assert column["found"].all()
+    assert not column["pointed_at"].any()
