@@ -34,7 +34,7 @@ import sam_pet
 STATIC = Path(sam_pet.__file__).parent / "app" / "static"
 # Places as shares of the volume, radius in mm, SUV.
 BALLS = (((0.5, 0.45, 0.8), 20, 12.0), ((0.42, 0.5, 0.55), 12, 9.0), ((0.58, 0.52, 0.3), 15, 14.0))
-FRAMES = 60
+FRAMES = 40
 PATIENCE_MS = 600_000
 Size = tuple[int, int, int]
 Processes = tuple[int, int]
@@ -137,7 +137,7 @@ def _go_to(page: Page, voxel: tuple[int, int, int]) -> None:
 
 
 def measure(page: Page, size: Size, processes: Processes) -> dict[str, Any]:
-    shown = "performance.getEntriesByName('shown').length > 0"
+    shown = "() => performance.getEntriesByName('shown').length > 0"
     page.locator("main.room[data-revision]").wait_for(timeout=PATIENCE_MS)
     page.wait_for_function(shown, timeout=PATIENCE_MS)
     meter = Meter(*processes)

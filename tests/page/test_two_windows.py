@@ -15,14 +15,17 @@ HOSTILE = "<img src=x onerror=document.title='struck'>"
 
 
 def test_names_are_text_and_windows_show_the_same(browser: Browser, tmp_path: Path) -> None:
-    study = write_dicom_study(two_lesion_study(), tmp_path / "study", PatientName=HOSTILE, StudyDescription=HOSTILE)
+    study = write_dicom_study(
+        two_lesion_study(), tmp_path / "study", PatientName="<b>bold</b>", StudyDescription=HOSTILE
+    )
     with Served(AppSettings(tmp_path / "app", (study,)), random_segmenter()) as served:
-        context = browser.new_context(viewport={"width": 1200, "height": 700})
-        first, second = (Screen(context.new_page()) for _ in range(2))
-        first.page.goto(f"{served.url}/?token={served.token()}")
-        first.opened()
-        second.page.goto(f"{served.url}/{first.page.url.split('/')[-1]}")
-        second.opened()
+        # Windows of their own: a page behind another is not drawn.
+        contexts = [browser.new_context(viewport={"width": 1200, "height": 700}) for _ in range(2)]
+        first, second = (Screen(context.new_page()) for context in contexts)
+        for screen in (first, second):
+            screen.page.goto(f"{served.url}/?token={served.token()}")
+            screen.opened()
+        assert first.session == second.session
 
         first.changes(lambda: first.press("1", "g", "Enter"))
         expect(second.page.locator("tr[data-lesion]")).to_have_count(1)
@@ -42,4 +45,5 @@ def test_names_are_text_and_windows_show_the_same(browser: Browser, tmp_path: Pa
             assert screen.page.locator("img").count() == 0
             assert screen.page.title() == "sam_pet"
             assert screen.faults == []
-        context.close()
+        for context in contexts:
+            context.close()

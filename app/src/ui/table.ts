@@ -141,6 +141,8 @@ export class Table {
       );
     const name = h("input", { value: one.name, "aria-label": `Name of lesion ${n}`, maxlength: 64, class: "name" });
     name.addEventListener("change", () => hand.mark(n, { name: name.value.trim() || `Lesion ${n}` }));
+    // Done with the name: the keys are the pictures' again, and the table goes on.
+    name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
     const colour = h("input", { type: "color", value: hex(one.colour), "aria-label": `Colour of lesion ${n}` });
     colour.addEventListener("change", () => hand.mark(n, { colour: rgb(colour.value) }));
     const row = h(
