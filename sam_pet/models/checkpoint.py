@@ -37,7 +37,7 @@ from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import Contour
 from sam_pet.sam2.families import adapt, family_of
-from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel, initialization
+from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel, no_init_weights
 from sam_pet.threads import one_thread
 
 _LARGEST, _MOST_BLOCKS, _LONGEST_LIST = 100_000, 256, 256
@@ -250,7 +250,7 @@ def require_working(config: Any, path: Path) -> None:
         return
     size = int(config.image_size)
     try:
-        with torch.device("meta"), initialization.no_init_weights(), torch.no_grad():
+        with torch.device("meta"), no_init_weights(), torch.no_grad():
             model = Sam2VideoModel(config)
             image = torch.empty(1, int(config.vision_config.backbone_config.num_channels), size, size)
             coarse = model.vision_encoder(image).fpn_hidden_states[-1]
@@ -269,7 +269,7 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     """
     try:
         # Without memory, until it is known that the weights fit.
-        with torch.device("meta"), initialization.no_init_weights():
+        with torch.device("meta"), no_init_weights():
             expected = family_of(config.model_type).build(config).state_dict()
     except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
         raise InputError(
@@ -284,7 +284,7 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
         raise InputError(f"{where} does not hold the weights of this model: {extra} is not known; fetch it again")
-    with initialization.no_init_weights():
+    with no_init_weights():
         model: PreTrainedModel = family_of(config.model_type).build(config)
     model.load_state_dict(state)
     return model.float().eval()

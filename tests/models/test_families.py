@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,3 +125,13 @@ def test_an_unsupported_model_type_names_the_supported_ones(tmp_path: Path) -> N
     message = str(error.value)
     assert all(model_type in message for model_type in (*TINY, "'sam'"))
     assert "\n" not in message
+
+
+def test_the_library_is_loaded_once_and_without_torchs_compiler() -> None:
+    code = (
+        "import sys; from sam_pet.models import load_model; load_model('nano-untrained', image_size=64)\n"
+        "print([m for m in sys.modules if m.startswith('sam_pet.sam2.families.library.') or m == 'torch._dynamo'])\n"
+        "import torch, transformers; print(torch.distributed.is_available(), callable(torch._dynamo.disable))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "True True"]

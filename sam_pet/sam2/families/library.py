@@ -79,7 +79,13 @@ def _aside() -> Iterator[None]:
 with _aside():
     import transformers
     import transformers.models.sam2_video.modeling_sam2_video
+    from transformers.initialization import no_init_weights as no_init_weights
+
+__version__: str = transformers.__version__
 
 
 def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        # With a `__path__` this module would be a package, and import `transformers` once more under its own name.
+        raise AttributeError(name)
     return getattr(transformers, name)
