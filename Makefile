@@ -43,7 +43,7 @@ app-logic: app/node_modules/.installed
 	cd app && npm test --silent
 
 app/node_modules/.installed: app/package.json app/package-lock.json
-	cd app && npm ci --silent --no-audit --no-fund
+	cd app && npm install --no-save --silent --no-audit --no-fund
 	touch $@
 
 # The site of docs/, in site/, with the page of errors as they are in the code; needs no network.

@@ -96,7 +96,7 @@ class Meter:
         stats = {}
         for path in Path("/proc").glob("[0-9]*/stat"):
             with suppress(OSError):
-                fields = path.read_text().rpartition(")")[2].split()
+                fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
                 stats[int(path.parent.name)] = (int(fields[1]), int(fields[11]) + int(fields[12]))
         ours = set(self._roots)
         while more := {pid for pid, (parent, _) in stats.items() if parent in ours} - ours:
@@ -164,7 +164,7 @@ def main() -> None:
         alone = of_session(folder, size)
         command = [sys.executable, "-c", "from sam_pet.cli.app import main; main()", "serve", str(folder)]
         options = ["--folder", f"{scratch}/app", "--device", "cpu", "--no-browser"]
-        server = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True, encoding="utf-8")
         try:
             assert server.stdout is not None
             address = server.stdout.readline().strip()

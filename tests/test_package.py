@@ -58,7 +58,10 @@ def test_reading_a_study_loads_no_torch():
     assert not {"torch", "transformers", "pandas"} & set(loaded("import sam_pet; sam_pet.read_study; sam_pet.Study"))
 
 
+# XGBoost takes scikit-learn along where it is, which no user of a click needs to have.
 CLICK = """
+import sys
+sys.modules["sklearn"] = None
 import numpy as np, sam_pet
 pet = np.ones((8, 16, 16), np.float32)
 pet[2:5, 6:10, 6:10] = 9

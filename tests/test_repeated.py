@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "models merge": ("adapter", "--base", "nano-untrained", "--out", "FOLDER"),
 }
 # One file, the cache that the hub's programs share, a server, and nothing.
-NO_FOLDER = {"simulate", "models fetch", "mcp", "score", "verify", "models list", "models verify"}
+NO_FOLDER = {"simulate", "models fetch", "mcp", "serve", "score", "verify", "models list", "models verify"}
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ RGB = npt.NDArray[np.uint8]
 Flat = npt.NDArray[Any]
 # How a reading looks at first, here and in the page of `sam-pet serve`. The colours of strokes are told apart with
 # every common colour blindness, and are no lesion's.
-_LOOK: dict[str, Any] = json.loads((Path(__file__).parent / "look.json").read_text())
+_LOOK: dict[str, Any] = json.loads((Path(__file__).parent / "look.json").read_text(encoding="utf-8"))
 SUV_WINDOW: tuple[float, float] = tuple(_LOOK["suv"])
 CT_WINDOW: tuple[float, float] = tuple(_LOOK["ct"])
 FUSION: float = _LOOK["fusion"]

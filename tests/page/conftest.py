@@ -20,7 +20,8 @@ from tests.page.pacs import Pacs
 from tests.page.screen import PATIENCE_S
 
 
-@pytest.fixture(scope="session")
+# Of each module its own: what plays it holds the event loop of the process that other tests need.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # Its sandbox needs privileges that a container lacks.
