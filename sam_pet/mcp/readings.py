@@ -147,7 +147,8 @@ class Readings:
                 written["lesions.seg.nrrd"] = folder / "lesions.seg.nrrd"
             elif form in ("session", "report"):
                 session.save(folder / "session")
-                written |= {f"session/{name}": folder / "session" / name for name in FILES}
+                saved = {name: folder / "session" / name for name in FILES}
+                written |= {f"session/{name}": path for name, path in saved.items() if path.exists()}
             if form == "report":
                 written |= self._report(reading, folder)
         if dicom and reading.shelved is not None:

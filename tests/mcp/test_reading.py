@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -58,9 +59,15 @@ def serving(studies: Path, out: Path):
 def refused(address: str, header: str, value: str) -> int:
     """The status of a request that a page of another origin, or under another name, would make."""
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", header: value}
-    with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(urllib.request.Request(address, b"{}", headers), timeout=60)
-    return caught.value.code
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(urllib.request.Request(address, b"{}", headers), timeout=60)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except urllib.error.URLError:
+            # The address is told just before it is listened at.
+            time.sleep(0.1)
+    pytest.fail("the server took the request, or never listened")
 
 
 @asynccontextmanager
