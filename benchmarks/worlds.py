@@ -5,10 +5,11 @@
     python benchmarks/worlds.py --data DATA --out runs/worlds --world C:uptake --model TRAINED_WITHOUT_UPTAKE
 
 A: phantoms of unseen seeds. B: real organ maps with their patients' lesions, else the usual phantom. C:GROUP: as B,
-with all settings far wider, for a model trained without the group. D: real studies: sarcomas 1 to 20, one of them also
-as a whole body, a lung tumour. E: the studies of another simulator, a script that is called as `SCRIPT MAPS OUT N`.
-DATA holds autopet/anatomy, sts, wholebody and lung. Each case is one line of OUT/cases.jsonl: started again, the run
-goes on. Each case's last mask is drawn in OUT/pictures.
+with all settings far wider, for a model trained without the group. T: as C, on organ maps of patients handed out for
+training, every fifth from the third on, which no recipe takes: choices are made here. D: real studies: sarcomas 1 to 20,
+one of them also as a whole body, a lung tumour. E: the studies of another simulator, a script that is called as
+`SCRIPT MAPS OUT N`. DATA holds autopet/anatomy, autopet/train, sts, wholebody and lung. Each case is one line of
+OUT/cases.jsonl: started again, the run goes on. Each case's last mask is drawn in OUT/pictures.
 """
 
 from __future__ import annotations
@@ -72,6 +73,10 @@ def plans(world: str, options: argparse.Namespace) -> list[Plan]:
     if world == "A":
         tracers = ("fdg", "psma")
         return [Plan(world, f"{tracers[i % 2]}_sim{options.first + i}_0", options.first + i) for i in range(n)]
+    if world == "T":
+        patients = read_patients(data / "autopet" / "train")
+        kept = range(2, len(patients), 5)
+        return [Plan(world, patients[kept[i]].name, kept[i], data / "autopet" / "train") for i in spaced(len(kept), n)]
     if world == "B" or world.startswith("C:"):
         patients = read_patients(data / "autopet" / "anatomy")
         return [Plan(world, patients[i].name, i, data / "autopet" / "anatomy") for i in spaced(len(patients), n)]
@@ -84,7 +89,7 @@ def plans(world: str, options: argparse.Namespace) -> list[Plan]:
         maps = data / "autopet" / "anatomy"
         names = [case.name for case in sorted(maps.iterdir()) if (case / "organs.nii.gz").is_file()]
         return [Plan(world, names[i].replace(" ", "_"), i, folder) for i in spaced(len(names), n)]
-    raise SystemExit(f"no world {world!r}; known are A, B, C:GROUP ({', '.join(GROUPS)}), D and E")
+    raise SystemExit(f"no world {world!r}; known are A, B, C:GROUP ({', '.join(GROUPS)}), D, E and T")
 
 
 def spaced(count: int, n: int) -> list[int]:
@@ -105,7 +110,7 @@ def case_of(plan: Plan, options: argparse.Namespace) -> Case:
         return coarser(other_simulator(plan, options), options.coarsest_mm)
     patient = read_patients(plan.path)[plan.number]
     seed = 70000 + plan.number
-    if plan.world.startswith("C:"):
+    if plan.world == "T" or plan.world.startswith("C:"):
         return held(plan.name, make_wide(seed, patient, coarsest_mm=options.coarsest_mm))
     image, patient = patient.read(options.coarsest_mm)
     lesions = table_lesions(seed, patient, Grid.of(image))

@@ -104,7 +104,8 @@ def first_answer(
         outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
     told = probabilities[accepted].tolist()
     proposals = [Proposal(replace(lesion, probability=p), p) for lesion, p in zip(outlined, told, strict=True)]
-    return _joined(proposals, tracker.study.frame_spacing)
+    found = [lesion.unseen().tidied() for lesion in _joined(proposals, tracker.study.frame_spacing)]
+    return [lesion for lesion in found if lesion.block.values.any()]
 
 
 def weigh(

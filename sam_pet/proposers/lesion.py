@@ -65,6 +65,17 @@ class Lesion:
         """The lesion as one of a first answer: none of its prompts is a reader's."""
         return replace(self, found=len(self.prompts))
 
+    def tidied(self) -> Lesion:
+        """The lesion without pieces of a single voxel that nobody drew."""
+        pieces = cc3d.connected_components(self.block.values, connectivity=CONNECTIVITY)
+        lone = np.bincount(pieces.ravel()) == 1
+        lone[0] = False
+        drawn = pieces[self.block.rows(drawn_voxels(self.prompts[self.found :]))]
+        lone[drawn] = False
+        if not lone.any():
+            return self
+        return replace(self, block=Block(self.block.corner, self.block.values & ~lone[pieces]))
+
     @property
     def pointed_at(self) -> bool:
         """Whether a reader has drawn tumor on it."""

@@ -44,7 +44,9 @@ class LesionSegmenter:
     def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
         """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
         lesions = [self.outlined(lesion, background) for lesion in self.sketch(prompts, background)]
-        return [self.corrections.bounded(lesion, background) for lesion in lesions] if within else lesions
+        if within:
+            lesions = [self.corrections.bounded(lesion, background) for lesion in lesions]
+        return [lesion.tidied() for lesion in lesions]
 
     def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
         """New lesions as the tracker shows them: not yet `outlined`, and so in less time.
@@ -81,7 +83,7 @@ class LesionSegmenter:
         The first tumor prompt in what is painted alone adds what it would begin.
         """
         shown = iter(self._extended([x for x in lesions if x.prompts], prompt, background))
-        return [next(shown) if x.prompts else self._begun(x, prompt, background) for x in lesions]
+        return [next(shown).tidied() if x.prompts else self._begun(x, prompt, background) for x in lesions]
 
     def painted(self, lesion: Lesion | None, voxels: Voxels) -> Lesion:
         """The lesion, or a new one, with axial voxels (n, 3) in its mask."""
@@ -152,7 +154,7 @@ class LesionSegmenter:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
         block = Block(lesion.block.corner, lesion.block.values.copy())
         cut_off(block, lesion.block.values, lesion.prompts, background)
-        return replace(lesion, block=block)
+        return replace(lesion, block=block).tidied()
 
 
 class WatchedSegmenter(LesionSegmenter):

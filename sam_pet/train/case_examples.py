@@ -1,4 +1,7 @@
-"""The examples that need a case and no model, as files of a store; processes make them."""
+"""The examples that need a case and no model, as files of a store; processes make them.
+
+The tracer is what the study itself says, as in use.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import numpy as np
 from sam_pet.boxes import CONNECTIVITY
 from sam_pet.cases import Case
 from sam_pet.detection.coarse_study import CoarseStudy
-from sam_pet.detection.detect import AUTO, gather
+from sam_pet.detection.detect import AUTO, Evidence, gather
 from sam_pet.detection.features import NAMES
+from sam_pet.study import Study
 from sam_pet.train.candidate_examples import sample
 from sam_pet.train.refiner_examples import lesions_of
 from sam_pet.train.store import ExampleStore
@@ -29,22 +33,27 @@ def cubes_file(store: ExampleStore, seed: int, case: Case) -> Path:
 
 
 def candidates_file(store: ExampleStore, case: Case) -> Path:
-    """The candidates of a case, see `candidate_examples`."""
+    """The candidates of a case, see `candidate_examples`; its scene is made on the way."""
 
     def make(path: Path) -> None:
         study = case.study()
+        evidence = gather(study)
+        _scene_file(store, case, study, evidence)
         labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
-        sample(study, labels, gather(study, case.tracer or AUTO)).save(path)
+        sample(study, labels, evidence).save(path)
 
-    return store.get("candidates", [store.fingerprint(case), case.tracer, list(NAMES)], make)
+    return store.get("candidates", [store.fingerprint(case), AUTO, list(NAMES)], make)
 
 
 def scene_file(store: ExampleStore, case: Case) -> Path:
     """A case as the appearance network looks at it."""
+    return _scene_file(store, case)
 
+
+def _scene_file(store: ExampleStore, case: Case, study: Study | None = None, evidence: Evidence | None = None) -> Path:
     def make(path: Path) -> None:
-        study = case.study()
-        evidence = gather(study, case.tracer or AUTO)
-        CoarseStudy.of(study, evidence.body, evidence.tracer).save(path)
+        seen = case.study() if study is None else study
+        known = gather(seen) if evidence is None else evidence
+        CoarseStudy.of(seen, known.body, known.tracer).save(path)
 
-    return store.get("scenes", [store.fingerprint(case), case.tracer], make)
+    return store.get("scenes", [store.fingerprint(case), AUTO], make)

@@ -72,6 +72,34 @@ def fit(
     judged = [(validation, trees)]
     if appearance is None:
         judged += [([samples[i] for i in held], _Trees.of(others, seed)) for held, others in folds(samples)]
+    return _weighed(trees, judged, seed, appearance, {**training, "studies": len(samples)})
+
+
+def refit(judge: Judge, validation: Sequence[CandidateExample], seed: int = 0) -> Judge:
+    """A judge with the first trees and the appearance network of another; all that weighs their verdicts is new.
+
+    Args:
+        judge: neither its trees nor its network have seen the samples.
+        validation: see `fit`.
+        seed: of the trees' random draws.
+
+    Raises:
+        InputError: the judge's trees depend on what the tracker says of candidates.
+    """
+    if judge.listens:
+        raise InputError("lesion classifier: the base's first trees ask the tracker; train new ones")
+    trees = _Trees(*judge.first_trees)
+    return _weighed(trees, [(validation, trees)], seed, judge.appearance, {})
+
+
+def _weighed(
+    trees: _Trees,
+    judged: Sequence[tuple[Sequence[CandidateExample], _Trees]],
+    seed: int,
+    appearance: Appearance | None,
+    training: dict[str, Any],
+) -> Judge:
+    """A judge of first trees; samples come with trees that have not seen them."""
     unseen = [one for some, _ in judged for one in some]
     raw = [their.verdict_of(one) for some, their in judged for one in some]
     fractions = [their.extents_of(one) for some, their in judged for one in some]
@@ -97,7 +125,7 @@ def fit(
         )
     return Judge.make(
         trees.glance, trees.verdict, trees.extent, _context(settings, seed), calibration, points,
-        {**training, "studies": len(samples), "validation": len(validation), "expected": chosen}, appearance,
+        {**training, "validation": len(judged[0][0]), "expected": chosen}, appearance,
     )  # fmt: skip
 
 

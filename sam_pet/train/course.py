@@ -130,9 +130,13 @@ class _Course:
         fitted_to = {other: loaded.hashes[other] for other in maker.fitted_to if other in loaded.hashes}
         settings = getattr(self.recipe, stage).model_dump(mode="json")
         facts = [settings, self.recipe.seed, fitted_to, self._cases(self.seen), self._cases(self.held)]
+        if settings.get("first") == "base":
+            facts.append(loaded.hashes.get(name))
         folder = self.recipe.out / stage
         if self._begin(stage, facts):
-            made = maker.make(Work(self.recipe, self.store, self.seen, self.held, self.device, folder, loaded))
+            made = maker.make(
+                Work(self.recipe, self.store, self.seen, self.held, self.device, folder, loaded, self._assembled)
+            )
             made.write(folder / PARTS[name])
             self._finish(stage, made.facts)
 
@@ -210,8 +214,11 @@ class _Course:
 
 def _sides(recipe: Recipe, groups: Groups) -> tuple[Groups, Groups]:
     """The cases that networks learn from, and those that they never see: all, where no network is trained."""
-    parts = [stage for stage, _ in parts_of(recipe)]
-    if not recipe.stages and all(stage in RANKERS for stage in parts):
+    parts = {stage for stage, _ in parts_of(recipe)}
+    learn = parts - set(RANKERS)
+    if recipe.classifier is not None and recipe.classifier.first == "base":
+        learn.discard("classifier")
+    if not recipe.stages and not learn:
         return [], groups
     return split(groups, recipe.folds) if parts else (groups, [])
 

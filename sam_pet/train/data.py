@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +16,18 @@ from sam_pet.errors import InputError
 from sam_pet.files import clear_left, partial_prefix
 from sam_pet.geometry import Grid
 from sam_pet.models.hashes import home
-from sam_pet.phantom import Phantom, make_borrowed, make_odd, make_phantom, make_wide_drawn, write_folder
+from sam_pet.phantom import (
+    Phantom,
+    make_borrowed,
+    make_odd,
+    make_phantom,
+    make_wide,
+    make_wide_drawn,
+    read_patients,
+    write_folder,
+)
 from sam_pet.phantom.frame import parse_grid
+from sam_pet.phantom.patients import RealPatient
 from sam_pet.phantom.tissue import Tracer
 from sam_pet.train.recipe import Data, Recipe, Validation, seeds
 from sam_pet.train.store import ExampleStore, digest, made
@@ -96,41 +106,59 @@ def _side(data: Data, folder: Path, splits: Path, training: bool) -> list[Case]:
     return cases
 
 
-def _made(seed: int, variant: str, grid: Grid | None) -> Phantom:
-    tracer: Tracer = "psma" if seed % 2 else "fdg"
-    if variant == "warped" and grid is not None:
-        return make_borrowed(seed, tracer, grid)
-    if variant == "wide":
-        return make_wide_drawn(seed, tracer, grid)
-    phantom = make_phantom(seed, tracer, grid)
-    return make_odd(phantom) if variant == "atypical" else phantom
+@dataclass(frozen=True)
+class _Plan:
+    """A phantom to be made."""
+
+    seed: int
+    tracer: Tracer
+    name: str
+    variant: str
+    grid: Grid | None
+    patient: RealPatient | None
+
+    def make(self) -> Phantom:
+        if self.patient is not None:
+            return make_wide(self.seed, self.patient)
+        if self.variant == "warped" and self.grid is not None:
+            return make_borrowed(self.seed, self.tracer, self.grid)
+        if self.variant == "wide":
+            return make_wide_drawn(self.seed, self.tracer, self.grid)
+        phantom = make_phantom(self.seed, self.tracer, self.grid)
+        return make_odd(phantom) if self.variant == "atypical" else phantom
 
 
 def _phantoms(data: Data, store: ExampleStore, workers: int) -> list[Case]:
     """Phantoms as folders of cases, made where they are not there yet."""
     assert data.phantoms is not None
-    key = digest([_PHANTOMS, data.grid, data.variant])[:16]
-    folder = store.folder / "phantoms" / key
+    maps = None if data.maps is None else read_patients(data.maps)
     grid = None if data.grid is None else parse_grid(data.grid)
-    names = made(seeds(data.phantoms), partial(_phantom, folder, data.variant, grid), workers, "phantoms")
+    # Maps count by their content, wherever they lie.
+    content = [] if maps is None else [[store.sha256(p.organs), p.name, p.lesions, p.strokes] for p in maps]
+    key = digest([_PHANTOMS, data.grid, data.variant, *content])[:16]
+    folder = store.folder / "phantoms" / key
+    plans = []
+    for seed in seeds(data.phantoms):
+        patient = None if maps is None else maps[seed % len(maps)]
+        tracer: Tracer = patient.tracer if patient is not None else "psma" if seed % 2 else "fdg"
+        plans.append(_Plan(seed, tracer, f"{tracer}_{seed}sim_{data.variant}", data.variant, grid, patient))
+    names = made(plans, partial(_phantom, folder), workers, "phantoms")
     return find_cases(folder, names) if names else []
 
 
-def _phantom(folder: Path, variant: str, grid: Grid | None, seed: int) -> str:
+def _phantom(folder: Path, plan: _Plan) -> str:
     """The name of a phantom, whose folder is whole or absent."""
-    tracer = "psma" if seed % 2 else "fdg"
-    name = f"{tracer}_{seed}sim_{variant}"
     # The label is written last: without one it is what an earlier version left unfinished.
-    if not (folder / name / "SEG.nii.gz").is_file():
-        shutil.rmtree(folder / name, ignore_errors=True)
+    if not (folder / plan.name / "SEG.nii.gz").is_file():
+        shutil.rmtree(folder / plan.name, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         clear_left(folder)
         scratch = Path(tempfile.mkdtemp(prefix=partial_prefix(), dir=folder))
         try:
-            write_folder(_made(seed, variant, grid), name, scratch, instances=False)
+            write_folder(plan.make(), plan.name, scratch, instances=False)
             # Another run may have made the same meanwhile.
             with suppress(OSError):
-                (scratch / name).rename(folder / name)
+                (scratch / plan.name).rename(folder / plan.name)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-    return name
+    return plan.name

@@ -72,13 +72,17 @@ def pointed(study: Study, labels: npt.NDArray[np.integer], judge: Judge, evidenc
     found = cc3d.statistics(np.ascontiguousarray(labels))
     volumes = found["voxel_counts"] * study.grid.voxel_ml
     large = rng.permutation([n for n in range(1, len(volumes)) if volumes[n] >= _SMALLEST_ML])[:_LESIONS].tolist()
-    on = [_drawn(_block(found["bounding_boxes"][n], labels, n), click, rng) for n in large for click in (True, False)]
+    on = [
+        _drawn(study, _block(found["bounding_boxes"][n], labels, n), click, rng)
+        for n in large
+        for click in (True, False)
+    ]
     hot = hottest_places(study.axial_pet, (labels > 0).astype(np.uint8), study.frame_spacing, _HOT)
     beside: list[Voxels] = [np.array([[x, y, z]], np.int64) for z, y, x in hot.tolist()]
     free = [spot for spot in evidence.spots if not labels[spot.window][spot.region()].any()]
     for number in rng.permutation(len(free))[:_OTHERS].tolist():
         spot = free[number]
-        beside.append(_drawn(Block(spot.corner, spot.region()), bool(number % 2), rng))
+        beside.append(_drawn(study, Block(spot.corner, spot.region()), bool(number % 2), rng))
     lesion = np.arange(len(on) + len(beside)) < len(on)
     return Pointed(describe(study, judge, evidence, [*on, *beside]), lesion)
 
@@ -95,6 +99,7 @@ def _block(box: tuple[slice, slice, slice], labels: npt.NDArray[np.integer], num
     return Block((box[2].start, box[1].start, box[0].start), labels[box] == number)
 
 
-def _drawn(block: Block, click: bool, rng: Rng) -> Voxels:
-    voxels: Voxels = first_prompt(block.values, click, rng).voxels + np.asarray(block.corner)
+def _drawn(study: Study, block: Block, click: bool, rng: Rng) -> Voxels:
+    prompt = first_prompt(block.values, study.axial_pet[block.slices], click, rng)
+    voxels: Voxels = prompt.voxels + np.asarray(block.corner)
     return voxels

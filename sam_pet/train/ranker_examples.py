@@ -92,7 +92,7 @@ class RankerExamples:
         numbers = taken.repeat(max(self.prompts, -(-self.least // max(len(taken), 1)))).tolist()
         for first in range(0, len(numbers), _BATCH):
             here = numbers[first : first + _BATCH]
-            prompts = [first_prompt(labels == n, i % 2 == 0, rng) for i, n in enumerate(here, first)]
+            prompts = [first_prompt(labels == n, study.axial_pet, i % 2 == 0, rng) for i, n in enumerate(here, first)]
             for number, lesion in zip(here, proposers.sam2.propose(prompts, _NONE), strict=True):
                 outlines = proposers.outlines(lesion, _NONE)
                 dice = np.array([_dice(outline, labels, number) for outline in outlines.blocks], np.float32)

@@ -41,6 +41,8 @@ class Data(_Part):
         grid: of the phantoms, as 200x200x326@4.07x4.07x3; by default one of the challenge's.
         variant: of the phantoms: `warped` ones lie on another phantom's bent organs, `atypical` ones have a hot
             bladder or are cut short, `wide` ones vary far more than real studies.
+        maps: a folder of real organ maps (`read_patients`) that wide phantoms are painted on, with those patients'
+            lesions; seed i takes patient i of the folder, from the first again after the last.
         ct: whether they come with their CT.
         weight: how often networks draw from them.
     """
@@ -52,6 +54,7 @@ class Data(_Part):
     phantoms: str | None = None
     grid: str | None = None
     variant: Literal["plain", "warped", "atypical", "wide"] = "plain"
+    maps: Path | None = None
     ct: bool = True
     weight: float = Field(default=1.0, gt=0)
 
@@ -75,6 +78,8 @@ class Data(_Part):
             raise ValueError("give either a folder of cases or seeds of phantoms")
         if self.variant == "warped" and self.grid is None:
             raise ValueError("warped phantoms need a grid; give one, as 200x200x326@4.07x4.07x3")
+        if self.maps is not None and (self.variant != "wide" or self.grid is not None):
+            raise ValueError("organ maps are for phantoms of the variant wide, and bring their own grids; drop grid")
         if self.splits is not None and self.cases is not None:
             raise ValueError(f"data {self.folder}: give either cases or splits, not both")
         return self
@@ -202,7 +207,10 @@ class AppearanceStage(NetworkStage):
 
 
 class ClassifierStage(_Part):
-    """The lesion classifier: trees, calibration and operating points; it has no settings."""
+    """The lesion classifier: first trees, and what weighs their verdicts; with `first: base` the first trees are the
+    base's, and all cases are held ones."""
+
+    first: Literal["new", "base"] = "new"
 
 
 class StrokesStage(_Part):

@@ -29,6 +29,7 @@ Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
 _NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+_HOTTEST = 1 / 3
 _BATCH = 8
 
 
@@ -147,9 +148,21 @@ def first_click(mask: Bools, rng: Rng) -> Prompt:
     return Click((int(x), int(y), z))
 
 
-def first_prompt(mask: Bools, click: bool, rng: Rng) -> Prompt:
-    """A click or a stroke that starts a lesion; a click also where no stroke can be drawn."""
-    return first_click(mask, rng) if click else stroke_on(_NOTHING, mask, rng) or first_click(mask, rng)
+def hottest_click(mask: Bools, uptake: Volume) -> Prompt:
+    """A click on the hottest voxel of a lesion, `mask` and `uptake` [z, y, x]."""
+    z, y, x = np.unravel_index(int(np.where(mask, uptake, -np.inf).argmax()), mask.shape)
+    return Click((int(x), int(y), int(z)))
+
+
+def first_prompt(mask: Bools, uptake: Volume, click: bool, rng: Rng) -> Prompt:
+    """A click or a stroke that starts a lesion; a click also where no stroke can be drawn.
+
+    Of the clicks a third is on the hottest voxel, where readers like to click.
+    """
+    stroke = None if click else stroke_on(_NOTHING, mask, rng)
+    if stroke is not None:
+        return stroke
+    return hottest_click(mask, uptake) if rng.random() < _HOTTEST else first_click(mask, rng)
 
 
 def stroke_on(shown: Block, mask: Bools, rng: Rng) -> Scribble | None:

@@ -83,7 +83,7 @@ class RevisionExamples:
         study = case.study()
         labels, large = lesions_of(case, study, 0.0)
         scene = _Scene(study, labels, segmenter.tracker(study), rng)
-        lesions = list(self._lesions(scene, segmenter, case.tracer or AUTO, large))
+        lesions = list(self._lesions(scene, segmenter, large))
         for lesion in lesions:
             scene.correct(lesion, self.strokes)
         counts = [len(rows) for rows in scene.features]
@@ -93,16 +93,17 @@ class RevisionExamples:
             np.repeat(np.arange(len(counts)), counts),
         )
 
-    def _lesions(self, scene: _Scene, segmenter: Segmenter, tracer: str, numbers: list[int]) -> Iterator[Lesion]:
+    def _lesions(self, scene: _Scene, segmenter: Segmenter, numbers: list[int]) -> Iterator[Lesion]:
         # A bar so low that there are false lesions: on studies unlike these the usual one will let some through.
         judge = None if segmenter.judge is None else segmenter.judge.with_bar(_BAR)
-        found = [lesion.unseen() for lesion in first_answer(scene.tracker, judge, tracer)]
+        found = [lesion.unseen() for lesion in first_answer(scene.tracker, judge, AUTO)]
         false = [lesion for lesion in found if not scene.touched(lesion)]
         for group in (false, [lesion for lesion in found if scene.touched(lesion)]):
             for number in scene.rng.permutation(len(group))[: self.found].tolist():
                 yield group[number]
         for number in scene.rng.permutation(numbers)[: self.started].tolist():
-            prompt = first_prompt(scene.labels == number, bool(scene.rng.random() < 0.5), scene.rng)
+            click = bool(scene.rng.random() < 0.5)
+            prompt = first_prompt(scene.labels == number, scene.study.axial_pet, click, scene.rng)
             yield from scene.tracker.start([prompt], _NONE)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.classifier import ASK, Judge
 from sam_pet.detection.coarse_batch import CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
-from sam_pet.detection.detect import AUTO, gather
+from sam_pet.detection.detect import gather
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.half import write_half
@@ -34,9 +34,13 @@ from sam_pet.train.ranker_examples import RankerExamples
 from sam_pet.train.recipe import NetworkStage, Recipe
 from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
 from sam_pet.train.revision_examples import RevisionExamples
-from sam_pet.train.store import ExampleStore, made
+from sam_pet.train.store import ExampleStore, digest, made
 from sam_pet.train.volume_examples import load_cubes
 from sam_pet.trees import predict
+
+T = TypeVar("T")
+# At most so many cases say what is pointed at: each gives dozens of places.
+_POINTED_CASES = 100
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Work:
         device: for networks.
         folder: the stage's own, for its state.
         loaded: the checkpoint so far.
+        checkpoint: its folder.
     """
 
     recipe: Recipe
@@ -60,6 +65,7 @@ class Work:
     device: torch.device
     folder: Path
     loaded: LoadedModel
+    checkpoint: Path
 
     @property
     def segmenter(self) -> Segmenter:
@@ -104,10 +110,9 @@ def make_refiner(work: Work) -> Made:
     assert stage is not None
     settings = RefinerSettings()
     examples = RefinerExamples(work.store, settings, stage.clicks, stage.most)
-    segmenter = work.segmenter
     groups = []
     for cases, weight in work.seen:
-        files = [path for case in steps(cases, "refiner") for path in examples.of(case, segmenter, work.recipe.seed)]
+        files = [path for paths in _by_model(work, cases, examples.of, "refiner") for path in paths]
         if files:
             groups.append((files, weight))
     _require(groups, "refiner")
@@ -138,10 +143,9 @@ def make_ranker(work: Work) -> Made:
     stage = work.recipe.ranker
     assert stage is not None
     examples = RankerExamples(work.store, stage.prompts, stage.least, stage.most)
-    segmenter = work.segmenter
     groups = []
     for cases, _ in work.held:
-        found = [examples.of(case, segmenter, work.recipe.seed) for case in steps(cases, "outlines")]
+        found = _by_model(work, cases, examples.of, "outlines")
         groups.append([one for one in found if one is not None])
     groups = [group for group in groups if group]
     _require(groups, "outline ranker")
@@ -169,21 +173,30 @@ def make_appearance(work: Work) -> Made:
 
 def make_classifier(work: Work) -> Made:
     """First trees learn from the candidates of the seen cases, all that weighs their verdicts from the held ones."""
-    path = work.loaded.parts.get("appearance")
-    network = None if path is None else Appearance.read(path)
-    seen = _samples(work, _all(work.seen))
+    stage = work.recipe.classifier
+    assert stage is not None
     held_cases = _all(work.held)
     held = _samples(work, held_cases)
-    if not any(one.positive.any() for one in seen):
-        raise InputError("lesion classifier: no candidate is a lesion; give more cases, or other ones")
-    glance = trees.glancer(seen, work.recipe.seed)
-    if network is not None:
-        held = [_looked(work, case, one, network, glance) for case, one in zip(held_cases, held, strict=True)]
-    judge = trees.fit(seen, held, work.recipe.seed, network, glance)
-    places = [_places(work, case, judge) for case in steps(held_cases, "places")]
+    if stage.first == "base":
+        base = work.segmenter.judge
+        if base is None:
+            raise InputError("recipe: classifier.first: the base has no lesion classifier; write new")
+        held = _looked(work, held_cases, held, base.appearance, base.first_trees[0])
+        judge = trees.refit(base, held, work.recipe.seed)
+    else:
+        path = work.loaded.parts.get("appearance")
+        network = None if path is None else Appearance.read(path)
+        seen = _samples(work, _all(work.seen))
+        if not any(one.positive.any() for one in seen):
+            raise InputError("lesion classifier: no candidate is a lesion; give more cases, or other ones")
+        glance = trees.glancer(seen, work.recipe.seed)
+        held = _looked(work, held_cases, held, network, glance)
+        judge = trees.fit(seen, held, work.recipe.seed, network, glance)
+    every = -(-len(held_cases) // _POINTED_CASES)
+    places = [_places(work, case, judge) for case in steps(held_cases[::every], "places")]
     judge = judge.with_opinion(prompt_examples.fit(places, work.recipe.seed))
     points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
-    facts = {"examples": sum(len(one.features) for one in seen), "points": points, **judge.content.training}
+    facts = {"examples": sum(len(one.features) for one in held), "points": points, **judge.content.training}
     return Made(judge.write, facts)
 
 
@@ -192,8 +205,7 @@ def make_strokes(work: Work) -> Made:
     stage = work.recipe.strokes
     assert stage is not None
     examples = RevisionExamples(work.store, stage.found, stage.started, stage.strokes)
-    segmenter = work.segmenter
-    found = [examples.of(case, segmenter, work.recipe.seed) for case in steps(_all(work.held), "strokes")]
+    found = _by_model(work, _all(work.held), examples.of, "strokes")
     _require([one for one in found if len(one.dice)], "stroke ranker")
     ranker = stroke_ranker.fit(found, work.recipe.seed)
     return Made(ranker.write, dict(ranker.content.training))
@@ -235,16 +247,43 @@ def _all(groups: Groups) -> list[Case]:
     return [case for cases, _ in groups for case in cases]
 
 
+def _by_model(work: Work, cases: Sequence[Case], of: Callable[[Case, Segmenter, int], T], what: str) -> list[T]:
+    """The examples of cases that the checkpoint so far has a part in."""
+    facts = digest(work.loaded.hashes)
+    make = partial(_with_model, of, str(work.checkpoint), facts, str(work.device), work.recipe.seed)
+    return made(cases, make, work.recipe.workers, what)
+
+
+def _with_model(
+    of: Callable[[Case, Segmenter, int], T], checkpoint: str, facts: str, device: str, seed: int, case: Case
+) -> T:
+    return of(case, _opened(checkpoint, facts, device), seed)
+
+
+@lru_cache(maxsize=1)
+def _opened(checkpoint: str, facts: str, device: str) -> Segmenter:
+    del facts  # another checkpoint may lie in the same folder
+    return Segmenter.from_pretrained(checkpoint, device)
+
+
 def _samples(work: Work, cases: Sequence[Case]) -> list[CandidateExample]:
     files = made(cases, partial(candidates_file, work.store), work.recipe.workers, "candidates")
     return [CandidateExample.load(file) for file in files]
 
 
-def _looked(work: Work, case: Case, one: CandidateExample, network: Appearance, glance: Any) -> CandidateExample:
-    rows = np.flatnonzero(predict(glance, one.features) >= ASK)
-    looks = np.full(len(one.features), np.nan)
-    looks[rows] = network.look(CoarseStudy.load(scene_file(work.store, case)), one.places[rows], one.features[rows])
-    return CandidateExample(**{**vars(one), "looks": looks})
+def _looked(
+    work: Work, cases: Sequence[Case], samples: Sequence[CandidateExample], network: Appearance | None, glance: Any
+) -> list[CandidateExample]:
+    """The samples with what the network says of each candidate that a glance does not rule out."""
+    if network is None:
+        return list(samples)
+    found = []
+    for case, one in zip(steps(cases, "looks"), samples, strict=True):
+        rows = np.flatnonzero(predict(glance, one.features) >= ASK)
+        looks = np.full(len(one.features), np.nan)
+        looks[rows] = network.look(CoarseStudy.load(scene_file(work.store, case)), one.places[rows], one.features[rows])
+        found.append(replace(one, looks=looks))
+    return found
 
 
 def _places(work: Work, case: Case, judge: Judge) -> prompt_examples.Pointed:
@@ -253,11 +292,11 @@ def _places(work: Work, case: Case, judge: Judge) -> prompt_examples.Pointed:
     def make(path: Path) -> None:
         study = case.study()
         labels = lesions_of(case, study, 0.0)[0]
-        evidence = gather(study, case.tracer or AUTO)
+        evidence = gather(study)
         rng = np.random.default_rng(work.recipe.seed)
         prompt_examples.pointed(study, labels, judge, evidence, rng).save(path)
 
-    facts = [work.store.fingerprint(case), case.tracer, content.model_dump(exclude={"training", "opinion"})]
+    facts = [work.store.fingerprint(case), content.model_dump(exclude={"training", "opinion"})]
     return prompt_examples.Pointed.load(work.store.get("places", [*facts, work.recipe.seed], make))
 
 

@@ -78,9 +78,14 @@ class ExampleStore:
     def fingerprint(self, case: Case) -> str:
         """The SHA-256 of a case's files, whatever their names; reckoned once for each state of a file."""
         parts = {name: getattr(case, name) for name in ("ct", "pet", "truth")}
-        return digest({name: None if path is None else self._sha256(path) for name, path in parts.items()})
+        return digest({name: None if path is None else self.sha256(path) for name, path in parts.items()})
 
-    def _sha256(self, path: Path) -> str:
+    def sha256(self, path: Path) -> str:
+        """The SHA-256 of a file; reckoned once for each state of it.
+
+        Raises:
+            InputError: it cannot be read.
+        """
         try:
             facts = path.stat()
         except OSError as error:
