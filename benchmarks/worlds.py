@@ -6,8 +6,8 @@
 
 A: phantoms of unseen seeds. B: real organ maps with their patients' lesions, else the usual phantom. C:GROUP: as B,
 with all settings far wider, for a model trained without the group. T: as C, on organ maps of patients handed out for
-training, every fifth from the third on, which no recipe takes: choices are made here. D: real studies: sarcomas 1 to 20,
-one of them also as a whole body, a lung tumour. E: the studies of another simulator, a script that is called as
+training, every fifth from the third on, which no recipe takes: choices are made here. D: real studies: sarcomas 1 to
+20, one of them also as a whole body, a lung tumour. E: the studies of another simulator, a script that is called as
 `SCRIPT MAPS OUT N`. DATA holds autopet/anatomy, autopet/train, sts, wholebody and lung. Each case is one line of
 OUT/cases.jsonl: started again, the run goes on. Each case's last mask is drawn in OUT/pictures.
 """

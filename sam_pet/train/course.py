@@ -163,9 +163,14 @@ class _Course:
             "environment": environment(),
             "patients": {"seen": _patients(self.seen), "held": _patients(self.held)},
         }
+        # Parts that learned from other data than the base did may be under another licence.
+        stated = {"licence"} & self.recipe.model_fields_set
+        changes = {"training": training, **{name: getattr(self.recipe, name) for name in stated}}
+        if self.recipe.attribution:
+            training["attribution"] = self.recipe.attribution
         with replacing_folder(target) as temporary:
             shutil.copytree(self._assembled, temporary, dirs_exist_ok=True)
-            record = finish_folder(temporary, record.model_copy(update={"training": training}), {})
+            record = finish_folder(temporary, record.model_copy(update=changes), {})
         self.run.note("checkpoint", {}, record.hashes)
         shutil.rmtree(self._assembled, ignore_errors=True)
         return target

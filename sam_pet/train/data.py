@@ -116,10 +116,11 @@ class _Plan:
     variant: str
     grid: Grid | None
     patient: RealPatient | None
+    coarsest_mm: float
 
     def make(self) -> Phantom:
         if self.patient is not None:
-            return make_wide(self.seed, self.patient)
+            return make_wide(self.seed, self.patient, coarsest_mm=self.coarsest_mm)
         if self.variant == "warped" and self.grid is not None:
             return make_borrowed(self.seed, self.tracer, self.grid)
         if self.variant == "wide":
@@ -135,13 +136,14 @@ def _phantoms(data: Data, store: ExampleStore, workers: int) -> list[Case]:
     grid = None if data.grid is None else parse_grid(data.grid)
     # Maps count by their content, wherever they lie.
     content = [] if maps is None else [[store.sha256(p.organs), p.name, p.lesions, p.strokes] for p in maps]
-    key = digest([_PHANTOMS, data.grid, data.variant, *content])[:16]
+    key = digest([_PHANTOMS, data.grid, data.variant, *([data.coarsest_mm, *content] if maps else [])])[:16]
     folder = store.folder / "phantoms" / key
     plans = []
     for seed in seeds(data.phantoms):
         patient = None if maps is None else maps[seed % len(maps)]
         tracer: Tracer = patient.tracer if patient is not None else "psma" if seed % 2 else "fdg"
-        plans.append(_Plan(seed, tracer, f"{tracer}_{seed}sim_{data.variant}", data.variant, grid, patient))
+        name = f"{tracer}_{seed}sim_{data.variant}"
+        plans.append(_Plan(seed, tracer, name, data.variant, grid, patient, data.coarsest_mm))
     names = made(plans, partial(_phantom, folder), workers, "phantoms")
     return find_cases(folder, names) if names else []
 

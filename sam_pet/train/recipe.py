@@ -43,6 +43,7 @@ class Data(_Part):
             bladder or are cut short, `wide` ones vary far more than real studies.
         maps: a folder of real organ maps (`read_patients`) that wide phantoms are painted on, with those patients'
             lesions; seed i takes patient i of the folder, from the first again after the last.
+        coarsest_mm: of phantoms on maps, voxels are at least so long along each axis, to save time.
         ct: whether they come with their CT.
         weight: how often networks draw from them.
     """
@@ -55,6 +56,7 @@ class Data(_Part):
     grid: str | None = None
     variant: Literal["plain", "warped", "atypical", "wide"] = "plain"
     maps: Path | None = None
+    coarsest_mm: float = Field(default=0.0, ge=0)
     ct: bool = True
     weight: float = Field(default=1.0, gt=0)
 

@@ -133,9 +133,10 @@ def made(items: Sequence[T], make: Callable[[T], R], workers: int, what: str) ->
     for (number, _), result in steps(over_processes(numbered, partial(_second, make), workers), what, len(items)):
         if result is None:
             raise InputError(f"{what}: a process died each time, probably for want of memory; give fewer workers")
-        found[number] = result
+        found[number] = result[0]
     return [found[number] for number in range(len(items))]
 
 
-def _second(make: Callable[[T], R], numbered: tuple[int, T]) -> R:
-    return make(numbered[1])
+def _second(make: Callable[[T], R], numbered: tuple[int, T]) -> tuple[R]:
+    # In a tuple: of a case there may be nothing, which is not the same as no answer.
+    return (make(numbered[1]),)

@@ -150,6 +150,30 @@ def test_only_what_depends_on_a_changed_setting_is_run_again(done: Path, cases: 
     assert {s for s in STAGES if stamps(out / s) != after[s]} == {"appearance", "classifier", "strokes"}
 
 
+def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
+    done: Path, cases: Path, tmp_path: Path
+) -> None:
+    base = done / "out" / "checkpoint"
+    own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
+    asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.first=base"]
+    made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).judge
+    was = Segmenter(load_model(base)).judge
+    assert made is not None
+    assert was is not None
+    assert (made.content.glance, made.content.extent) == (was.content.glance, was.content.extent)
+    assert made.content.context != was.content.context
+    # All seven cases: no network learns from any of them.
+    assert made.content.training["validation"] == 7
+    assert made.content.appearance == was.content.appearance
+
+
+def test_without_a_classifier_there_are_no_first_trees_to_keep(cases: Path, tmp_path: Path) -> None:
+    own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
+    asked = [*changes(cases, tmp_path / "out", tmp_path / "store"), *own, "classifier.first=base"]
+    with pytest.raises(InputError, match="the base has no lesion classifier"):
+        train(read_recipe(TINY, asked), device="cpu")
+
+
 def test_a_changed_tracker_names_the_parts_that_were_fitted_to_another(
     done: Path, cases: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

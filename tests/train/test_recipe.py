@@ -115,6 +115,7 @@ def test_a_recipe_that_is_no_utf8_is_refused_in_one_line(tmp_path: Path) -> None
         ('{folder: a, phantoms: "1"}', "either a folder of cases or seeds"),
         ('{phantoms: "1", variant: warped}', "warped phantoms need a grid"),
         ('{phantoms: "1", grid: 4x4}', "grid"),
+        ('{phantoms: "1", maps: a}', "organ maps are for phantoms of the variant wide"),
     ],
 )
 def test_data_are_cases_or_phantoms(data: str, message: str) -> None:

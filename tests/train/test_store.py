@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sam_pet.cases import Case, find_cases
+from sam_pet.demo import small_phantom
 from sam_pet.errors import InputError
+from sam_pet.files import write_image
 from sam_pet.study import Study
 from sam_pet.train.case_examples import candidates_file, cubes_file, scene_file
 from sam_pet.train.crops import CropFolder
@@ -107,3 +111,31 @@ def test_phantoms_are_whole_or_absent(tmp_path: Path, monkeypatch: pytest.Monkey
     written = case.truth.stat().st_mtime_ns
     assert cases_of(data, store) == [case]
     assert case.truth.stat().st_mtime_ns == written
+
+
+def test_phantoms_are_painted_on_organ_maps_and_made_anew_where_these_change(tmp_path: Path) -> None:
+    phantom = small_phantom()
+    organs = np.where(phantom.organs <= 10, phantom.organs, 0).astype(np.uint8)
+    for name in ("fdg_a", "psma_b"):
+        write_image(phantom.study.grid.image(organs), tmp_path / "maps" / "organs" / f"{name}.nii.gz")
+    store = ExampleStore(tmp_path / "store")
+    data = Data(phantoms="4:3", variant="wide", maps=tmp_path / "maps")
+    cases = cases_of(data, store)
+    assert [case.tracer for case in cases] == ["fdg", "fdg", "psma"]
+    assert sorted(json.loads((case.pet.parent / "phantom.json").read_text())["patient"] for case in cases) == [
+        *("fdg_a", "fdg_a", "psma_b")
+    ]
+    moved = data.model_copy(update={"maps": (tmp_path / "maps").rename(tmp_path / "elsewhere")})
+    assert cases_of(moved, store) == cases
+    organs[organs == 4] = 0
+    write_image(phantom.study.grid.image(organs), tmp_path / "elsewhere" / "organs" / "psma_b.nii.gz")
+    changed = cases_of(moved, store)
+    assert changed[0].pet.parent.parent != cases[0].pet.parent.parent
+
+
+def _nothing_of_odd(number: int) -> int | None:
+    return None if number % 2 else number
+
+
+def test_of_some_items_nothing_is_made_by_processes_too() -> None:
+    assert made(range(4), _nothing_of_odd, 2, "numbers") == [0, None, 2, None]
