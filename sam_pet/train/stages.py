@@ -193,7 +193,8 @@ def make_classifier(work: Work) -> Made:
         held = _looked(work, held_cases, held, network, glance)
         judge = trees.fit(seen, held, work.recipe.seed, network, glance)
     every = -(-len(held_cases) // _POINTED_CASES)
-    places = [_places(work, case, judge) for case in steps(held_cases[::every], "places")]
+    known = digest(judge.content.model_dump(exclude={"training", "opinion"}))
+    places = [_places(work, case, judge, known) for case in steps(held_cases[::every], "places")]
     judge = judge.with_opinion(prompt_examples.fit(places, work.recipe.seed))
     points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
     facts = {"examples": sum(len(one.features) for one in held), "points": points, **judge.content.training}
@@ -286,8 +287,8 @@ def _looked(
     return found
 
 
-def _places(work: Work, case: Case, judge: Judge) -> prompt_examples.Pointed:
-    content = judge.content
+def _places(work: Work, case: Case, judge: Judge, known: str) -> prompt_examples.Pointed:
+    """What is pointed at in a case, with the verdicts of a classifier of this digest."""
 
     def make(path: Path) -> None:
         study = case.study()
@@ -296,8 +297,8 @@ def _places(work: Work, case: Case, judge: Judge) -> prompt_examples.Pointed:
         rng = np.random.default_rng(work.recipe.seed)
         prompt_examples.pointed(study, labels, judge, evidence, rng).save(path)
 
-    facts = [work.store.fingerprint(case), content.model_dump(exclude={"training", "opinion"})]
-    return prompt_examples.Pointed.load(work.store.get("places", [*facts, work.recipe.seed], make))
+    facts = [work.store.fingerprint(case), known, work.recipe.seed]
+    return prompt_examples.Pointed.load(work.store.get("places", facts, make))
 
 
 def parts_of(recipe: Recipe) -> Iterator[tuple[str, str]]:
