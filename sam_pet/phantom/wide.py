@@ -29,6 +29,8 @@ from sam_pet.phantom.world import World
 Group = Literal["scanner", "uptake", "body", "ct", "lesions"]
 GROUPS: tuple[Group, ...] = get_args(Group)
 _SHORTEST_MM, _CUT = 350.0, 0.5
+# More would be taken for Bq/mL when it is read.
+_HOTTEST = 2000.0
 _BOWEL = (Tissue.JEJUNUM, Tissue.ILEUM, Tissue.COLON, Tissue.DUODENUM, Tissue.CONTENTS)
 
 
@@ -246,7 +248,7 @@ def _reconstructed(made: Phantom, rng: np.random.Generator | None) -> Phantom:
     uneven = smooth_noise(rng, (depth, height, width), step, 250.0)
     pet *= np.exp(np.float32(rng.uniform(0, 0.12)) * uneven) * np.float32(rng.uniform(0.8, 1.25))
     stored = np.empty_like(study.pet)
-    order.view(stored)[...] = np.ldexp(np.round(np.ldexp(np.clip(pet, 0, None), 10)), -10)
+    order.view(stored)[...] = np.ldexp(np.round(np.ldexp(np.clip(pet, 0, _HOTTEST), 10)), -10)
     return replace(made, study=replace(study, pet=stored))
 
 

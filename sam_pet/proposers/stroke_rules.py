@@ -24,9 +24,9 @@ _REACH_MM = 12.0
 _UPTAKE_RATIO = 0.3
 # So far from a stroke its weight is next to nothing.
 _FAR = 2.5
-# How far a stroke reaches: this far, or this many times its own length if that is more. One that starts a lesion must
-# find all of it. Chosen, as are the bounds on uptake, on simulated studies (seeds 31000 to 31038).
-_CORRECTS, _FRESH, _TRIMS = (8.0, 0.8), (12.0, 1.25), (6.0, 0.25)
+# How far a stroke reaches: this far, or this many times its own length if that is more. Chosen, as are the bounds on
+# uptake, on simulated studies (seeds 31000 to 31038).
+_CORRECTS, _TRIMS = (8.0, 0.8), (6.0, 0.25)
 # What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
 # its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
@@ -93,7 +93,6 @@ def within_reach(
     corner: tuple[int, int, int],
     shape: tuple[int, ...],
     *,
-    fresh: bool = False,
     of_uptake: bool = False,
 ) -> Bools:
     """Which voxels of a box a stroke can speak of: those near it for its length, and not of quite another uptake.
@@ -104,13 +103,12 @@ def within_reach(
         label: of the stroke.
         corner: the box's first voxel (x, y, z).
         shape: of the box, [z, y, x].
-        fresh: it starts a lesion.
         of_uptake: the mask that it corrects follows a level of uptake.
     """
     spacing = np.asarray(study.frame_spacing)
     length = float(np.linalg.norm(np.ptp(stroke, axis=0) * spacing))
     trims = of_uptake and label == "background"
-    near, lengths = _FRESH if fresh else _TRIMS if trims else _CORRECTS
+    near, lengths = _TRIMS if trims else _CORRECTS
     mm = max(near, lengths * length)
     reach = np.zeros(shape, bool)
     margin = np.ceil(mm / spacing).astype(int)

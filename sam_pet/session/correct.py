@@ -5,20 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from sam_pet.boxes import Block
-from sam_pet.prompts import Scribble, Voxels
-from sam_pet.proposers.lesion import Lesion, obey, shown_mask
+from sam_pet.prompts import Voxels
+from sam_pet.proposers.lesion import Lesion, shown_mask
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.revisions import Revised, revised
 from sam_pet.proposers.stroke_choice import by_rules
-from sam_pet.proposers.stroke_rules import within_reach
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
     from sam_pet.proposers.stroke_ranker import StrokeRanker
-
-# An outline of which less is expected may have run into anything: not all that its stroke can reach is believed then.
-_SURE = 0.5
 
 
 @dataclass(frozen=True)
@@ -60,14 +55,3 @@ class Corrections:
         new = replace(old, prompts=new.prompts, clip=new.clip, bank=new.bank, block=new.block, score=new.score)
         field = self.proposers.logits(new, background)
         return revised(self.study, old, new, background, field, self.proposers.contour is not None)
-
-    def bounded(self, lesion: Lesion, background: Voxels) -> Lesion:
-        """A new lesion within the reach of the stroke that starts it."""
-        block, stroke = lesion.block, lesion.prompts[0]
-        if not isinstance(stroke, Scribble):
-            return lesion
-        sure = not lesion.expected < _SURE
-        reach = within_reach(self.study, stroke.voxels, "tumor", block.corner, block.values.shape, fresh=sure)
-        bounded = Block(block.corner, block.values & reach)
-        obey(bounded, lesion.prompts, background)
-        return replace(lesion, block=bounded.trimmed())

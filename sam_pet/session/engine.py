@@ -41,12 +41,9 @@ class LesionSegmenter:
         self.corrections = Corrections(proposers, ranker)
 
     @torch.no_grad()
-    def start(self, prompts: Sequence[Prompt], background: Voxels, within: bool = False) -> list[Lesion]:
-        """New lesions, one for each prompt; `within` the reach of the strokes that start them."""
-        lesions = [self.outlined(lesion, background) for lesion in self.sketch(prompts, background)]
-        if within:
-            lesions = [self.corrections.bounded(lesion, background) for lesion in lesions]
-        return [lesion.tidied() for lesion in lesions]
+    def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
+        """New lesions, one for each prompt."""
+        return [self.outlined(lesion, background).tidied() for lesion in self.sketch(prompts, background)]
 
     def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
         """New lesions as the tracker shows them: not yet `outlined`, and so in less time.

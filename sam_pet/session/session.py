@@ -377,9 +377,7 @@ class Session:
             del lesions[number]
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]
-            # A first answer that found lesions has looked at all that is hot: what it has missed is as large as the
-            # stroke says. One that stayed silent has said nothing.
-            started = self._tracker.start([prompt] * len(fresh), background, within=bool(state.found))
+            started = self._tracker.start([prompt] * len(fresh), background)
             lesions.update(zip(fresh, started, strict=True))
         else:
             cut = [n for n, lesion in lesions.items() if n not in known and lesion.block.touches(prompt.voxels)]

@@ -168,13 +168,5 @@ def test_a_background_stroke_leaves_what_is_hotter_than_it(
     assert reach[4, 9, 19] == reached
 
 
-def test_a_stroke_that_starts_a_lesion_reaches_farther(study: Study) -> None:
-    dot = np.array([[10, 10, 4]])
-    first = within_reach(study, dot, "tumor", (0, 0, 0), study.pet.shape, fresh=True)
-    later = within_reach(study, dot, "tumor", (0, 0, 0), study.pet.shape)
-    assert first[4, 15, 10]
-    assert not later[4, 15, 10]
-
-
 def test_the_reach_of_a_stroke_outside_the_box_is_empty(study: Study) -> None:
     assert not within_reach(study, np.array([[30, 10, 4]]), "tumor", (0, 0, 0), (9, 20, 10)).any()

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from sam_pet.errors import InputError
+from sam_pet.prompts import Click
+from sam_pet.proposers.lesion import Lesion
 from sam_pet.segmenter import Segmenter
+from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from tests.fakes import random_segmenter, two_lesion_study
@@ -99,13 +102,23 @@ def test_what_is_no_number_of_a_lesion_is_refused(session: Session, lesion: obje
     assert len(session.prompts) == 2
 
 
-def test_after_a_first_answer_that_stays_silent_strokes_give_what_they_give_alone(
-    study: Study, segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("elsewhere", [[], [FIRST]])
+def test_a_stroke_on_what_a_first_answer_has_missed_gives_what_it_gives_alone(
+    elsewhere: list[tuple[int, int, int]],
+    study: Study,
+    segmenter: Segmenter,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("sam_pet.detection.detect.first_answer", lambda *_: [])
-    stroke = [(19, 24, 10), (20, 24, 10), (21, 24, 10)]
+    nothing = np.zeros((0, 3), np.int64)
+
+    def found(tracker: LesionSegmenter, *_: object) -> list[Lesion]:
+        return tracker.start([Click(place) for place in elsewhere], nothing)
+
+    monkeypatch.setattr("sam_pet.detection.detect.first_answer", found)
+    x, y, z = SECOND
+    stroke = [(x - 1, y, z), SECOND, (x + 1, y, z)]
     alone, after = segmenter.open(study), segmenter.open(study)
-    assert after.first_answer() == 0
+    assert after.first_answer() == len(elsewhere)
     for session in (alone, after):
         session.add_scribble(stroke)
-    assert np.array_equal(alone.array, after.array)
+    assert np.array_equal(alone.array > 0, after.labels == len(elsewhere) + 1)
