@@ -6,31 +6,32 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.sam2.clips import ClipRecipe
+from sam_pet.train.recipe_stages import (
+    AppearanceStage,
+    ClassifierStage,
+    ContourStage,
+    RankerStage,
+    RecipePart,
+    RefinerStage,
+    StrokesStage,
+)
 
 _MOST_BYTES = 1 << 20
 _MANY = 10**9
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _is_a_name(cls, value: Any) -> Any:
-        if isinstance(value, str) and "\0" in value:
-            raise ValueError("must not hold the character 0")
-        return value
+LoraTarget = Literal["trunk", "memory_attention", "memory_encoder", "mask_decoder"]
 
 
-class Data(_Part):
+class Data(RecipePart):
     """Cases of one folder, or phantoms.
 
     Attributes:
@@ -103,7 +104,7 @@ def seeds(text: str) -> list[int]:
     return found
 
 
-class Stage(_Part):
+class Stage(RecipePart):
     """A stretch of training: `steps` optimizer steps of `batch` clips of `length` frames.
 
     `batch` is that of all processes together. Up to `corrections` strokes follow the first prompt.
@@ -115,7 +116,7 @@ class Stage(_Part):
     corrections: int = Field(default=0, ge=0, le=_MANY)
 
 
-class Optimization(_Part):
+class Optimization(RecipePart):
     """AdamW with linear warm-up and cosine decay over all stages."""
 
     lr: float = Field(gt=0)
@@ -125,21 +126,16 @@ class Optimization(_Part):
     ema: float = Field(default=0.999, ge=0, lt=1)
 
 
-class Lora(_Part):
+class Lora(RecipePart):
     """Low-rank adapters (Hu et al. 2021, arXiv 2106.09685) on parts of the model."""
 
     rank: int = Field(default=8, gt=0)
     alpha: int = Field(default=16, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    targets: list[Literal["trunk", "memory_attention", "memory_encoder", "mask_decoder"]] = [
-        "trunk",
-        "memory_attention",
-        "memory_encoder",
-        "mask_decoder",
-    ]
+    targets: list[LoraTarget] = Field(default_factory=lambda: list(get_args(LoraTarget)))
 
 
-class Samples(_Part):
+class Samples(RecipePart):
     """What training clips are like, see `sam_pet.train.samples`."""
 
     lesions: float = Field(default=0.8, ge=0, le=1)
@@ -149,7 +145,7 @@ class Samples(_Part):
     hot_spots: int = Field(default=6, ge=0)
 
 
-class Validation(_Part):
+class Validation(RecipePart):
     """The interactive loop on cases kept apart, every `every` steps and at the end: a click, `scribbles` strokes."""
 
     data: list[Data]
@@ -158,73 +154,7 @@ class Validation(_Part):
     limit: int | None = None
 
 
-class NetworkStage(_Part):
-    """How a network beside SAM 2 is trained: AdamW with linear warm-up and cosine decay, a moving average."""
-
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    rate: float = Field(gt=0)
-    decay: float = Field(ge=0)
-    warmup: int = Field(default=50, ge=0)
-    average: float = Field(default=0.995, ge=0, lt=1)
-
-
-class RefinerStage(NetworkStage):
-    """The refiner; each lesion is clicked `clicks` times, at most `most` lesions of a case."""
-
-    steps: int = Field(default=1000, gt=0)
-    batch: int = Field(default=4, gt=0)
-    rate: float = Field(default=2e-3, gt=0)
-    decay: float = Field(default=1e-3, ge=0)
-    average: float = Field(default=0.99, ge=0, lt=1)
-    clicks: int = Field(default=4, gt=0)
-    most: int = Field(default=12, gt=0)
-
-
-class ContourStage(NetworkStage):
-    """The contour network; in bfloat16 a step takes half the time on a device that knows it."""
-
-    steps: int = Field(default=2500, gt=0)
-    batch: int = Field(default=8, gt=0)
-    rate: float = Field(default=2e-3, gt=0)
-    decay: float = Field(default=0.02, ge=0)
-    bfloat16: bool = False
-
-
-class RankerStage(_Part):
-    """The outline ranker; each lesion is prompted `prompts` times, those of a case at least `least` times in all."""
-
-    prompts: int = Field(default=2, gt=0)
-    least: int = Field(default=8, gt=0)
-    most: int = Field(default=16, gt=0)
-
-
-class AppearanceStage(NetworkStage):
-    """The appearance network."""
-
-    steps: int = Field(default=4000, gt=0)
-    batch: int = Field(default=48, gt=0)
-    rate: float = Field(default=2e-3, gt=0)
-    decay: float = Field(default=0.03, ge=0)
-
-
-class ClassifierStage(_Part):
-    """The lesion classifier: first trees, and what weighs their verdicts; with `first: base` the first trees are the
-    base's, and all cases are held ones."""
-
-    first: Literal["new", "base"] = "new"
-
-
-class StrokesStage(_Part):
-    """The stroke ranker; of a case so many lesions of the first answer that are none, so many that are some (`found`),
-    and so many that prompts start (`started`) are given `strokes` each."""
-
-    found: int = Field(default=6, ge=0)
-    started: int = Field(default=4, ge=0)
-    strokes: int = Field(default=3, gt=0)
-
-
-class Recipe(_Part):
+class Recipe(RecipePart):
     """One training run. Relative folders are relative to where the command runs.
 
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
@@ -250,7 +180,7 @@ class Recipe(_Part):
     train: list[Data]
     validation: Validation | None = None
     samples: Samples = Samples()
-    stages: list[Stage] = []
+    stages: list[Stage] = Field(default_factory=list)
     optimization: Optimization = Optimization(lr=1e-4)
     lora: Lora = Lora()
     dropout: float = Field(default=0.0, ge=0, lt=1)

@@ -31,7 +31,8 @@ from sam_pet.train.case_examples import candidates_file, cubes_file, scene_file
 from sam_pet.train.data import Groups
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.ranker_examples import RankerExamples
-from sam_pet.train.recipe import NetworkStage, Recipe
+from sam_pet.train.recipe import Recipe
+from sam_pet.train.recipe_stages import NetworkStage
 from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
 from sam_pet.train.revision_examples import RevisionExamples
 from sam_pet.train.store import ExampleStore, digest, made

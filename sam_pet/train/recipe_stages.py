@@ -1,0 +1,86 @@
+"""What a recipe says of the parts beside the tracker: how each is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class RecipePart(BaseModel):
+    """A part of a recipe: unknown keys, and numbers that are none, are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_a_name(cls, value: Any) -> Any:
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("must not hold the character 0")
+        return value
+
+
+class NetworkStage(RecipePart):
+    """How a network beside SAM 2 is trained: AdamW with linear warm-up and cosine decay, a moving average."""
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    rate: float = Field(gt=0)
+    decay: float = Field(ge=0)
+    warmup: int = Field(default=50, ge=0)
+    average: float = Field(default=0.995, ge=0, lt=1)
+
+
+class RefinerStage(NetworkStage):
+    """The refiner; each lesion is clicked `clicks` times, at most `most` lesions of a case."""
+
+    steps: int = Field(default=1000, gt=0)
+    batch: int = Field(default=4, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=1e-3, ge=0)
+    average: float = Field(default=0.99, ge=0, lt=1)
+    clicks: int = Field(default=4, gt=0)
+    most: int = Field(default=12, gt=0)
+
+
+class ContourStage(NetworkStage):
+    """The contour network; in bfloat16 a step takes half the time on a device that knows it."""
+
+    steps: int = Field(default=2500, gt=0)
+    batch: int = Field(default=8, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=0.02, ge=0)
+    bfloat16: bool = False
+
+
+class RankerStage(RecipePart):
+    """The outline ranker; each lesion is prompted `prompts` times, those of a case at least `least` times in all."""
+
+    prompts: int = Field(default=2, gt=0)
+    least: int = Field(default=8, gt=0)
+    most: int = Field(default=16, gt=0)
+
+
+class AppearanceStage(NetworkStage):
+    """The appearance network."""
+
+    steps: int = Field(default=4000, gt=0)
+    batch: int = Field(default=48, gt=0)
+    rate: float = Field(default=2e-3, gt=0)
+    decay: float = Field(default=0.03, ge=0)
+
+
+class ClassifierStage(RecipePart):
+    """The lesion classifier: first trees, and what weighs their verdicts; with `first: base` the first trees are the
+    base's, and all cases are held ones."""
+
+    first: Literal["new", "base"] = "new"
+
+
+class StrokesStage(RecipePart):
+    """The stroke ranker; of a case so many lesions of the first answer that are none, so many that are some (`found`),
+    and so many that prompts start (`started`) are given `strokes` each."""
+
+    found: int = Field(default=6, ge=0)
+    started: int = Field(default=4, ge=0)
+    strokes: int = Field(default=3, gt=0)
