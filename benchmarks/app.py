@@ -49,7 +49,7 @@ _CLICK = """async () => {
   const room = document.querySelector('main.room'), before = room.dataset.revision;
   const changed = new Promise(done => new MutationObserver(() => room.dataset.revision !== before && done()).observe(
     room, {attributes: true}));
-  document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}));
+  document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}));
   await changed;
   await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
 }"""
