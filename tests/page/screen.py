@@ -93,6 +93,16 @@ class Screen:
         assert box is not None
         return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
+    def go_to(self, voxel: tuple[int, int, int]) -> None:
+        """Move the crosshair by the keys of the axial pane."""
+        self.page.mouse.move(0, 0)
+        self.press("1")
+        self.settle()
+        keys = (("ArrowLeft", "ArrowRight"), ("ArrowUp", "ArrowDown"), ("PageDown", "PageUp"))
+        for now, to, (less, more) in zip(self.voxel, voxel, keys, strict=True):
+            self.press(*[more if to > now else less] * abs(to - now))
+        assert self.voxel == voxel
+
     def point(self, voxel: tuple[int, int, int]) -> tuple[float, float]:
         """Put the pointer on a voxel of the axial slice shown, as a hand does: by what the page says of it."""
         low, high = self.at("axial", 0.4, 0.4), self.at("axial", 0.6, 0.6)

@@ -139,14 +139,19 @@ export class Room implements Hand {
   point(plane: Plane, voxel: Vec3 | null): void {
     this.pointer = voxel && { plane, voxel };
     this.read(voxel ?? this.pictures.cursor);
-    if (this.hovering) {
-      clearTimeout(this.hovering.timer);
-      this.hovering.asked.abort();
-      this.hovering = null;
-    }
-    if (!voxel || this.controls.settings.tool !== "lesion") return this.pictures.hover(null);
+    this.unhover();
+    // In a lesion a click corrects it.
+    const about = voxel && this.controls.settings.tool === "lesion" && !this.reading.labels.at(voxel);
+    if (!about) return this.pictures.hover(null);
     const asked = new AbortController();
     this.hovering = { asked, timer: setTimeout(() => void this.preview(voxel, asked.signal), HOVER_MS) };
+  }
+
+  private unhover(): void {
+    if (!this.hovering) return;
+    clearTimeout(this.hovering.timer);
+    this.hovering.asked.abort();
+    this.hovering = null;
   }
 
   drawing(path: Vec3[], label: Label): void {
@@ -251,6 +256,7 @@ export class Room implements Hand {
   }
 
   private prompt(voxels: Vec3[], label: Label): void {
+    this.unhover();
     this.pictures.hover(null);
     if (!voxels.length) return tell("That is outside the PET.");
     void this.sending({ voxels, label }, () => this.reading.draw(voxels, label));
