@@ -104,6 +104,7 @@ def test_a_first_answer_shows_how_far_it_is_and_is_stopped(
         if message == "asking the model" and not go_on.is_set():
             asking.set()
             assert go_on.wait(60)
+            report(job, message, progress)
 
     monkeypatch.setattr(AppJob, "report", slow)
     bar = screen.page.locator(".progress progress")

@@ -203,7 +203,7 @@ export class Room implements Hand {
 
   private key(event: KeyboardEvent): void {
     const at = event.target instanceof Element ? event.target : document.body;
-    if (document.querySelector("dialog[open]") || at.closest("input:not([type=radio]), select, textarea")) return;
+    if (document.querySelector("dialog[open]") || at.closest("input:not([type=radio], [type=range], [type=checkbox]), select, textarea")) return;
     if (at.closest("button, a, [role=region], input") && /^(Enter| |Arrow|Page|Home)/.test(event.key)) return;
     const name = command(event);
     if (!name) return;
