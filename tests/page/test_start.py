@@ -139,6 +139,8 @@ def test_the_table_is_sorted_and_lesions_are_hidden_coloured_and_locked(screen: 
     for radius, voxel in (("6", (20, 24, 10)), ("15", (44, 24, 30))):
         screen.page.get_by_label("Brush radius in mm").fill(radius)
         screen.go_to(voxel)
+        # The brush goes on with the chosen lesion.
+        screen.press("Escape")
         x, y = screen.point(voxel)
         screen.changes(lambda x=x, y=y: screen.page.mouse.click(x, y))
     order = "() => [...document.querySelectorAll('tr[data-lesion]')].map(row => row.dataset.lesion)"

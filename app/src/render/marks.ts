@@ -83,7 +83,6 @@ export function drawValues(
   const y = (v: number) => at.origin[1] + (v + low[1]) * at.step[1];
   context.save();
   context.lineWidth = 1.5;
-  if (styles.dashed) context.setLineDash([4, 3]);
   for (const [value, { edges, runs }] of values) {
     const colour = styles.colour(value);
     if (!colour) continue;
@@ -94,6 +93,8 @@ export function drawValues(
     context.strokeStyle = css(colour);
     context.beginPath();
     for (const [u0, v0, u1, v1] of edges) {
+      // Each side is a line of its own, so that a pattern of dashes would begin anew.
+      if (styles.dashed && (u0 + v0) % 2) continue;
       context.moveTo(x(u0), y(v0));
       context.lineTo(x(u1), y(v1));
     }

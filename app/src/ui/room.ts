@@ -239,6 +239,7 @@ export class Room implements Hand {
       tool4: () => this.controls.tool("look"),
       lesionNext: () => this.step(1),
       lesionPrevious: () => this.step(-1),
+      chooseNone: () => reading.select(null),
       accept: () => on((lesion) => this.judge(lesion, () => reading.mark(lesion, { accepted: true }))),
       reject: () => on((lesion) => this.judge(lesion, () => reading.reject(lesion))),
       hide: () => on((lesion) => reading.mark(lesion, { hidden: !reading.lesion(lesion)?.hidden })),
