@@ -151,6 +151,7 @@ class Screen:
         """Keep what is shown for the documentation."""
         if PICTURES is None:
             return
+        self.page.evaluate("() => document.querySelector('#notices')?.replaceChildren()")
         time.sleep(0.5)
         path = Path(PICTURES) / f"{name}.png"
         self.page.screenshot(path=path)
