@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sam_pet.app.problems import NotThereError
 from sam_pet.geometry import Grid
@@ -34,14 +35,14 @@ def volume_of(study: Study, kind: Kind, form: Form, number: Number) -> tuple[byt
     if number == "int16":
         if kind == "pet":
             slope = max(float(volume.max()), -float(volume.min()), 1e-6) / _LARGEST
-        stored = np.empty(volume.shape, "<i2")
+        stored: npt.NDArray[Any] = np.empty(volume.shape, "<i2")
         # A slice at a time stays in the processor's cache.
         for target, plane in zip(stored, volume, strict=True):
             target[...] = np.clip(np.rint(plane / np.float32(slope)), -_LARGEST - 1, _LARGEST)
     else:
         stored = np.ascontiguousarray(volume, "<f4")
     head = _header(study.grid, number, slope) if form == "nifti" else b""
-    return head, memoryview(stored).cast("B"), slope
+    return head, stored.data.cast("B"), slope
 
 
 def _header(grid: Grid, number: Number, slope: float) -> bytes:
