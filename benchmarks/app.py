@@ -4,10 +4,10 @@
     python benchmarks/app.py --size 200 200 963 --spacing 4.07 4.07 2
 
 Prints one JSON object. `first_picture`: from an open session's address to its pictures, volumes loaded. `frame`: a
-slice further, or the projection turned, all marks drawn. `click`: from a click to its mask on the screen; `session`:
-the same without server and page. Each in seconds of the clock (`wall_s`) and of the processor (`cpu_s`, of Chromium
-and the server together): on a busy machine only the second can be compared. The study is simulated: a cylinder of
-soft tissue with hot balls.
+slice further, or the projection turned, all marks drawn; `fuse`: another share of PET; `mask`: all lesions hidden or
+shown. `click`: from a click to its mask on the screen; `session`: the same without server and page. Each in seconds of
+the clock (`wall_s`) and of the processor (`cpu_s`, of Chromium and the server together): on a busy machine only the
+second can be compared; `load` says how busy it was. The study is simulated: a cylinder of soft tissue with hot balls.
 """
 
 from __future__ import annotations
@@ -45,11 +45,17 @@ _SCROLL = """async ([selector, frames]) => {
     await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
   }
 }"""
+_PRESS = """async ([keys, frames]) => {
+  for (let i = 0; i < frames; i++) {
+    document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: keys[i % keys.length], bubbles: true}));
+    await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+  }
+}"""
 _CLICK = """async () => {
   const room = document.querySelector('main.room'), before = room.dataset.revision;
   const changed = new Promise(done => new MutationObserver(() => room.dataset.revision !== before && done()).observe(
     room, {attributes: true}));
-  document.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter'}));
+  document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'Enter', bubbles: true}));
   await changed;
   await new Promise(done => requestAnimationFrame(() => setTimeout(done)));
 }"""
@@ -144,11 +150,20 @@ def measure(page: Page, size: Size, processes: Processes) -> dict[str, Any]:
     page.reload()
     page.wait_for_function(shown, timeout=PATIENCE_MS)
     result: dict[str, Any] = {"first_picture": meter.read(), "frame": {}}
+    frame = result["frame"]
     for name in ("axial", "coronal", "sagittal", "mip"):
-        meter = Meter(*processes)
-        page.evaluate(_SCROLL, [f".pane.{name}", FRAMES])
-        result["frame"][name] = meter.read(FRAMES)
-    return {**result, "click": of_clicks(page, size, processes)}
+        frame[name] = of_frames(page, _SCROLL, f".pane.{name}", processes)
+    frame["fuse"] = of_frames(page, _PRESS, "[]", processes)
+    result["click"] = of_clicks(page, size, processes)
+    frame["mask"] = of_frames(page, _PRESS, "m", processes)
+    return result
+
+
+def of_frames(page: Page, act: str, on: str, processes: Processes) -> dict[str, float]:
+    """What a picture takes, of many."""
+    meter = Meter(*processes)
+    page.evaluate(act, [on, FRAMES])
+    return meter.read(FRAMES)
 
 
 def main() -> None:
@@ -156,6 +171,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=3, default=(400, 400, 326))
     parser.add_argument("--spacing", type=float, nargs=3, default=(2.04, 2.04, 3.0))
     arguments = parser.parse_args()
+    before = os.getloadavg()[0]
     size = tuple(arguments.size)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         folder = Path(scratch) / "study"
@@ -181,7 +197,7 @@ def main() -> None:
     result["session"] = alone
     files = [path for path in STATIC.rglob("*") if path.is_file()]
     result["page_bytes"] = sum(len(gzip.compress(path.read_bytes())) for path in files)
-    print(json.dumps({"size": size, **result}))
+    print(json.dumps({"size": size, "load": [round(before, 1), round(os.getloadavg()[0], 1)], **result}))
 
 
 if __name__ == "__main__":

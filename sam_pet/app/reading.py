@@ -140,22 +140,26 @@ class LiveReading:
     # Changes that are computed first
 
     def outline_op(self, lesion: int, rule: str) -> Op:
-        """The op that gives a lesion the outline of a rule; of "next" that of the rule after its own.
+        """The op that gives a lesion the outline of a rule; of "next" that of the next one that finds something.
 
         Raises:
             InputError: unknown rule.
-            NotNowError: nobody has pointed at the lesion, or the rule finds nothing.
+            NotNowError: the rule finds nothing, or nobody has pointed at the lesion.
         """
         self.require_lesion(lesion)
         if rule == "next":
             current = self.outline_of(lesion)
-            rule = RULES[(RULES.index(current) + 1) % len(RULES)] if current in RULES else RULES[1]
-        if rule not in RULES:
+            at = RULES.index(current) + 1 if current in RULES else 1
+            rules = [*RULES[at:], *RULES[:at]]
+        elif rule in RULES:
+            rules = [rule]
+        else:
             raise InputError(f"outline: unknown rule {rule!r}; known are {', '.join(RULES)}, next")
-        voxels = self.outline(lesion, rule)[0]
-        if not len(voxels):
-            raise NotNowError(f"the rule {rule} finds nothing there")
-        return {"do": "redraw", "lesion": lesion, "rule": rule, "runs": paint(voxels).runs}
+        for chosen in rules:
+            voxels = self.outline(lesion, chosen)[0]
+            if len(voxels):
+                return {"do": "redraw", "lesion": lesion, "rule": chosen, "runs": paint(voxels).runs}
+        raise NotNowError("no rule finds anything there" if rule == "next" else f"the rule {rule} finds nothing there")
 
     def preselect_op(self, rule: str, suv: float | None, min_ml: float | None) -> Op:
         """The op that adds a lesion for each region that a rule finds.

@@ -13,6 +13,7 @@ from sam_pet.app.catalogue import Catalogue
 from sam_pet.app.desk import SessionCard, SessionDesk
 from sam_pet.app.events import EventHub
 from sam_pet.app.exports import EXPORTS, Exporter
+from sam_pet.app.hover import region_at
 from sam_pet.app.jobs import AppJob, Jobs
 from sam_pet.app.numbered import pack, stored_box
 from sam_pet.app.problems import NotNowError
@@ -20,11 +21,8 @@ from sam_pet.app.reading import LiveReading
 from sam_pet.app.settings import AppSettings
 from sam_pet.app.tokens import ReaderTokens
 from sam_pet.app.uploads import Uploads
-from sam_pet.boxes import bounding_box
 from sam_pet.prompts import click, require_on_grid
 from sam_pet.segmenter import Segmenter
-from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import look_at
 
 _SWEEP_S = 30.0
 
@@ -139,21 +137,14 @@ class ReadingRoom:
         """The region of uptake at a voxel."""
         study = self.desk.study(reader, name).study
         require_on_grid(click(voxel), study.grid)
-        candidates = candidates_at(study, study.order.voxels([voxel]))
-        if not candidates:
+        found = region_at(study, study.order.voxels([voxel]))
+        if found is None:
             return {**pack(np.zeros((0, 0, 0), np.uint8), None), "volume_ml": 0.0, "suv_max": 0.0}
-        spot = look_at(study, candidates[0])
-        region = spot.region()
-        inner = bounding_box(region)
-        assert inner is not None
-        box = tuple(slice(w.start + i.start, w.start + i.stop) for w, i in zip(spot.window, inner, strict=True))
-        values = np.zeros(tuple(s.stop - s.start for s in box), np.uint8)
-        values[region[inner]] = 1
-        whole = (box[0], box[1], box[2])
+        box, region = found
         return {
-            **pack(study.order.restore(values), stored_box(study.order, whole)),
+            **pack(study.order.restore(region.astype(np.uint8)), stored_box(study.order, box)),
             "volume_ml": float(region.sum()) * study.grid.voxel_ml,
-            "suv_max": float(spot.pet[region].max()),
+            "suv_max": float(study.axial_pet[box][region].max()),
         }
 
     def _pacs(self) -> Any:

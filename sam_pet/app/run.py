@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import uvicorn
 
+from sam_pet.app.events import EventHub
 from sam_pet.app.room import ReadingRoom
 from sam_pet.app.server import make_app
 from sam_pet.app.settings import AppSettings
@@ -54,7 +55,19 @@ def run(settings: AppSettings, host: str, port: int, *, browser: bool) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, room.events).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of open windows first: they would hold it up, and be cancelled with a stack trace."""
+
+    def __init__(self, config: uvicorn.Config, events: EventHub) -> None:
+        super().__init__(config)
+        self._events = events
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._events.close()
+        await super().shutdown(sockets)
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from sam_pet.app.problems import NotThereError
 from sam_pet.geometry import Grid
@@ -33,12 +34,15 @@ def volume_of(study: Study, kind: Kind, form: Form, number: Number) -> tuple[byt
     slope = 1.0
     if number == "int16":
         if kind == "pet":
-            slope = max(float(np.abs(volume).max()), 1e-6) / _LARGEST
-        stored = np.clip(np.rint(volume / np.float32(slope)), -_LARGEST - 1, _LARGEST).astype("<i2")
+            slope = max(float(volume.max()), -float(volume.min()), 1e-6) / _LARGEST
+        stored: npt.NDArray[Any] = np.empty(volume.shape, "<i2")
+        # A slice at a time stays in the processor's cache.
+        for target, plane in zip(stored, volume, strict=True):
+            target[...] = np.clip(np.rint(plane / np.float32(slope)), -_LARGEST - 1, _LARGEST)
     else:
         stored = np.ascontiguousarray(volume, "<f4")
     head = _header(study.grid, number, slope) if form == "nifti" else b""
-    return head, memoryview(stored).cast("B"), slope
+    return head, stored.data.cast("B"), slope
 
 
 def _header(grid: Grid, number: Number, slope: float) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -63,10 +64,9 @@ class Sam2Proposer:
     ) -> None:
         self.study = study
         self.clips = clips
-        self._frames = frames
         self._size = core.size
-        self._cache = FeatureCache(core.encode, self._load, limit=cache_bytes)
-        self._device = core.device
+        # Nothing in it leads back here: a study goes from memory when its session does, not when cycles are collected.
+        self._cache = FeatureCache(core.encode, partial(_load, study, frames, core.device), limit=cache_bytes)
         self._tracker = Tracker(core, self._cache, depth=len(study.axial_pet))
 
     @property
@@ -114,19 +114,6 @@ class Sam2Proposer:
         whole = np.full((last - first + 1, *values.shape[1:]), -LOGIT_LIMIT, np.float32)
         whole[[z - first for z in held]] = np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT)
         return Field((columns.start, rows.start, first), whole)
-
-    def _load(self, keys: Sequence[Key]) -> torch.Tensor:
-        groups: dict[Clip, list[int]] = {}
-        # This is the tracker's only source of frames, and `_job` names each by its window and slice.
-        wanted = cast("Sequence[tuple[Clip, int]]", keys)
-        for clip, z in wanted:
-            groups.setdefault(clip, []).append(z)
-        frames = {
-            (clip, z): frame
-            for clip, slices in groups.items()
-            for z, frame in zip(slices, clip.frames(self.study, self._frames, slices), strict=True)
-        }
-        return torch.from_numpy(np.stack([frames[key] for key in wanted])).to(self._device)
 
     def _glance(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
@@ -284,3 +271,17 @@ def _points(prompt: Prompt, z: int, clip: Clip) -> tuple[npt.NDArray[np.float64]
 def _holds(bank: MemoryBank, z: int) -> bool:
     memory = bank.get(z)
     return memory is not None and memory.present
+
+
+def _load(study: Study, recipe: FrameRecipe, device: torch.device, keys: Sequence[Key]) -> torch.Tensor:
+    groups: dict[Clip, list[int]] = {}
+    # The tracker is the only one that asks, and `_job` names each frame by its window and slice.
+    wanted = cast("Sequence[tuple[Clip, int]]", keys)
+    for clip, z in wanted:
+        groups.setdefault(clip, []).append(z)
+    frames = {
+        (clip, z): frame
+        for clip, slices in groups.items()
+        for z, frame in zip(slices, clip.frames(study, recipe, slices), strict=True)
+    }
+    return torch.from_numpy(np.stack([frames[key] for key in wanted])).to(device)

@@ -201,6 +201,19 @@ def test_what_makes_no_sense_is_refused_in_a_sentence_and_changes_nothing(client
     assert client.json("GET", f"/sessions/{session}")["revision"] == revision
 
 
+def test_the_next_proposal_skips_rules_that_find_nothing(client: Caller, session: str) -> None:
+    # In the body, far from anything as hot as SUV 2.5.
+    client.click(session, (32, 40, 20))
+    told = client.json("POST", f"/sessions/{session}/lesions/1/outline", {"rule": "SUV4"}, 409)["error"]
+    assert "SUV4 finds nothing" in told
+    rules = []
+    while "model" not in rules:
+        change = client.json("POST", f"/sessions/{session}/lesions/1/outline", {"rule": "next"})
+        rules.append(change["lesions"][0]["outline"])
+    assert rules[0] == "41%"
+    assert not {"SUV4", "SUV2.5"} & set(rules)
+
+
 def test_hover_shows_the_region_of_uptake_at_a_voxel(client: Caller, session: str, study: Study) -> None:
     x, y, z = FIRST
     region = client.json("GET", f"/sessions/{session}/hover?x={x}&y={y}&z={z}")

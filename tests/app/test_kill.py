@@ -123,3 +123,20 @@ def test_only_what_can_still_be_seen_is_done_again() -> None:
     assert standing([one, facts, undo]) == ([one, facts], 1)
     assert standing([one, undo, facts, redo, two]) == ([one, facts, two], 0)
     assert standing([one, two, facts, undo, three]) == ([one, facts, three], 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM")
+def test_a_server_that_is_told_to_end_while_a_window_is_open_says_nothing(cases: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.app.serve_random", str(cases / "one"), str(tmp_path)]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True)
+    assert process.stdout is not None
+    url, _, token = process.stdout.readline().strip().partition("/?token=")
+    with Caller(url, token) as client, client.stream("GET", "/api/events") as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "event: hello"
+        process.terminate()
+        process.wait(60)
+        assert [line for line in lines if line.startswith("event:")] == []
+    assert "Traceback" not in (tmp_path / "said").read_text()
+    assert "ERROR" not in (tmp_path / "said").read_text()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -108,6 +110,21 @@ def test_released_sessions_come_back_as_they_were(
         assert [row["outline"] for row in undone["lesions"]] == ["paint"]
         assert served.room.desk.release_idle(0.0) > 0
         assert not any(row["open"] for row in client.json("GET", "/sessions")["sessions"])
+
+
+def test_a_released_session_leaves_nothing_for_the_collector(
+    served: Served, client: Caller, studies: dict[str, str]
+) -> None:
+    session = client.begin(studies["one"])
+    client.click(session, FIRST)
+    study = weakref.ref(served.room.desk.study("reader", session).study)
+    gc.collect()
+    gc.disable()
+    try:
+        served.room.desk.release("reader", session)
+        until(lambda: study() is None, 10.0)
+    finally:
+        gc.enable()
 
 
 def test_a_first_answer_tells_how_far_it_is(served: Served, client: Caller, studies: dict[str, str]) -> None:

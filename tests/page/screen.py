@@ -93,6 +93,16 @@ class Screen:
         assert box is not None
         return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
+    def go_to(self, voxel: tuple[int, int, int]) -> None:
+        """Move the crosshair by the keys of the axial pane."""
+        self.page.mouse.move(0, 0)
+        self.press("1")
+        self.settle()
+        keys = (("ArrowLeft", "ArrowRight"), ("ArrowUp", "ArrowDown"), ("PageDown", "PageUp"))
+        for now, to, (less, more) in zip(self.voxel, voxel, keys, strict=True):
+            self.press(*[more if to > now else less] * abs(to - now))
+        assert self.voxel == voxel
+
     def point(self, voxel: tuple[int, int, int]) -> tuple[float, float]:
         """Put the pointer on a voxel of the axial slice shown, as a hand does: by what the page says of it."""
         low, high = self.at("axial", 0.4, 0.4), self.at("axial", 0.6, 0.6)
@@ -141,6 +151,7 @@ class Screen:
         """Keep what is shown for the documentation."""
         if PICTURES is None:
             return
+        self.page.evaluate("() => document.querySelector('#notices')?.replaceChildren()")
         time.sleep(0.5)
         path = Path(PICTURES) / f"{name}.png"
         self.page.screenshot(path=path)

@@ -46,18 +46,6 @@ def on_the_tumour(screen: Screen) -> None:
     screen.settle()
 
 
-def go_to(screen: Screen, voxel: tuple[int, int, int]) -> None:
-    """Move the crosshair by the keys of the axial pane."""
-    on_the_tumour(screen)
-    screen.press("1")
-    for axis, (less, more) in enumerate(
-        (("ArrowLeft", "ArrowRight"), ("ArrowUp", "ArrowDown"), ("PageDown", "PageUp"))
-    ):
-        steps = voxel[axis] - screen.voxel[axis]
-        screen.press(*[more if steps > 0 else less] * abs(steps))
-    assert screen.voxel == voxel
-
-
 def test_the_study_opens_with_planes_and_projection(screen: Screen) -> None:
     for plane in ("axial", "coronal", "sagittal"):
         picture = screen.picture(plane).astype(int)
@@ -124,9 +112,11 @@ def test_click_stroke_undo_redo_and_reject(screen: Screen) -> None:
     expect(screen.page.locator(".readout")).to_contain_text("mL up to")
     screen.keep("app-hover")
     assert screen.coloured("axial", ORANGE) == 0
-    go_to(screen, INSIDE)
+    on_the_tumour(screen)
+    screen.go_to(INSIDE)
     x, y = screen.point(screen.voxel)
     screen.changes(lambda: screen.page.mouse.click(x, y))
+    # The mask takes the place of what was outlined before it.
     clicked = screen.row(1)
     assert 200 < clicked["volume_ml"] < 700
     shown = screen.coloured("axial", ORANGE)
@@ -208,6 +198,24 @@ def exported(screen: Screen, folder: Path, kind: str) -> Path:
     return path
 
 
+BEGINNINGS = {
+    "sr": (".dcm", b"\0" * 128 + b"DICM"),
+    "seg.nrrd": (".seg.nrrd", b"NRRD"),
+    "csv": (".csv", b"lesion,name,volume_ml"),
+    "pdf": (".pdf", b"%PDF"),
+    "html": (".html", b"<!"),
+    "json": (".json", b"{"),
+}
+
+
+def test_every_other_export_is_downloaded(screen: Screen, tmp_path: Path) -> None:
+    for kind, (suffix, beginning) in BEGINNINGS.items():
+        path = exported(screen, tmp_path, kind)
+        assert path.name.endswith(suffix)
+        assert path.read_bytes().lower().startswith(beginning.lower()), kind
+    assert pd.read_csv(tmp_path / "lesions.csv").volume_ml[0] == pytest.approx(screen.row(1)["volume_ml"])
+
+
 def test_results_are_stored_to_the_pacs_and_found_there(screen: Screen, pacs: Pacs) -> None:
     before = Counter(pacs.modalities())
     screen.press("o")
@@ -218,7 +226,7 @@ def test_results_are_stored_to_the_pacs_and_found_there(screen: Screen, pacs: Pa
     assert len(pacs.get("/studies")) == 1
 
 
-def test_the_brush_with_a_threshold_paints_only_what_is_hot(screen: Screen) -> None:
+def test_brush_and_eraser_and_a_threshold_that_bounds_them(screen: Screen) -> None:
     before = screen.row(1)["volume_ml"]
     on_the_tumour(screen)
     x, y = screen.point(screen.voxel)
@@ -231,6 +239,11 @@ def test_the_brush_with_a_threshold_paints_only_what_is_hot(screen: Screen) -> N
     screen.page.get_by_label("only SUV ≥").uncheck()
     screen.changes(lambda: screen.page.mouse.click(x + 60, y))
     assert screen.api()["totals"]["total_mtv_ml"] > before
+    screen.changes(lambda: screen.press("Control+z"))
+    assert screen.row(1)["volume_ml"] == before
+    screen.press("e")
+    screen.changes(lambda: screen.page.mouse.click(x, y))
+    assert screen.row(1)["volume_ml"] < before
     screen.changes(lambda: screen.press("Control+z"))
     assert screen.row(1)["volume_ml"] == before
     screen.press("t")

@@ -47,6 +47,7 @@ export const COMMANDS: Command[] = [
   { name: "tool4", keys: ["I"], does: "tool: look (a click moves the crosshair)" },
   { name: "lesionNext", keys: ["J"], does: "next lesion of the table" },
   { name: "lesionPrevious", keys: ["K"], does: "previous lesion of the table" },
+  { name: "chooseNone", keys: ["Escape"], does: "choose no lesion: the brush begins a new one" },
   { name: "accept", keys: ["Y"], does: "accept the chosen lesion, go to the next" },
   { name: "reject", keys: ["X"], does: "reject the chosen lesion, go to the next" },
   { name: "hide", keys: ["V"], does: "hide or show the chosen lesion" },

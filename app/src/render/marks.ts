@@ -28,6 +28,25 @@ export function edges(values: Uint16Array | Uint8Array, width: number, height: n
   return found;
 }
 
+/** A row of pixels of one value: where it begins, its row, where it ends. */
+export type Run = [number, number, number];
+
+/** What is drawn of each value of a slice. */
+export type Outlined = Map<number, { edges: Edge[]; runs: Run[] }>;
+
+export function outlined(values: Uint16Array | Uint8Array, [width, height]: [number, number]): Outlined {
+  const found: Outlined = new Map();
+  for (const [value, sides] of edges(values, width, height)) found.set(value, { edges: sides, runs: [] });
+  for (let v = 0; found.size && v < height; v++)
+    for (let u = 0; u < width; ) {
+      const from = u;
+      const value = values[v * width + u];
+      while (u < width && values[v * width + u] === value) u++;
+      if (value) found.get(value)!.runs.push([from, v, u]);
+    }
+  return found;
+}
+
 /** Where pixels of a slice lie on the screen: `origin` is the corner of pixel (0, 0), a pixel is `step` wide and high. */
 export interface Placed {
   origin: [number, number];
@@ -55,8 +74,7 @@ export interface Styles {
 /** Outlines values of a slice, or of a part of it that begins at pixel `low`. */
 export function drawValues(
   context: CanvasRenderingContext2D,
-  values: Uint16Array | Uint8Array,
-  size: [number, number],
+  values: Outlined,
   at: Placed,
   styles: Styles,
   low: [number, number] = [0, 0],
@@ -65,39 +83,24 @@ export function drawValues(
   const y = (v: number) => at.origin[1] + (v + low[1]) * at.step[1];
   context.save();
   context.lineWidth = 1.5;
-  if (styles.dashed) context.setLineDash([4, 3]);
-  for (const [value, sides] of edges(values, ...size)) {
+  for (const [value, { edges, runs }] of values) {
     const colour = styles.colour(value);
     if (!colour) continue;
-    if (styles.fill) tint(context, values, size, value, css(colour, FILL), x, y);
+    if (styles.fill) {
+      context.fillStyle = css(colour, FILL);
+      for (const [from, v, to] of runs) context.fillRect(x(from), y(v), x(to) - x(from), y(v + 1) - y(v));
+    }
     context.strokeStyle = css(colour);
     context.beginPath();
-    for (const [u0, v0, u1, v1] of sides) {
+    for (const [u0, v0, u1, v1] of edges) {
+      // Each side is a line of its own, so that a pattern of dashes would begin anew.
+      if (styles.dashed && (u0 + v0) % 2) continue;
       context.moveTo(x(u0), y(v0));
       context.lineTo(x(u1), y(v1));
     }
     context.stroke();
   }
   context.restore();
-}
-
-function tint(
-  context: CanvasRenderingContext2D,
-  values: Uint16Array | Uint8Array,
-  [width, height]: [number, number],
-  value: number,
-  colour: string,
-  x: (u: number) => number,
-  y: (v: number) => number,
-): void {
-  context.fillStyle = colour;
-  for (let v = 0; v < height; v++)
-    for (let u = 0; u < width; u++) {
-      if (values[v * width + u] !== value) continue;
-      const from = u;
-      while (u < width && values[v * width + u] === value) u++;
-      context.fillRect(x(from), y(v), x(u) - x(from), y(v + 1) - y(v));
-    }
 }
 
 /** A dashed cross that leaves its middle free. */

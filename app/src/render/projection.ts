@@ -16,7 +16,11 @@ export class Projection {
   private readonly factor: Vec3;
   private readonly size: Vec3;
   private readonly mm: Vec3;
+  /** Pooled voxels, z fastest: a ray then meets whole columns. */
   private readonly pooled: Int16Array;
+  /** By which ray a column was met last. */
+  private readonly met: Uint32Array;
+  private rays = 0;
   private readonly views = new Map<number, Int16Array>();
 
   constructor(
@@ -26,6 +30,7 @@ export class Projection {
     this.factor = grid.spacing.map((mm) => Math.max(1, Math.round(POOLED_MM / mm))) as Vec3;
     this.size = grid.size.map((n, i) => Math.ceil(n / this.factor[i])) as Vec3;
     this.mm = grid.spacing.map((mm, i) => mm * this.factor[i]) as Vec3;
+    this.met = new Uint32Array(this.size[0] * this.size[1]);
     this.pooled = this.pool();
     const across = Math.max(this.size[0] * this.mm[0], this.size[1] * this.mm[1]);
     const pixel = Math.min(this.mm[0], this.mm[1]);
@@ -38,19 +43,15 @@ export class Projection {
   view(number: number): Int16Array {
     const known = this.views.get(number);
     if (known) return known;
-    const [nx, ny, nz] = this.size;
-    const view = new Int16Array(this.width * nz);
-    for (let u = 0; u < this.width; u++) {
-      const ray = this.ray(number, u);
-      for (let z = 0; z < nz; z++) {
-        const plane = z * nx * ny;
-        let most = 0;
-        for (let s = 0; s < ray.length; s++) {
-          const value = this.pooled[plane + ray[s]];
-          if (value > most) most = value;
-        }
-        view[(nz - 1 - z) * this.width + u] = most;
-      }
+    const { width, pooled } = this;
+    const nz = this.size[2];
+    const view = new Int16Array(width * nz);
+    const most = new Int16Array(nz);
+    for (let u = 0; u < width; u++) {
+      most.fill(0);
+      for (const column of this.ray(number, u))
+        for (let z = 0, at = column * nz; z < nz; z++, at++) if (pooled[at] > most[z]) most[z] = pooled[at];
+      for (let z = 0; z < nz; z++) view[(nz - 1 - z) * width + u] = most[z];
     }
     this.views.set(number, view);
     return view;
@@ -58,13 +59,13 @@ export class Projection {
 
   /** The hottest voxel behind a pixel, the first from the viewer; null beside the volume. */
   hottest(number: number, u: number, w: number): Vec3 | null {
-    const [nx, ny, nz] = this.size;
+    const [nx, , nz] = this.size;
     const z = nz - 1 - w;
     if (u < 0 || u >= this.width || z < 0 || z >= nz) return null;
     let best = -1;
     let most = -Infinity;
     for (const at of this.ray(number, u)) {
-      const value = this.pooled[z * nx * ny + at];
+      const value = this.pooled[at * nz + z];
       if (value > most) [most, best] = [value, at];
     }
     return best < 0 ? null : this.hottestOf([best % nx, Math.floor(best / nx), z]);
@@ -78,21 +79,25 @@ export class Projection {
     return [across / this.pixel[0] + (this.width - 1) / 2, this.height - 1 - z];
   }
 
-  /** Indices of the pooled voxels of a plane behind a column, from the viewer on; samples so dense that none is missed. */
-  private ray(number: number, u: number): Int32Array {
+  /** The columns of pooled voxels behind one of a view, from the viewer on; samples so dense that none is missed. */
+  private ray(number: number, u: number): number[] {
     const [cos, sin] = turn(number);
     const [nx, ny] = this.size;
     const column = (u - (this.width - 1) / 2) * this.pixel[0];
     const step = this.pixel[0] / 2;
     const half = Math.ceil(Math.hypot(nx * this.mm[0], ny * this.mm[1]) / 2 / step);
-    const found = new Set<number>();
+    const found: number[] = [];
+    const ray = ++this.rays;
     for (let s = -half; s <= half; s++)
       for (const across of [column - step / 2, column + step / 2]) {
         const x = Math.round((across * cos - s * step * sin) / this.mm[0] + (nx - 1) / 2);
         const y = Math.round((across * sin + s * step * cos) / this.mm[1] + (ny - 1) / 2);
-        if (x >= 0 && x < nx && y >= 0 && y < ny) found.add(y * nx + x);
+        const at = y * nx + x;
+        if (x < 0 || x >= nx || y < 0 || y >= ny || this.met[at] === ray) continue;
+        this.met[at] = ray;
+        found.push(at);
       }
-    return Int32Array.from(found);
+    return found;
   }
 
   private pool(): Int16Array {
@@ -103,14 +108,14 @@ export class Projection {
     const pooled = new Int16Array(nx * ny * nz).fill(-32768);
     for (let z = 0; z < depth; z++)
       for (let y = 0; y < height; y++) {
-        const row = (Math.floor(z / fz) * ny + Math.floor(y / fy)) * nx;
+        let to = Math.floor(y / fy) * nx * nz + Math.floor(z / fz);
         let index = this.grid.start + y * b + z * c;
-        for (let x = 0, n = 0, to = row; x < width; x++, index += a) {
+        for (let x = 0, n = 0; x < width; x++, index += a) {
           const value = this.data[index];
           if (value > pooled[to]) pooled[to] = value;
           if (++n === fx) {
             n = 0;
-            to++;
+            to += nz;
           }
         }
       }

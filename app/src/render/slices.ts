@@ -197,6 +197,10 @@ export class Slices {
         VOILUTFunction: "LINEAR",
       } as unknown as Types.Metadata,
     });
+    // Slices are cut voxel by voxel; the volume's own way leads through an object for each slice of each voxel.
+    const [width, height] = stored.size;
+    const { data } = volume;
+    made.voxelManager!.getAtIJK = (i, j, k) => data[i + width * (j + height * k)];
     utilities.genericViewportDisplaySetMetadataProvider.add(id, { imageIds: made.imageIds, volumeId: id });
     return id;
   }

@@ -62,6 +62,15 @@ export class Controls {
         this.command("Export", "export", "O"),
       ),
     );
+    this.giveBack();
+  }
+
+  /** A list that a hand has chosen from gives the keys back; one that is gone through by keys keeps them. */
+  private giveBack(): void {
+    let byHand = false;
+    this.element.addEventListener("pointerdown", () => (byHand = true));
+    this.element.addEventListener("keydown", () => (byHand = false));
+    this.element.addEventListener("change", ({ target }) => byHand && target instanceof HTMLSelectElement && target.blur());
   }
 
   tool(tool: Tool): void {

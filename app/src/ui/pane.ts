@@ -3,7 +3,7 @@
 import type { Label, Lesion } from "../data/api";
 import { Grid, type Vec3 } from "../data/grid";
 import { cut, type Plane } from "../data/planes";
-import { drawCross, drawValues, cutBox, placed } from "../render/marks";
+import { cutBox, drawCross, drawValues, outlined, placed, type Outlined } from "../render/marks";
 import { STROKES } from "../render/look";
 import type { Slices } from "../render/slices";
 import { h } from "./dom";
@@ -21,6 +21,8 @@ export interface Box {
 export interface Marks {
   cursor: Vec3;
   labels: Uint16Array;
+  /** Of the labels: what was outlined of another is old. */
+  revision: number;
   lesions: Map<number, Lesion>;
   selected: number | null;
   shown: boolean;
@@ -47,6 +49,8 @@ export class Pane {
   private readonly canvas = h("canvas", { class: "marks" });
   private readonly slice: Uint16Array;
   private slices: Slices | null = null;
+  /** The lesions of a slice, kept while neither changes. */
+  private kept: { key: string; values: Outlined } | null = null;
 
   constructor(
     readonly plane: Plane,
@@ -92,8 +96,7 @@ export class Pane {
     const index = marks.cursor[plane.through];
     const at = placed(grid, plane, (voxel) => slices.point(plane.name, voxel));
     if (marks.shown && marks.lesions.size) {
-      cut(grid, plane, index, marks.labels, this.slice);
-      drawValues(context, this.slice, [grid.size[plane.right], grid.size[plane.down]], at, {
+      drawValues(context, this.lesions(marks, index), at, {
         fill: true,
         colour: (value) => {
           const lesion = marks.lesions.get(value);
@@ -103,11 +106,21 @@ export class Pane {
     }
     const hover = marks.hover && cutBox(grid, plane, index, marks.hover);
     if (hover)
-      drawValues(context, hover.values, hover.size, at, { dashed: true, colour: () => [255, 255, 255] }, hover.low);
+      drawValues(context, outlined(hover.values, hover.size), at, { dashed: true, colour: () => [255, 255, 255] }, hover.low);
     for (const { voxels, label, radius_mm } of marks.strokes) this.drawStroke(context, voxels, label, index, radius_mm);
     drawCross(context, slices.point(plane.name, marks.cursor));
     const caption = this.element.querySelector(".caption")!;
     caption.textContent = `${plane.name} ${index + 1}/${grid.size[plane.through]}`;
+  }
+
+  private lesions({ labels, revision }: Marks, index: number): Outlined {
+    const key = `${index} ${revision}`;
+    if (this.kept?.key !== key) {
+      const { plane, grid } = this;
+      cut(grid, plane, index, labels, this.slice);
+      this.kept = { key, values: outlined(this.slice, [grid.size[plane.right], grid.size[plane.down]]) };
+    }
+    return this.kept.values;
   }
 
   private drawStroke(

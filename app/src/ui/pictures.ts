@@ -136,6 +136,7 @@ export class Pictures {
     const marks: Marks = {
       cursor,
       labels: reading.labels.data,
+      revision: reading.state.revision,
       lesions: new Map(reading.state.lesions.map((one) => [one.lesion, one])),
       selected: reading.selected,
       shown: this.look_.lesions,

@@ -139,14 +139,19 @@ export class Room implements Hand {
   point(plane: Plane, voxel: Vec3 | null): void {
     this.pointer = voxel && { plane, voxel };
     this.read(voxel ?? this.pictures.cursor);
-    if (this.hovering) {
-      clearTimeout(this.hovering.timer);
-      this.hovering.asked.abort();
-      this.hovering = null;
-    }
-    if (!voxel || this.controls.settings.tool !== "lesion") return this.pictures.hover(null);
+    this.unhover();
+    // In a lesion a click corrects it.
+    const about = voxel && this.controls.settings.tool === "lesion" && !this.reading.labels.at(voxel);
+    if (!about) return this.pictures.hover(null);
     const asked = new AbortController();
     this.hovering = { asked, timer: setTimeout(() => void this.preview(voxel, asked.signal), HOVER_MS) };
+  }
+
+  private unhover(): void {
+    if (!this.hovering) return;
+    clearTimeout(this.hovering.timer);
+    this.hovering.asked.abort();
+    this.hovering = null;
   }
 
   drawing(path: Vec3[], label: Label): void {
@@ -197,8 +202,8 @@ export class Room implements Hand {
   // Commands
 
   private key(event: KeyboardEvent): void {
-    const at = event.target as HTMLElement;
-    if (document.querySelector("dialog[open]") || at.closest("input:not([type=radio]), select, textarea")) return;
+    const at = event.target instanceof Element ? event.target : document.body;
+    if (document.querySelector("dialog[open]") || at.closest("input:not([type=radio], [type=range], [type=checkbox]), select, textarea")) return;
     if (at.closest("button, a, [role=region], input") && /^(Enter| |Arrow|Page|Home)/.test(event.key)) return;
     const name = command(event);
     if (!name) return;
@@ -234,6 +239,7 @@ export class Room implements Hand {
       tool4: () => this.controls.tool("look"),
       lesionNext: () => this.step(1),
       lesionPrevious: () => this.step(-1),
+      chooseNone: () => reading.select(null),
       accept: () => on((lesion) => this.judge(lesion, () => reading.mark(lesion, { accepted: true }))),
       reject: () => on((lesion) => this.judge(lesion, () => reading.reject(lesion))),
       hide: () => on((lesion) => reading.mark(lesion, { hidden: !reading.lesion(lesion)?.hidden })),
@@ -251,6 +257,7 @@ export class Room implements Hand {
   }
 
   private prompt(voxels: Vec3[], label: Label): void {
+    this.unhover();
     this.pictures.hover(null);
     if (!voxels.length) return tell("That is outside the PET.");
     void this.sending({ voxels, label }, () => this.reading.draw(voxels, label));

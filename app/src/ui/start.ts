@@ -1,7 +1,7 @@
 /** What can be read: studies at hand, an upload, a PACS; and readings that were begun. */
 
 import { ask, get, post, send, type About, type Job, type PacsStudy, type Study, type Summary } from "../data/api";
-import { Cancelled, type Events } from "../data/events";
+import type { Events } from "../data/events";
 import { attempt, button, h, tell } from "./dom";
 import { Progress } from "./progress";
 
@@ -124,15 +124,15 @@ export class Start {
     if (!files.length) return;
     const bytes = files.reduce((sum, file) => sum + file.size, 0);
     const { id } = await post<{ id: string }>("uploads", { bytes });
-    let stopped = false;
-    const stop = () => {
-      stopped = true;
-    };
+    const stopped = new AbortController();
+    const stop = () => stopped.abort();
+    let sent = 0;
     try {
       for (const [n, file] of files.entries()) {
-        this.progress.show("Sending files", n / files.length, stop);
-        if (stopped) throw new Cancelled();
-        await ask(`uploads/${id}/files/${n}?name=${encodeURIComponent(file.name)}`, { method: "PUT", body: file });
+        this.progress.show("Sending files", sent / bytes, stop);
+        const init = { method: "PUT", body: file, signal: stopped.signal };
+        await ask(`uploads/${id}/files/${n}?name=${encodeURIComponent(file.name)}`, init);
+        sent += file.size;
       }
       this.progress.show("Reading the files", null);
       const study = await post<Study>(`uploads/${id}/done`);
@@ -140,7 +140,7 @@ export class Start {
       await this.show();
     } catch (error) {
       await send("DELETE", `uploads/${id}`).catch(() => undefined);
-      if (!(error instanceof Cancelled)) throw error;
+      if (!stopped.signal.aborted) throw error;
     } finally {
       this.progress.clear();
     }

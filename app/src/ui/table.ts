@@ -144,7 +144,10 @@ export class Table {
     // Done with the name: the keys are the pictures' again, and the table goes on.
     name.addEventListener("keydown", (event) => event.key === "Enter" && name.blur());
     const colour = h("input", { type: "color", value: hex(one.colour), "aria-label": `Colour of lesion ${n}` });
-    colour.addEventListener("change", () => hand.mark(n, { colour: rgb(colour.value) }));
+    colour.addEventListener("change", () => {
+      colour.blur();
+      hand.mark(n, { colour: rgb(colour.value) });
+    });
     const row = h(
       "tr",
       { class: `${selected ? "chosen" : ""} ${one.found ? "found" : ""}`, "data-lesion": n },

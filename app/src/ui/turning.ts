@@ -18,9 +18,13 @@ export class Turning {
   private cursor: Vec3 = [0, 0, 0];
   private lesions: Lesion[] = [];
   private labels: Uint16Array | null = null;
+  /** The picture of a view, kept while nothing of it changes. */
+  private kept: { key: string; canvas: HTMLCanvasElement } | null = null;
   /** Lesion numbers behind the pixels of a view, kept while neither changes. */
   private behind: { key: string; values: Uint16Array } | null = null;
   private revision = 0;
+  /** The pane's width and height in CSS pixels. */
+  private room: [number, number] = [1, 1];
 
   constructor(
     private readonly grid: Grid,
@@ -52,6 +56,7 @@ export class Turning {
 
   resize(): void {
     const { width, height } = this.element.getBoundingClientRect();
+    this.room = [width, height];
     const ratio = devicePixelRatio || 1;
     this.canvas.width = Math.round(width * ratio);
     this.canvas.height = Math.round(height * ratio);
@@ -98,14 +103,21 @@ export class Turning {
 
   /** Where the picture lies in the pane, and CSS pixels a mm. */
   private fit(): { x: number; y: number; scale: number } {
-    const box = this.element.getBoundingClientRect();
+    const [across, down] = this.room;
     const { width, height, pixel } = this.projection;
     const mm = [width * pixel[0], height * pixel[1]];
-    const scale = Math.min(box.width / mm[0], box.height / mm[1]);
-    return { x: (box.width - mm[0] * scale) / 2, y: (box.height - mm[1] * scale) / 2, scale };
+    const scale = Math.min(across / mm[0], down / mm[1]);
+    return { x: (across - mm[0] * scale) / 2, y: (down - mm[1] * scale) / 2, scale };
   }
 
   private picture(): HTMLCanvasElement {
+    const shown = this.lesions.filter((one) => !one.hidden).map((one) => `${one.lesion}:${one.colour.join()}`);
+    const key = [this.number, this.revision, this.suv.join(), ...shown].join(" ");
+    if (this.kept?.key !== key) this.kept = { key, canvas: this.painted() };
+    return this.kept.canvas;
+  }
+
+  private painted(): HTMLCanvasElement {
     const { width, height } = this.projection;
     const view = this.projection.view(this.number);
     const canvas = h("canvas", { width, height });
