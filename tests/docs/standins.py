@@ -61,8 +61,8 @@ NOT_RUN = {
     "sam-pet serve": "the same",
     "sam-pet serve --dicomweb http://127.0.0.1:8042/dicom-web/": "the same; tests/app has a PACS",
     "sam-pet mcp --studies cohort --transport http": "serves until it is ended; tests/mcp/test_reading.py starts it",
-    "sam-pet train finetune/classifier.yaml": "an hour, on organ maps; tests/train/test_course.py keeps a base's first trees "
-    "on a small course, tests/train/test_store.py paints on maps",
+    "sam-pet train finetune/classifier.yaml": "an hour, on organ maps; tests/train/test_course.py keeps a base's "
+    "first trees on a small course, tests/train/test_store.py paints on maps",
     "sam-pet serve /data/studies --port 8123 --no-browser --allow-host pet.example.org --reader anna --reader ben": (
         "serves until it is ended; tests/app/test_kill.py starts and ends one"
     ),
