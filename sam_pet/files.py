@@ -44,11 +44,6 @@ _CLEARED: set[Path] = set()
 _LFS_POINTER = b"version https://git-lfs"
 
 
-def key_of(facts: object) -> str:
-    """A short name for what was made of facts (as JSON knows them), the same for the same facts."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
-
 def file_sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
@@ -104,6 +99,9 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
             if image.GetDimension() == 4 and image.GetSize()[3] == 1:
                 image = image[:, :, :, 0]
             require_one_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
+            if "vector" in image.GetPixelIDTypeAsString():
+                # NRRD may have an axis of one value a voxel.
+                image = sitk.VectorIndexSelectionCast(image, 0)
         require_sound_geometry(image)
     except UnsoundError as error:
         raise InputError(f"{what}: {path} {error}") from error
