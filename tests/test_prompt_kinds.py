@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sam_pet.errors import InputError
@@ -101,3 +102,24 @@ def test_what_is_no_number_is_no_coordinate(odd: Any) -> None:
     ):
         with pytest.raises(InputError):
             parse_prompts(content, GRID)
+
+
+@pytest.mark.parametrize("form", ["lists", "points"])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        Grid((12, 6, 10), (4.0, 5.0, 4.0), (-20.0, -18.0, 100.0), (1, 0, 0, 0, 0, 1, 0, 1, 0)),
+        Grid((6, 12, 10), (5.0, 4.0, 4.0), (-20.0, -18.0, 100.0), (0, 1, 0, 0, 0, 1, 1, 0, 0)),
+    ],
+    ids=["coronal", "sagittal"],
+)
+def test_an_axial_stroke_is_one_stroke_however_the_volume_is_stored(stored: Grid, form: str) -> None:
+    axial = [(3, 2, 1), (4, 3, 1), (5, 4, 1), (5, 5, 1)]
+    found = []
+    for grid in (GRID, stored):
+        voxels = np.rint(grid.to_voxel(GRID.to_world(axial))).astype(int).tolist()
+        points = {"points": [{"point": voxel, "name": "tumor"} for voxel in voxels]}
+        found.append(parse_prompts({"tumor": voxels} if form == "lists" else points, grid))
+    assert [len(prompts) for prompts in found] == [1, 1]
+    here, there = (grid.to_world(prompts[0].voxels) for grid, prompts in zip((GRID, stored), found, strict=True))
+    assert there == pytest.approx(here)

@@ -25,6 +25,12 @@ def test_values_are_changed_by_key() -> None:
     assert recipe.out == Path("runs/x")
 
 
+@pytest.mark.parametrize("word", ["no", "off", "false"])
+def test_no_precision_is_a_word_and_not_false(word: str) -> None:
+    path = next(p for p in RECIPES if p.stem == "tiny")
+    assert read_recipe(path, [f"precision={word}"]).precision == "no"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
