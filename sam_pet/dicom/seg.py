@@ -32,6 +32,7 @@ MAKER = "sam_pet"
 _OF_PATIENT_AND_STUDY = (0x0008, 0x0010)
 _SIMPLE = ("AS", "CS", "DA", "DS", "DT", "IS", "TM")
 SERIES_NUMBER = 900
+_UTF_8 = "ISO_IR 192"
 _TEXTS = ("PN", "LO", "SH")
 # What switches between character sets, and has no place in UTF-8.
 _UNPRINTED = re.compile(r"\x1b[$(),./-]*[0-9A-Za-z]|[\0-\x1f]")
@@ -105,6 +106,7 @@ def write_seg(
             content_description=f"PET lesions, {tracer}"[:64] if tracer else "PET lesions",
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
+        segmentation.SpecificCharacterSet = _UTF_8
         segmentation.SeriesDescription = "Lesions (segmentation)"
         with replacing(path) as temporary:
             segmentation.save_as(temporary)
@@ -171,7 +173,7 @@ def presentable(header: Dataset) -> Dataset:
     for dataset in (header, *_items(header)):
         if "SpecificCharacterSet" in dataset:
             del dataset["SpecificCharacterSet"]
-    header.SpecificCharacterSet = "ISO_IR 192"
+    header.SpecificCharacterSet = _UTF_8
     return completed(header)
 
 
