@@ -17,7 +17,8 @@ test: $(VENV)/.developed
 # two minutes to install). Torchvision is for a whole SAM 3 of old transformers, which tests make.
 QUICK := tests/test_*.py tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
 
-TESTERS := 'hypothesis>=6.100' 'ipywidgets>=8.1' 'nbclient>=0.10' 'pytest>=8.3' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
+TESTERS := 'anywidget>=0.9' 'check-jsonschema>=0.30' 'hypothesis>=6.100' 'ipykernel>=6.29' 'ipywidgets>=8.1' 'nbclient>=0.10' \
+	'pytest>=8.3' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
 
 test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
