@@ -13,15 +13,19 @@ test: $(VENV)/.developed
 	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadscope
 
 # The quick part of the suite against the oldest dependencies that pyproject.toml allows, and against the newest there
-# are, in environments of their own (about 6 GB of disk each: no index has old builds of torch for CPUs alone).
+# are, in environments of their own (about 6 GB of disk each: no index has old builds of torch for CPUs alone;
+# two minutes to install). Torchvision is for a whole SAM 3 of old transformers, which tests make.
 QUICK := tests/test_*.py tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
+
+TESTERS := 'anywidget>=0.9' 'check-jsonschema>=0.30' 'hypothesis>=6.100' 'ipykernel>=6.29' 'ipywidgets>=8.1' 'nbclient>=0.10' \
+	'pytest>=8.3' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
 
 test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
 test-lowest test-newest:
 	test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install -q uv; }
 	.venv-uv/bin/uv venv -q --clear --python $(PYTHON) .venv-$@
-	VIRTUAL_ENV=.venv-$@ .venv-uv/bin/uv pip install -q --resolution $(RESOLUTION) -e '.[dicom,train]' 'hypothesis>=6.100' 'pytest>=8.3'
+	VIRTUAL_ENV=.venv-$@ .venv-uv/bin/uv pip install -q --resolution $(RESOLUTION) -e '.[dicom,train]' $(TESTERS)
 	OMP_NUM_THREADS=1 .venv-$@/bin/python -m pytest -q -p no:cacheprovider $(QUICK)
 
 # Which lines and branches of sam_pet the suite runs; fails below what held when it was last measured.

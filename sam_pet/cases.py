@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections import Counter
@@ -19,8 +20,11 @@ from sam_pet.geometry import Grid
 from sam_pet.masks import read_mask, require_same_grid
 from sam_pet.study import Study, read_study
 
+logger = logging.getLogger(__name__)
+
 Mask = npt.NDArray[np.uint8]
 _FILE_ENDING = ".nii.gz"
+_PARTS = ("CTres", "SUV", "SEG")
 
 
 @dataclass(frozen=True)
@@ -138,15 +142,24 @@ def _file_ending(root: Path) -> str:
     Raises:
         InputError: it is none that is read.
     """
-    found = Counter(_suffix(name) for name in _names(root / "labelsTr"))
+    names = _names(root / "labelsTr")
+    # Systems leave files of their own beside images.
+    found = Counter(map(_suffix, filter(_is_image, names)))
+    if names and not found:
+        raise InputError(
+            f"cases: {root} has labels that end in {_suffix(names[0])!r}; read are {', '.join(IMAGE_SUFFIXES)}"
+        )
     try:
         ending = json.loads((root / "dataset.json").read_text(encoding="utf-8"))["file_ending"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ending = None
     if not isinstance(ending, str) or ending not in found:
         ending = found.most_common(1)[0][0] if found else _FILE_ENDING
-    if image_suffix(Path(f"case{ending}")) is None:
-        raise InputError(f"cases: {root} has images that end in {ending!r}; read are {', '.join(IMAGE_SUFFIXES)}")
+    for other in sorted(found.keys() - {ending}):
+        logger.warning(
+            "cases: %s has labels that end in %s (%d) besides those in %s: they are left out",
+            *(root, other, found[other], ending),
+        )
     return ending
 
 
@@ -172,9 +185,13 @@ def _folders(root: Path) -> list[Case]:
     except OSError as error:
         raise InputError(f"cases: {root} cannot be read ({error.strerror})") from error
     for folder in folders:
-        parts = {name.removesuffix(_suffix(name)): folder / name for name in _names(folder)[::-1] if _is_image(name)}
-        if not {"CTres", "SUV", "SEG"} & set(parts):
+        images = [(name.removesuffix(_suffix(name)), folder / name) for name in _names(folder) if _is_image(name)]
+        parts = dict(images)
+        if parts.keys().isdisjoint(_PARTS):
             continue
+        twice = next((part for part in _PARTS if [name for name, _ in images].count(part) > 1), None)
+        if twice is not None:
+            raise InputError(f"cases: case {folder.name!r} has more than one {twice}; leave one of them in {folder}")
         pet, truth = (parts.get(part, folder / f"{part}{_FILE_ENDING}") for part in ("SUV", "SEG"))
         cases.append(Case(folder.name, parts.get("CTres"), _existing(pet, folder.name), _existing(truth, folder.name)))
     return cases

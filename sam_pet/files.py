@@ -17,10 +17,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 
-from sam_pet.errors import InputError, one_line, without_native_messages
+from sam_pet.errors import InputError, without_native_messages
 from sam_pet.headers import require_sound_metaimage, require_sound_nrrd, unpacked_size
 from sam_pet.nifti import read_nifti, require_sound_nifti_header
 from sam_pet.sanity import UnsoundError, cut_short, require_one_volume, require_sound_geometry
@@ -42,11 +41,6 @@ _PARTIAL, _OLD = ".partial-", "old"
 _STALE_S = 3 * 86400.0
 _CLEARED: set[Path] = set()
 _LFS_POINTER = b"version https://git-lfs"
-
-
-def key_of(facts: object) -> str:
-    """A short name for what was made of facts (as JSON knows them), the same for the same facts."""
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def file_sha256(path: Path) -> str:
@@ -104,6 +98,9 @@ def read_image(path: str | os.PathLike[str], what: str) -> sitk.Image:
             if image.GetDimension() == 4 and image.GetSize()[3] == 1:
                 image = image[:, :, :, 0]
             require_one_volume(image.GetSize(), image.GetNumberOfComponentsPerPixel())
+            if "vector" in image.GetPixelIDTypeAsString():
+                # NRRD may have an axis of one value a voxel.
+                image = sitk.VectorIndexSelectionCast(image, 0)
         require_sound_geometry(image)
     except UnsoundError as error:
         raise InputError(f"{what}: {path} {error}") from error
@@ -175,6 +172,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     suffix = image_suffix(path) or path.suffix
     with _named(path):
+        if path.exists() and not path.is_file():
+            # A device or a pipe would be gone.
+            raise OSError(errno.EINVAL, "it is no file")
         path.parent.mkdir(parents=True, exist_ok=True)
         clear_left(path.parent)
         handle, name = tempfile.mkstemp(prefix=partial_prefix(), suffix=suffix, dir=path.parent)
@@ -267,6 +267,8 @@ def require_file_name(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"cannot write {path}: there is a folder of that name; give a file name")
+    if path.exists() and not path.is_file():
+        raise InputError(f"cannot write {path}: it is a device or a pipe; give a file name")
     require_room(path, path.parent)
 
 
@@ -284,13 +286,13 @@ def require_room(path: Path, folder: Path) -> None:
 
 
 def require_apart(outputs: Iterable[str | os.PathLike[str] | None], inputs: Iterable[Any]) -> None:
-    """Raise an InputError if an output would replace an input, whatever way their paths are written.
+    """Raise an InputError if an output would replace an input or another output, whatever way their paths are written.
 
     Args:
         outputs: files that will be written; None is none.
         inputs: files and folders that are read, all files of a folder; what is no path that is there counts for none.
     """
-    taken: dict[tuple[int, int], Path] = {}
+    taken: dict[object, str] = {}
     for given in inputs:
         if given is None:
             continue
@@ -298,19 +300,24 @@ def require_apart(outputs: Iterable[str | os.PathLike[str] | None], inputs: Iter
         with suppress(OSError, ValueError):
             for file in path.rglob("*") if path.is_dir() else [path]:
                 if file.is_file():
-                    taken[_identity(file)] = file
+                    taken[_identity(file)] = f"the input {file}"
     for output in outputs:
         if output is None:
             continue
-        with suppress(OSError):
-            source = taken.get(_identity(Path(output)))
-            if source is not None:
-                raise InputError(f"cannot write {output}: it is the input {source}; give another name")
+        identity = _identity(Path(output))
+        if identity in taken:
+            raise InputError(f"cannot write {output}: it is {taken[identity]}; give another name")
+        taken[identity] = "another output, too"
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """What two paths of one file have in common, links and letter case aside."""
-    status = path.stat()
+def _identity(path: Path) -> object:
+    """What paths of one file have in common, links and letter case aside; where it is not there yet, its whole path."""
+    # A folder that is not there yet hides what lies beyond "..".
+    whole = Path(os.path.realpath(path))
+    try:
+        status = whole.stat()
+    except (OSError, ValueError):
+        return whole
     return status.st_dev, status.st_ino
 
 
@@ -364,20 +371,6 @@ def _require_whole(path: Path, image: sitk.Image) -> None:
             whole = unpacked_size(stream, wanted) if path.name.endswith(".gz") else path.stat().st_size
         if whole <= wanted:
             raise cut_short(wanted)
-
-
-@contextmanager
-def stored_arrays(path: str | os.PathLike[str]) -> Iterator[Any]:
-    """The arrays in an `.npz` file that was made to be learnt from, by name.
-
-    Raises:
-        InputError: the file is damaged, or the block does not find in it what belongs there.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as held:
-            yield held
-    except Exception as error:  # numpy and zipfile raise what their parts raise
-        raise InputError(f"{path} is damaged ({one_line(error)[:100]}); remove it to have it made again") from error
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:

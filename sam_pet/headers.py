@@ -30,7 +30,7 @@ _MOST_HEADER = 1 << 17
 _CHUNK = 1 << 22
 # As zlib counts: any header of zlib or gzip is known by itself.
 _EITHER = 47
-_UNSCALED = (("Slope", "1"), ("Offset", "0"))
+_UNSCALED = (("Slope", 1.0), ("Offset", 0.0))
 _META_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -55,6 +55,15 @@ _META_SAME = (
 _MILLIMETRES = ("mm", "millimeter", "millimetre", "millimeters", "millimetres", "?", "")
 _SPACES = ("ras", "las", "lps")
 _VECTOR = re.compile(r"\(([^()]*)\)|none")
+# Teem takes some fields without their blank, too.
+_NRRD_ALIASES = {
+    key.replace(" ", ""): key
+    for key in (
+        *("space dimension", "space units", "space origin", "space directions", "measurement frame"),
+        *("axis mins", "axis maxs", "old min", "old max", "line skip", "byte skip", "data file", "block size"),
+        "sample units",
+    )
+} | {"centers": "centerings"}
 _NRRD_BYTES = {
     **dict.fromkeys(("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"), 1),
     **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), 2),
@@ -90,9 +99,11 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     channels = _integer(fields, "ElementNumberOfChannels", 1)
     require_one_volume(size[:3] if dimensions == 4 and size[3] == 1 else size, channels)
     _require_meta_place(fields, dimensions)
+    if data and not fields.keys() & set(_META_SAME[1]):
+        _warn_of_no_origin(path, "Offset")
     if not _is_true(fields.get("BinaryData", "True")):
         raise UnsoundError("holds its voxels as text (BinaryData); export it as binary")
-    if [fields.get(f"ElementToIntensityFunction{part}", word) for part, word in _UNSCALED] != [w for _, w in _UNSCALED]:
+    if any(not _is_number(fields.get(f"ElementToIntensityFunction{part}"), number) for part, number in _UNSCALED):
         raise UnsoundError(
             "has voxels that are still to be scaled (ElementToIntensityFunctionSlope); export it with its values"
         )
@@ -125,7 +136,8 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
     for line in text.splitlines()[1:]:
         key, colon, value = line.partition(":")
         if colon and not value.startswith("=") and not key.startswith("#"):
-            _put(fields, key.strip().lower(), value.strip())
+            key = key.strip().lower()
+            _put(fields, _NRRD_ALIASES.get(key, key), value.strip())
     dimensions = _integer(fields, "dimension")
     if not 1 <= dimensions <= 4:
         raise UnsoundError(f"has {dimensions} dimensions in its header; export a single 3-D series")
@@ -141,8 +153,10 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
         logger.warning(
             "%s does not say how its axes lie in the patient (space); taken as left, posterior, superior", path
         )
+    if data and fields.get("space origin", "none") == "none" and "axis mins" not in fields:
+        _warn_of_no_origin(path, "space origin")
     wanted = _NRRD_BYTES[kind] * _product(size)
-    place = fields.get("data file") or fields.get("datafile")
+    place = fields.get("data file")
     source = path if place is None else _beside(path, place, "data file")
     if place is None and not end:
         raise UnsoundError("is no whole NRRD file: its header does not end; check that it is complete")
@@ -157,6 +171,12 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
         _require_bytes(source, start, wanted, size)
     else:
         _require_unpacked(source, start, wanted, size)
+
+
+def _warn_of_no_origin(path: Path, key: str) -> None:
+    logger.warning(
+        "%s does not say where it lies in the patient (%s); its first voxel is taken to be at 0, 0, 0", path, key
+    )
 
 
 def _meta_fields(head: bytes) -> tuple[dict[str, str], int]:
@@ -207,6 +227,12 @@ def _require_meta_place(fields: Mapping[str, str], dimensions: int) -> None:
                 _floats(fields, key, counts[name])
         if len({tuple(fields[key].split()) for key in said}) > 1:
             raise UnsoundError(f"says {' and '.join(said)} in its header, which differ; correct the one that is wrong")
+    told = fields.get("AnatomicalOrientation", "RAI").upper()
+    if not fields.keys() & set(_META_SAME[2]) and told not in ("RAI", "???"):
+        raise UnsoundError(
+            f"says how its axes lie by {told[:10]!r} alone (AnatomicalOrientation), which programs read in two ways; "
+            "export it with a TransformMatrix"
+        )
     if not fields.keys() & set(_META_SAME[0]):
         raise UnsoundError("does not say in its header how large its voxels are (ElementSpacing); export it again")
     for key in _META_SAME[0]:
@@ -217,10 +243,11 @@ def _require_meta_place(fields: Mapping[str, str], dimensions: int) -> None:
 
 
 def _require_nrrd_place(fields: Mapping[str, str], dimensions: int) -> None:
-    units = set(re.findall(r'"([^"]*)"', fields.get("space units", "")))
-    other = next((unit for unit in sorted(units) if unit.lower() not in _MILLIMETRES), None)
-    if other is not None:
-        raise UnsoundError(f"is not in mm by its header, but in {other[:20]!r} (space units); export it in mm")
+    for key in ("space units", "units"):
+        units = set(re.findall(r'"([^"]*)"', fields.get(key, "")))
+        other = next((unit for unit in sorted(units) if unit.lower() not in _MILLIMETRES), None)
+        if other is not None:
+            raise UnsoundError(f"is not in mm by its header, but in {other[:20]!r} ({key}); export it in mm")
     if "old min" in fields or "old max" in fields:
         raise UnsoundError("has voxels that are still to be scaled (old min, old max); export it with its values")
     if "space directions" not in fields:
@@ -325,6 +352,14 @@ def _floats(fields: Mapping[str, str], key: str, count: int) -> None:
         values = []
     if len(values) != count or not all(abs(value) < float("inf") for value in values):
         raise UnsoundError(f"has no {count} numbers for {key} in its header; export it again")
+
+
+def _is_number(text: str | None, number: float) -> bool:
+    """Whether a field, if it is there, says this number."""
+    try:
+        return text is None or float(text) == number
+    except ValueError:
+        return False
 
 
 def _product(size: list[int]) -> int:

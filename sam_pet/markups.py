@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,13 +27,31 @@ _UNITS = {
     **dict.fromkeys(("m", "meter", "metre"), 1000.0),
     **dict.fromkeys(("[in_i]", "in", "inch", "inches"), 25.4),
 }
+_NEGATIONS = {"no", "non", "not", "without"}
+# What Slicer calls lists and points by itself, and words for what is a tumor.
+_PLAIN_WORDS = {
+    *("cc", "point", "points", "list", "pointlist", "fiducial", "fiducials", "line", "curve"),
+    *(
+        "markups",
+        "markup",
+        "markupsfiducial",
+        "markupsline",
+        "markupscurve",
+        "markupsclosedcurve",
+        "closedcurve",
+        "none",
+    ),
+    *("lesion", "lesions", "metastasis", "metastases", "target", "foreground", "positive", "click", "clicks"),
+}
+# Of a voxel.
+_HALFWAY = 1e-6
 
 
 def parse_markups(markups: Sequence[Any], grid: Grid, lenient: bool = False) -> list[Prompt]:
     """The prompts in the lists of a markups file, tumor prompts first.
 
     Only points that were placed count. Where the labels of points do not say tumor or background, the name of
-    their list does.
+    their list does; where neither does they are of the tumor, and the log says so of names that mean something else.
 
     Args:
         markups: what stands under the key of this name.
@@ -56,6 +75,7 @@ def parse_markups(markups: Sequence[Any], grid: Grid, lenient: bool = False) -> 
 def _clicks(markup: Mapping[str, Any], points: Sequence[Any], grid: Grid, lenient: bool) -> list[Click]:
     to_mm = _to_lps_mm(markup)
     found: list[Click] = []
+    vague = False
     for number, point in enumerate(points):
         what = f"prompts: control point {number}"
         try:
@@ -63,8 +83,9 @@ def _clicks(markup: Mapping[str, Any], points: Sequence[Any], grid: Grid, lenien
                 raise InputError(f"{what}: has no position of three numbers; place it again")
             if not _is_placed(point.get("positionStatus", "defined"), what):
                 continue
-            voxel = np.round(grid.to_voxel(_position(point.get("position"), what) * to_mm))
-            drawn = click(voxel, _label(point, markup), what)
+            label, said = _label(point, markup, what)
+            vague = vague or not said
+            drawn = click(_nearest_voxel(_position(point.get("position"), what) * to_mm, grid), label, what)
             try:
                 require_on_grid(drawn, grid)
             except InputError as error:
@@ -75,7 +96,20 @@ def _clicks(markup: Mapping[str, Any], points: Sequence[Any], grid: Grid, lenien
             logger.warning("dropped: %s", error)
         else:
             found.append(drawn)
+    if vague:
+        name = str(markup.get("name", ""))[:60]
+        logger.warning("prompts: names in the list %r say neither tumor nor background: they are taken as tumor", name)
     return found
+
+
+def _nearest_voxel(position: npt.NDArray[np.float64], grid: Grid) -> npt.NDArray[np.float64]:
+    """The voxel nearest to a position; halfway between two it is the same one however the volume is stored."""
+    order = AxialOrder.of(grid)
+    flips = np.array(order.flips)[np.argsort(order.axes)]
+    exact = grid.to_voxel(position)
+    # Off halfway by less than any coordinate means, and against the stored axis where that runs the other way.
+    voxel: npt.NDArray[np.float64] = np.rint(exact + np.where(flips, -_HALFWAY, _HALFWAY))
+    return voxel
 
 
 def _to_lps_mm(markup: Mapping[str, Any]) -> npt.NDArray[np.float64]:
@@ -113,19 +147,25 @@ def _position(position: Any, what: str) -> npt.NDArray[np.float64]:
     return np.array(position, np.float64)
 
 
-def _label(point: Mapping[str, Any], markup: Mapping[str, Any]) -> Label:
+def _label(point: Mapping[str, Any], markup: Mapping[str, Any], what: str) -> tuple[Label, bool]:
+    """The label of a point, and whether that is said or else follows from names that say nothing."""
     # Slicer numbers points by itself ("F-1", "tumor-2"); only a name that says background makes one.
     texts = (f"{point.get('label', '')} {point.get('description', '')}", str(markup.get("name", "")))
-    for text in map(str.lower, texts):
+    named = [re.findall(r"[^\W\d_]+", text.lower()) for text in texts]
+    for words in named:
         for label in reversed(LABELS):
-            if label in text:
-                return label
-    return "tumor"
+            if any(label in word.replace("tumour", "tumor") for word in words):
+                if not _NEGATIONS.isdisjoint(words):
+                    raise InputError(f"{what}: its name could say tumor or background; use one of these words alone")
+                return label, True
+    return "tumor", all(len(word) < 2 or word in _PLAIN_WORDS for words in named for word in words)
 
 
 def _curves(clicks: Sequence[Click], grid: Grid, closed: bool) -> list[Prompt]:
     if not clicks:
         return []
+    if len({drawn.label for drawn in clicks}) > 1:
+        raise InputError("prompts: a line or curve has points of tumor and of background; draw one of each")
     order = AxialOrder.of(grid)
     # In the axial view, so that how the volume is stored does not change what is rounded which way.
     nodes = order.voxels(np.concatenate([c.voxels for c in clicks]))

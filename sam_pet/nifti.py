@@ -245,8 +245,9 @@ def _scaled(array: npt.NDArray[Any], header: dict[str, Any]) -> npt.NDArray[Any]
         raise UnsoundError("has no usable scl_inter in its header; export it again")
     if array.dtype != np.float64:
         array = array.astype(np.float32)
-    array *= slope
-    array += offset
+    with np.errstate(over="ignore", invalid="ignore"):
+        array *= slope
+        array += offset
     if not np.isfinite(array).all():
         raise UnsoundError("has voxels beyond all numbers once it is scaled (scl_slope); export it again")
     return array
@@ -299,7 +300,9 @@ def _place(header: dict[str, Any], size: tuple[int, ...], where: str) -> _Place:
         logger.warning("%s does not say in its header where it lies in the patient (no sform, no qform)", where)
         return _Place(spacing, (0.0, 0.0, 0.0), np.eye(3))
 
-    if positive and (np.abs(scale * steps / sform.spacing - 1) > _SAME).any():
+    # Zero is written for nothing, and a sign for a direction.
+    given = np.isfinite(steps) & (steps != 0)
+    if (np.abs(scale * np.abs(steps) / sform.spacing - 1)[given] > _SAME).any():
         told = [" x ".join(f"{s:.4g}" for s in spacing) for spacing in (scale * steps, sform.spacing)]
         raise UnsoundError(
             f"has two spacings in its header, {told[0]} mm (pixdim) and {told[1]} mm (sform); "

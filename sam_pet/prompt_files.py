@@ -106,14 +106,26 @@ def parse_prompts(content: Any, grid: Grid, lenient: bool = False) -> list[Promp
     if isinstance(content, dict) and sum(bool(content.keys() & form) for form in forms) > 1:
         raise InputError("prompts: the file has prompts in more than one form; keep one of them")
     if isinstance(content, dict) and isinstance(content.get("points"), list):
-        return _parse_points(content["points"], grid, lenient)
+        return _once(_parse_points(content["points"], grid, lenient))
     if isinstance(content, dict) and content and set(content) <= set(LABELS):
-        return _parse_lists(content, grid, lenient)
+        return _once(_parse_lists(content, grid, lenient))
     if isinstance(content, dict) and isinstance(content.get("markups"), list):
-        return parse_markups([_with_defaults(markup, content) for markup in content["markups"]], grid, lenient)
+        markups = [_with_defaults(markup, content) for markup in content["markups"]]
+        return _once(parse_markups(markups, grid, lenient))
     if isinstance(content, dict) and content.get("type") == RECORD_TYPE and isinstance(content.get("prompts"), list):
         return _usable(content["prompts"], lambda item, _: _parse_record(item, grid), lenient)
     raise InputError(f"prompts: unknown form; known are {_FORMS}")
+
+
+def _once(prompts: list[Prompt]) -> list[Prompt]:
+    """The same prompts; a warning tells of a voxel that a form without an order has as tumor and as background."""
+    tumor, background = (
+        {tuple(voxel) for prompt in prompts if prompt.label == label for voxel in prompt.voxels.tolist()}
+        for label in LABELS
+    )
+    for voxel in sorted(tumor & background)[:1]:
+        logger.warning("prompts: voxel %s is drawn as tumor and as background; the latter counts", voxel)
+    return prompts
 
 
 def _with_defaults(markup: Any, content: dict[str, Any]) -> Any:
@@ -202,6 +214,9 @@ def _painted(runs: Any, label: Any, grid: Grid) -> Paint:
     """Runs of voxels as paint; what they would leave the grid by is not spelt out."""
     fault = InputError("prompts: a paint has runs [x, y, z, n] of n voxels along x, on the PET grid; correct it")
     try:
+        # Else NumPy takes true for 1.
+        if any(isinstance(number, bool) for run in runs for number in run):
+            raise fault
         array = np.array(runs)
     except (TypeError, ValueError, OverflowError) as error:
         raise fault from error

@@ -98,7 +98,12 @@ def perpendicular(
     if not np.isfinite(columns).all():
         raise UnsoundError("has directions of its axes that are no numbers in its header; export it again")
     lengths = np.linalg.norm(columns, axis=0)
-    if np.abs(lengths - 1).max() > 0.01 or abs(np.linalg.det(columns / np.maximum(lengths, 1e-9))) < 1e-3:
+    if np.abs(lengths - 1).max() > 0.01 and lengths.min() > 0:
+        raise UnsoundError(
+            "has directions of its axes in its header that are not of length 1: it is stretched or sheared by them; "
+            "resample it to a grid of perpendicular axes"
+        )
+    if abs(np.linalg.det(columns / np.maximum(lengths, 1e-9))) < 1e-3:
         raise UnsoundError("has directions of its axes in its header that do not span space; export it again")
     left, _, right = np.linalg.svd(columns)
     nearest: npt.NDArray[np.float64] = left @ right

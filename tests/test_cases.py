@@ -103,6 +103,29 @@ class TestLayouts:
         with pytest.raises(InputError, match=r"end in '\.png'; read are"):
             find_cases(nnunet)
 
+    @pytest.mark.parametrize("left", ["Thumbs.db", "Icon", "A.txt", "A.json", "@eaDir/A.nii.gz", "#a.nii.gz#"])
+    def test_what_systems_leave_beside_one_image_is_no_image(self, tmp_path, left):
+        for folder, name, array in (
+            ("imagesTr", "a_0000", ct_array()),
+            ("imagesTr", "a_0001", pet_array()),
+            ("labelsTr", "a", truth_array()),
+        ):
+            (tmp_path / folder / left).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / left).write_bytes(b"left")
+            write(tmp_path / folder / f"{name}.nii.gz", array)
+        assert [case.name for case in find_cases(tmp_path)] == ["a"]
+
+    def test_cases_in_another_format_than_most_are_told_to_be_left_out(self, nnunet, caplog):
+        for folder, name in (("imagesTr", "c_0000"), ("imagesTr", "c_0001"), ("labelsTr", "c")):
+            write(nnunet / folder / f"{name}.mha", pet_array())
+        assert len(find_cases(nnunet)) == 2
+        assert "end in .mha (1) besides those in .nii.gz" in caplog.text
+
+    def test_one_part_in_two_files_is_refused(self, folders):
+        write(folders / "case 2" / "SUV.mha", pet_array())
+        with pytest.raises(InputError, match="'case 2' has more than one SUV"):
+            find_cases(folders)
+
     def test_a_label_file_without_suffix_twin_is_not_a_case(self, nnunet):
         (nnunet / "labelsTr" / "dataset.json").write_text("{}")
         assert len(find_cases(nnunet)) == 2

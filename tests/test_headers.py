@@ -58,6 +58,9 @@ def refused(path: Path) -> str:
         ("ElementSpacing = 4 4 5\n", "", "how large its voxels are"),
         ("NDims = 3", "NDims = 3\nDistanceUnits = cm", "not in mm by its header, but in 'cm'"),
         ("NDims = 3", "NDims = 3\nElementToIntensityFunctionSlope = 2", "still to be scaled"),
+        ("NDims = 3", "NDims = 3\nElementToIntensityFunctionOffset = x", "still to be scaled"),
+        ("TransformMatrix = 1 0 0 0 1 0 0 0 1", "TransformMatrix = 2 0 0 0 1 0 0 0 1", "not of length 1"),
+        ("TransformMatrix = 1 0 0 0 1 0 0 0 1\nOffset", "AnatomicalOrientation = LPI\nOffset", "in two ways|twice"),
         ("BinaryData = True", "BinaryData = False", "as text"),
         ("DimSize = 12 10 6", "DimSize = 12 10 5", "its size or its type of voxel is wrong"),
         ("MET_FLOAT", "MET_SHORT", "its size or its type of voxel is wrong"),
@@ -83,7 +86,13 @@ def test_absurd_metaimage_headers(tmp_path: Path, old: str, new: str, message: s
         ("encoding: raw", "data file: /etc/passwd\nencoding: raw", "do not lie beside it"),
         ("encoding: raw", "encoding: raw\nencoding: gzip", "says encoding twice"),
         ("encoding: raw", 'space units: "cm" "cm" "cm"\nencoding: raw', "not in mm by its header, but in 'cm'"),
+        ("encoding: raw", 'spaceunits: "cm" "cm" "cm"\nencoding: raw', "not in mm by its header, but in 'cm'"),
+        ("encoding: raw", 'units: "um" "um" "um"\nencoding: raw', "not in mm by its header, but in 'um'"),
         ("encoding: raw", "old min: 0\nold max: 9\nencoding: raw", "still to be scaled"),
+        ("encoding: raw", "oldmin: 0\noldmax: 9\nencoding: raw", "still to be scaled"),
+        ("encoding: raw", "byteskip: 4\nencoding: raw", "bytes to skip"),
+        ("encoding: raw", "lineskip: 1\nencoding: raw", "bytes to skip"),
+        ("encoding: raw", "spacedirections: (1,0,0) (0,1,0) (0,0,1)\nencoding: raw", "says space directions twice"),
         ("(4,0,0) (0,4,0) (0,0,5)", "none (0,4,0) (0,0,5)", "three space directions"),
         ("(4,0,0) (0,4,0) (0,0,5)", "(4,0,0) (4,0,0) (0,0,5)", "do not span space"),
         ("(4,0,0) (0,4,0) (0,0,5)", "(4,0,0) (0,4,0) (0,0,nan)", "do not span space"),
@@ -98,6 +107,45 @@ def test_absurd_nrrd_headers(tmp_path: Path, old: str, new: str, message: str) -
     assert old.encode() in content
     path.write_bytes(content.replace(old.encode(), new.encode()))
     assert message in refused(path)
+
+
+def test_a_scale_that_changes_nothing_is_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mha", pet_array())
+    scale = b"NDims = 3\nElementToIntensityFunctionSlope = 1.000\nElementToIntensityFunctionOffset = 0.0"
+    path.write_bytes(path.read_bytes().replace(b"NDims = 3", scale))
+    assert np.array_equal(sitk.GetArrayFromImage(read_image(path, "PET")), pet_array())
+
+
+@pytest.mark.parametrize("place", ["1 12 10 6", "12 10 6 1"])
+def test_a_nrrd_with_an_axis_of_one_value_a_voxel_is_a_volume(tmp_path: Path, place: str) -> None:
+    path = write(tmp_path / "a.nrrd", pet_array())
+    vectors, kinds = "(4,0,0) (0,4,0) (0,0,5)", "domain domain domain"
+    first = place[:2] == "1 "
+    for old, new in (
+        ("dimension: 3", "dimension: 4"),
+        ("sizes: 12 10 6", f"sizes: {place}"),
+        (vectors, f"none {vectors}" if first else f"{vectors} none"),
+        (kinds, f"list {kinds}" if first else f"{kinds} list"),
+    ):
+        content = path.read_bytes()
+        assert old.encode() in content
+        path.write_bytes(content.replace(old.encode(), new.encode()))
+    study = read_study(None, path)
+    assert np.array_equal(study.pet, pet_array())
+    assert study.grid.same_as(GRID)
+
+
+@pytest.mark.parametrize(("name", "key"), [("a.mha", b"Offset"), ("a.nrrd", b"space origin")])
+def test_an_image_that_does_not_say_where_it_lies_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, key: bytes
+) -> None:
+    path = write(tmp_path / name, pet_array())
+    read_image(path, "PET")
+    assert not caplog.text
+    start, _, rest = path.read_bytes().partition(key)
+    path.write_bytes(start + rest.partition(b"\n")[2])
+    read_image(path, "PET")
+    assert "where it lies in the patient" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["a.mhd", "a.nhdr"])
@@ -229,6 +277,8 @@ def test_a_sform_counts_where_pixdim_says_nothing(tmp_path: Path) -> None:
     ("fields", "message"),
     [
         ({"pixdim": ("3f", 80, (4.0, 4.0, 3.0))}, "two spacings"),
+        ({"pixdim": ("3f", 80, (4.0, 4.0, -3.0))}, "two spacings"),
+        ({"pixdim": ("3f", 80, (0.0, 4.0, 3.0))}, "two spacings"),
         ({"pixdim": ("3f", 80, (4.0, 4.0, 0.0)), "sform": NO_SFORM}, "no sform"),
         ({"pixdim": ("3f", 80, (4.0, -4.0, 5.0)), "sform": NO_SFORM}, "no sform"),
         ({"units": ("B", 123, (3,))}, "0.004 x 0.004 x 0.005 mm"),

@@ -16,7 +16,7 @@ ROOT = Path(sam_pet.__file__).parent
 LAYERS = (
     ("errors", "threads", "labels", "names", "progress", "sanity", "ubjson", "csv_cells"),
     ("",),
-    ("headers", "nifti", "processes"),
+    ("headers", "nifti", "processes", "stored"),
     ("geometry", "files"),
     ("audit",),
     ("masks", "measures", "slicer", "prompts", "trees"),

@@ -215,7 +215,7 @@ class TestMarkups:
             ({"markups": [7]}, "markups of type None are not prompts"),
             (markups(system="XYZ"), "unknown coordinate system 'XYZ' of a markup; export it as LPS or RAS"),
             (markups(a=(1, 2)), "control point 0: has no position of three numbers"),
-            (markups(a=(0, 0, 5000)), r"control point 0: click: voxel \(5, 4, 980\) lies outside"),
+            (markups(a=(0, 0, 5000)), r"control point 0: click: voxel \(5, 5, 980\) lies outside"),
             (
                 {"markups": [{"type": "Fiducial", "controlPoints": [{"label": "a"}]}]},
                 "control point 0: has no position",

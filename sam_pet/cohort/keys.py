@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import lru_cache
 from pathlib import Path
 
 import sam_pet
 from sam_pet import outputs
 from sam_pet.cohort.study import CohortStudy
-from sam_pet.files import file_sha256, key_of
+from sam_pet.files import file_sha256
 
 
 def content_key(study: CohortStudy, model: str) -> str:
@@ -17,13 +19,13 @@ def content_key(study: CohortStudy, model: str) -> str:
     Raises:
         OSError: one cannot be read.
     """
-    return key_of([sam_pet.__version__, model, _model_content(model), *map(_content, _places(study))])
+    return _short([sam_pet.__version__, model, _model_content(model), *map(_content, _places(study))])
 
 
 def state_key(study: CohortStudy, model: str) -> str:
     """Of where the inputs lie, how long they are and when they were written: as long as it stands, so does their
     content, and they need not be read."""
-    return key_of([sam_pet.__version__, model, _model_content(model), *map(_state, _places(study))])
+    return _short([sam_pet.__version__, model, _model_content(model), *map(_state, _places(study))])
 
 
 def _places(study: CohortStudy) -> list[tuple[str, Path]]:
@@ -61,3 +63,8 @@ def _files(path: Path) -> list[Path]:
         for source in outputs.sources(path)
         for file in (sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source])
     ]
+
+
+def _short(facts: object) -> str:
+    """A short name for facts (as JSON knows them), the same for the same facts."""
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]

@@ -12,7 +12,8 @@ import SimpleITK as sitk
 
 from sam_pet.detection.body import Body
 from sam_pet.detection.tracer import Tracer
-from sam_pet.files import replacing, stored_arrays
+from sam_pet.files import replacing
+from sam_pet.stored import stored_arrays
 from sam_pet.study import AIR_HU, Study, Volume
 
 Floats = npt.NDArray[np.floating[Any]]

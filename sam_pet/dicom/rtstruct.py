@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from sam_pet.files import replacing
 from sam_pet.geometry import Grid
 from sam_pet.labels import Box, Labels, lesion_colour, lesion_name
 
+logger = logging.getLogger(__name__)
+
 _STUDY_MANAGEMENT = "1.2.840.10008.3.1.2.3.1"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 _FINE = 3
@@ -33,6 +36,8 @@ _FINE = 3
 _ONE_PLANE = 0.1
 # No slice that is drawn on is thicker than the one; the other is not taken for a gap though it is met but once.
 _THICKEST_MM, _THICK_MM = 12.0, 6.0
+# In slices: what is drawn on wider steps skips some; in voxels: how far beyond their centres outermost voxels reach.
+_ALL_DRAWN, _EDGE = 1.5, 0.51
 Floats = npt.NDArray[np.float64]
 
 
@@ -60,7 +65,9 @@ def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDA
         if not wanted:
             raise InputError(f"{path} has no ROI {roi}; it has {', '.join(rois.values()) or 'none'}")
         drawn = _closed_contours(structure_set, grid, path)
-        contours = drawn.get(wanted[0], [])
+        if sum(number in drawn for number in wanted) > 1:
+            raise InputError(f"{path} has several ROIs called {roi}; give each a name of its own")
+        contours = next((drawn[number] for number in wanted if number in drawn), [])
     if not contours:
         raise InputError(f"{path}: the ROI {roi} has no closed planar contours; draw it on slices")
     if any(np.ptp(contour[:, 2]) > 0.5 for contour in contours):
@@ -69,7 +76,22 @@ def read_rtstruct(path: str | os.PathLike[str], roi: str, grid: Grid) -> npt.NDA
             "give the image that they were drawn on"
         )
     heights = [np.array([c[:, 2].mean() for c in some]) for some in (contours, [c for r in drawn.values() for c in r])]
-    mask = _filled(contours, grid, _drawn_step(heights[0], heights[1], grid.spacing[2]))
+    step = _drawn_step(heights[0], heights[1], grid.spacing[2])
+    if step > _ALL_DRAWN:
+        logger.warning(
+            "%s: the ROI %s is drawn every %.1f mm, and the image has slices every %.1f mm; those between are filled",
+            *(path, roi, step * grid.spacing[2], grid.spacing[2]),
+        )
+    outside = sum(_leaves(contour, grid) for contour in contours)
+    if outside:
+        logger.warning(
+            "%s: %d of %d contours of the ROI %s reach beyond the image: that part is lost",
+            path,
+            outside,
+            len(contours),
+            roi,
+        )
+    mask = _filled(contours, grid, step)
     if not mask.any():
         raise InputError(f"{path}: the ROI {roi} holds no voxel of the image; give the image it was drawn on")
     return mask
@@ -145,7 +167,10 @@ def _closed_contours(structure_set: Dataset, grid: Grid, path: Path) -> dict[int
     for item in value_of(structure_set, "ROIContourSequence") or []:
         number = value_of(item, "ReferencedROINumber")
         for contour in value_of(item, "ContourSequence") or []:
-            if value_of(contour, "ContourGeometricType") not in _CLOSED:
+            kind = value_of(contour, "ContourGeometricType")
+            if kind not in _CLOSED:
+                if kind != "POINT":
+                    logger.warning("%s has a contour that is not closed (%s): it is left out", path, kind)
                 continue
             points = np.array([float(c) for c in required(contour, "ContourData", path)])
             if points.size % 3 or not np.isfinite(points).all():
@@ -153,6 +178,11 @@ def _closed_contours(structure_set: Dataset, grid: Grid, path: Path) -> dict[int
             if points.size:
                 found.setdefault(number, []).append(grid.to_voxel(points.reshape(-1, 3)))
     return found
+
+
+def _leaves(contour: Floats, grid: Grid) -> bool:
+    """Whether a contour, in voxels (n, 3), reaches beyond the outermost voxels of a grid."""
+    return bool((contour < -_EDGE).any() or (contour > np.array(grid.size) - 1 + _EDGE).any())
 
 
 def _rois(structure_set: Dataset, path: Path) -> dict[int, str]:
@@ -172,9 +202,18 @@ def _filled(contours: list[Floats], grid: Grid, step: float) -> npt.NDArray[np.u
         nearest = int(np.abs(levels - z).argmin())
         if abs(levels[nearest] - z) > 0.5 * step + _ONE_PLANE:
             continue
-        for index in planes[nearest]:
+        for index in _different(contours, planes[nearest]):
             plane ^= polygon2mask(plane.shape, contours[index][:, 1::-1]).astype(np.uint8)
     return mask
+
+
+def _different(contours: list[Floats], indices: Iterable[int]) -> list[int]:
+    """The contours of a plane without those that are there again: by exclusive or they would take away themselves."""
+    found: dict[bytes, int] = {}
+    for index in indices:
+        points = np.unique(np.round(contours[index][:, :2], 2) + 0.0, axis=0)
+        found.setdefault(points.tobytes(), int(index))
+    return list(found.values())
 
 
 def _drawn_step(own: Floats, all_of_file: Floats, slice_mm: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -19,16 +20,19 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from pydicom.valuerep import DA, DT, TM, validate_value
 
 from sam_pet.dicom.series import Series
-from sam_pet.dicom.tags import quiet, required, value_of
+from sam_pet.dicom.tags import described, positive, quiet, required, value_of
 from sam_pet.errors import InputError
 from sam_pet.files import replacing
 from sam_pet.labels import Box, Labels, lesion_boxes, lesion_colour, lesion_name
 
+logger = logging.getLogger(__name__)
+
 MAKER = "sam_pet"
 # Types whose values others take apart.
 _OF_PATIENT_AND_STUDY = (0x0008, 0x0010)
-_SIMPLE = ("AS", "CS", "DA", "DS", "DT", "IS", "LO", "SH", "TM")
+_SIMPLE = ("AS", "CS", "DA", "DS", "DT", "IS", "TM")
 SERIES_NUMBER = 900
+_UTF_8 = "ISO_IR 192"
 _TEXTS = ("PN", "LO", "SH")
 # What switches between character sets, and has no place in UTF-8.
 _UNPRINTED = re.compile(r"\x1b[$(),./-]*[0-9A-Za-z]|[\0-\x1f]")
@@ -81,7 +85,9 @@ def write_seg(
     with quiet():
         segmentation = hd.seg.Segmentation(
             # Patient and study come from the first.
-            source_images=[presentable(series.slices[0]), *map(completed, series.slices[1:])],
+            source_images=[
+                _measured(h, series) for h in (presentable(series.slices[0]), *map(completed, series.slices[1:]))
+            ],
             pixel_array=numbers[labels],
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
             segment_descriptions=[
@@ -100,9 +106,20 @@ def write_seg(
             content_description=f"PET lesions, {tracer}"[:64] if tracer else "PET lesions",
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
+        segmentation.SpecificCharacterSet = _UTF_8
         segmentation.SeriesDescription = "Lesions (segmentation)"
         with replacing(path) as temporary:
             segmentation.save_as(temporary)
+
+
+def _measured(header: Dataset, series: Series) -> Dataset:
+    """The header, or a copy with the thickness of the grid's slices where it tells none that is a number above 0."""
+    try:
+        positive(header, "SliceThickness", series.paths[0])
+    except InputError:
+        header = copy.deepcopy(header)
+        header.SliceThickness = f"{series.grid.spacing[2]:.6g}"
+    return header
 
 
 def lesions_to_write(labels: Labels, series: Series, path: str | os.PathLike[str]) -> dict[int, Box]:
@@ -123,10 +140,12 @@ def lesions_to_write(labels: Labels, series: Series, path: str | os.PathLike[str
 
 
 def completed(header: Dataset) -> Dataset:
-    """A copy of the header that has all patient and study attributes, if need be empty."""
-    header = copy.copy(header)
-    for keyword in _MAY_BE_EMPTY:
-        if keyword not in header:
+    """The header, or if need be a copy, with all patient and study attributes, some of them empty."""
+    lacking = [keyword for keyword in _MAY_BE_EMPTY if keyword not in header]
+    if lacking:
+        # A shallow copy has its attributes in common with the header.
+        header = copy.deepcopy(header)
+        for keyword in lacking:
             setattr(header, keyword, "")
     return header
 
@@ -142,9 +161,9 @@ def presentable(header: Dataset) -> Dataset:
     for element in list(header):
         told = element.tag.group in _OF_PATIENT_AND_STUDY or element.keyword in _MAY_BE_EMPTY
         if told and element.VR in _SIMPLE and not _is_valid(header, element.tag):
-            del header[element.tag]
+            _leave_out(header, element.tag)
     if str(value_of(header, "PatientSex") or "") not in ("", "M", "F", "O"):
-        del header["PatientSex"]
+        _leave_out(header, header["PatientSex"].tag)
     for element in header:
         if element.VR in _TEXTS and element.value:
             parts = element.value if isinstance(element.value, MultiValue) else [element.value]
@@ -154,8 +173,13 @@ def presentable(header: Dataset) -> Dataset:
     for dataset in (header, *_items(header)):
         if "SpecificCharacterSet" in dataset:
             del dataset["SpecificCharacterSet"]
-    header.SpecificCharacterSet = "ISO_IR 192"
+    header.SpecificCharacterSet = _UTF_8
     return completed(header)
+
+
+def _leave_out(header: Dataset, tag: BaseTag) -> None:
+    logger.warning("%s is not of its type and is left out of what is written", described(header[tag].keyword))
+    del header[tag]
 
 
 def _is_valid(header: Dataset, tag: BaseTag) -> bool:

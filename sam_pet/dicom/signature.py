@@ -30,10 +30,11 @@ def starts_dicom(start: bytes) -> int | None:
     128 bytes of anything and "DICM" come before; exports may lack the one or the other. What follows are the groups
     2 (about the file) or 8 (about the object).
     """
-    for offset in (132, 128, 0):
+    if start[128:132] == b"DICM":
+        return 132
+    # First the beginning: further on the same bytes may come about by chance.
+    for offset in (0, 128, 132):
         group, element = start[offset : offset + 2], start[offset + 2 : offset + 4]
         if group in (b"\2\0", b"\10\0") and len(element) == 2 and element[1] == 0:
-            return offset
-        if offset == 132 and start[128:132] == b"DICM":
             return offset
     return None

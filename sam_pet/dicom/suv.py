@@ -12,11 +12,12 @@ import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydicom import Dataset
 from pydicom.sequence import Sequence as Items
 
+from sam_pet.dicom.injection import half_life_of, injection_of, uptake_seconds
 from sam_pet.dicom.series import Series
 from sam_pet.dicom.tags import (
     described,
@@ -30,7 +31,7 @@ from sam_pet.dicom.tags import (
     required,
     value_of,
 )
-from sam_pet.dicom.times import acquired, date_time, earliest, moment, seconds_between, time_of_day, zone_of
+from sam_pet.dicom.times import acquired, date_time, earliest, moment, seconds_between, zone_of
 from sam_pet.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,15 @@ Weighting = Literal["bw", "lbm"]
 
 GE_PRIVATE = (0x0009, "GEMS_PETD_01")
 PHILIPS_PRIVATE = (0x7053, "Philips PET Private Group")
-# After this many half-lives a thousandth is left: no scan, but dates that were shifted apart in de-identification.
-_MOST_HALF_LIVES = 10.0
-# In seconds: from less than rubidium's to months; and the longest that a frame or what comes before it lasts.
-_HALF_LIVES_S, _LONGEST_S = (30.0, 1e7), 1e6
-_DOSES_BQ, _HEAVIEST_KG = (1e6, 1e11), 700.0
-_DAY = datetime.timedelta(days=1)
+# In seconds: the longest that a frame or what comes before it lasts.
+_LONGEST_S = 1e6
+_DOSES_BQ, _LIGHTEST_KG, _HEAVIEST_KG = (1e6, 1e11), 1.0, 700.0
+# What a series says once.
+_OF_SERIES = ("Units", "DecayCorrection", "PatientWeight", "SeriesDate", "SeriesTime")
+_OF_INJECTION = (
+    *("RadionuclideTotalDose", "RadionuclideHalfLife"),
+    *("RadiopharmaceuticalStartTime", "RadiopharmaceuticalStartDateTime"),
+)
 
 
 def suv_factor(series: Series, weighting: Weighting = "bw") -> float:
@@ -71,6 +75,7 @@ def suv_factor(series: Series, weighting: Weighting = "bw") -> float:
 
 def _body_weight_or_lean(slices: Sequence[Dataset], paths: Sequence[Path], weighting: Weighting) -> float:
     first, where = slices[0], paths[0]
+    _require_one_dose(slices, paths)
     _check_corrections(first, where)
     units = str(required(first, "Units", where)).strip()
     if units == "GML":
@@ -90,6 +95,40 @@ def _body_weight_or_lean(slices: Sequence[Dataset], paths: Sequence[Path], weigh
     else:
         raise InputError(f"PET: {where} has {units} for {described('Units')}; SUV needs BQML, GML or Philips' CNTS")
     return factor if weighting == "bw" else factor * _lean_share(first, where)
+
+
+def _require_one_dose(slices: Sequence[Dataset], paths: Sequence[Path]) -> None:
+    """Raise an InputError if slices differ in what their SUVs are reckoned with, as those of two scans in one do."""
+    told = [_dose_facts(dataset) for dataset in slices]
+    for facts, path in zip(told[1:], paths[1:], strict=True):
+        for name, value in facts.items():
+            if value != told[0][name]:
+                raise InputError(
+                    f"PET: {paths[0]} and {path} are of one series and differ in {name}; "
+                    "split the series, or export it again"
+                )
+
+
+def _dose_facts(dataset: Dataset) -> dict[str, Any]:
+    units = value_of(dataset, "Units")
+    if units == "GML":
+        return {described(keyword): value_of(dataset, keyword) for keyword in ("Units", "SUVType")}
+    items = value_of(dataset, "RadiopharmaceuticalInformationSequence")
+    injection = items[0] if isinstance(items, Items) and len(items) else Dataset()
+    facts: dict[str, Any] = {described(keyword): _plain(value_of(dataset, keyword)) for keyword in _OF_SERIES}
+    facts |= {described(keyword): _plain(value_of(injection, keyword)) for keyword in _OF_INJECTION}
+    if units == "CNTS":
+        facts["Philips' SUV factor (7053,1000)"] = private_number(dataset, *PHILIPS_PRIVATE, 0x00)
+        facts["Philips' activity factor (7053,1009)"] = private_number(dataset, *PHILIPS_PRIVATE, 0x09)
+    return facts
+
+
+def _plain(value: Any) -> float | str:
+    """A value so that ways of writing one number are equal."""
+    try:
+        return float(value)
+    except (ValueError, TypeError, OverflowError):
+        return str(value).strip()
 
 
 def _check_corrections(dataset: Dataset, where: Path) -> None:
@@ -113,10 +152,10 @@ def _check_corrections(dataset: Dataset, where: Path) -> None:
 def _per_count(slices: Sequence[Dataset], paths: Sequence[Path]) -> float:
     first, where = slices[0], paths[0]
     suv = private_number(first, *PHILIPS_PRIVATE, 0x00)
-    if suv is not None:
+    if suv is not None and suv > 0:
         return suv
     activity = private_number(first, *PHILIPS_PRIVATE, 0x09)
-    if activity is not None:
+    if activity is not None and activity > 0:
         return activity * _per_activity(slices, paths)
     raise InputError(
         f"PET: {where} is in counts and has neither Philips' SUV factor (7053,1000) nor its activity factor "
@@ -134,7 +173,9 @@ def _per_activity(slices: Sequence[Dataset], paths: Sequence[Path]) -> float:
         raise InputError(
             f"PET: {where} has a {described('PatientWeight')} that nobody has in kg; it is probably in g: correct it"
         )
-    injection = _injection(first, where)
+    if kilograms < _LIGHTEST_KG:
+        logger.warning("PET: %s has a %s below 1 kg; check that it is in kg", where, described("PatientWeight"))
+    injection = injection_of(first, where)
     dose = positive(injection, "RadionuclideTotalDose", where)
     if not _DOSES_BQ[0] <= dose <= _DOSES_BQ[1]:
         raise InputError(
@@ -142,21 +183,10 @@ def _per_activity(slices: Sequence[Dataset], paths: Sequence[Path]) -> float:
             "it is probably in another unit, such as MBq: correct it"
         )
     if correction == "START":
-        half_life = _half_life(injection, where)
+        half_life = half_life_of(injection, where)
         start = _scan_start(slices, paths, half_life)
-        dose *= 2.0 ** (-_uptake_seconds(start, injection, half_life, zone_of(first, where), where) / half_life)
+        dose *= 2.0 ** (-uptake_seconds(start, injection, half_life, zone_of(first, where), where) / half_life)
     return 1000.0 * kilograms / dose
-
-
-def _injection(dataset: Dataset, where: Path) -> Dataset:
-    keyword = "RadiopharmaceuticalInformationSequence"
-    items = required(dataset, keyword, where)
-    if not isinstance(items, Items):
-        raise InputError(f"PET: {where} has no usable {described(keyword)}: it is no sequence; export it again")
-    if len(items) != 1:
-        raise InputError(f"PET: {where} has {len(items)} items in {described(keyword)}; SUV needs one injection")
-    item: Dataset = items[0]
-    return item
 
 
 def _scan_start(slices: Sequence[Dataset], paths: Sequence[Path], half_life: float) -> datetime.datetime:
@@ -186,60 +216,6 @@ def _frame_seconds(dataset: Dataset, keyword: str, where: Path) -> float:
     seconds = number(dataset, keyword, where) / 1e3
     if seconds > _LONGEST_S:
         raise InputError(f"PET: {where} has a {described(keyword)} longer than any scan in ms; correct it")
-    return seconds
-
-
-def _half_life(injection: Dataset, where: Path) -> float:
-    half_life = positive(injection, "RadionuclideHalfLife", where)
-    if not _HALF_LIVES_S[0] <= half_life <= _HALF_LIVES_S[1]:
-        raise InputError(
-            f"PET: {where} has a {described('RadionuclideHalfLife')} that no tracer has in seconds; correct it"
-        )
-    return half_life
-
-
-def _uptake_seconds(
-    start: datetime.datetime, injection: Dataset, half_life: float, zone: datetime.tzinfo | None, where: Path
-) -> float:
-    stated = date_time(value_of(injection, "RadiopharmaceuticalStartDateTime"))
-    at = time_of_day(value_of(injection, "RadiopharmaceuticalStartTime"))
-    if stated.day is not None and (stated.clock or at) is not None:
-        own = stated.zone if stated.clock is not None else None
-        injected = datetime.datetime.combine(stated.day, stated.clock or at or datetime.time(), own or zone)
-        seconds = seconds_between(injected, start)
-        if 0 <= seconds <= _MOST_HALF_LIVES * half_life:
-            return seconds
-        logger.warning(
-            "PET: %s: %s does not fit the scan's date; its time of day is used",
-            *(where, described("RadiopharmaceuticalStartDateTime")),
-        )
-    if zone is not None and start.tzinfo is not None:
-        start = start.astimezone(zone)
-    if stated.clock is not None:
-        at = stated.clock
-        if stated.zone is not None and start.tzinfo is not None:
-            at = datetime.datetime.combine(start.date(), at, stated.zone).astimezone(start.tzinfo).time()
-    if at is None:
-        required(injection, "RadiopharmaceuticalStartTime", where)
-        raise InputError(
-            f"PET: {where} has no usable {described('RadiopharmaceuticalStartTime')}: it is not a time of day; "
-            "correct it"
-        )
-    if _MOST_HALF_LIVES * half_life > _DAY.total_seconds():
-        raise InputError(
-            f"PET: {where} has only a time of day for the injection, and with a half-life of {half_life / 3600:.0f} h "
-            "the number of days since then is not known; export it with a "
-            f"{described('RadiopharmaceuticalStartDateTime')} that fits the scan's date"
-        )
-    injected = datetime.datetime.combine(start.date(), at, start.tzinfo)
-    if injected > start:
-        injected -= _DAY
-    seconds = seconds_between(injected, start)
-    if seconds > _MOST_HALF_LIVES * half_life:
-        raise InputError(
-            f"PET: {where} has a {described('RadiopharmaceuticalStartTime')} that is after the start of the scan "
-            f"or more than {_MOST_HALF_LIVES:.0f} half-lives before it; correct it"
-        )
     return seconds
 
 

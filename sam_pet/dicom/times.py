@@ -1,7 +1,8 @@
 """Dates and times of a DICOM data set, each at the UTC offset it has, or at none.
 
 A date-time (DT) may have an offset of its own. Dates and times of day, and date-times without one, are at the Timezone
-Offset From UTC (0008,0201) of their data set; where that is absent they are what the clock at the scanner showed.
+Offset From UTC (0008,0201) of their data set, or else at that of its acquisition; where neither is told they are what
+the clock at the scanner showed.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ def zone_of(dataset: Dataset, where: Path) -> datetime.tzinfo | None:
     zone = _zone(text)
     if text and zone is None:
         raise InputError(f"{where} has no usable {described(_OFFSET)}: it is no offset such as +0100; correct it")
+    stated = date_time(value_of(dataset, "AcquisitionDateTime"))
+    if zone is None and stated.clock is not None and stated.clock == time_of_day(value_of(dataset, "AcquisitionTime")):
+        # The same time twice, once with its offset.
+        return stated.zone
     return zone
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import torch
-import torch.distributed.tensor  # peft takes it for loaded
 from peft import PeftConfig, PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 
 from sam_pet.errors import InputError, one_line

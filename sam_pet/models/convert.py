@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -85,6 +86,11 @@ def read_meta(path: Path) -> State:
             f"{path} cannot be loaded as PyTorch weights: it is a file of another kind, or damaged; fetch it again"
         )
     try:
+        if start == b"PK":
+            # Its checksums are not looked at by torch.
+            with zipfile.ZipFile(path) as parts:
+                if (damaged := parts.testzip()) is not None:
+                    raise ValueError(f"{damaged} does not fit its checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise _not_weights(path, error) from error

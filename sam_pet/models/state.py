@@ -42,8 +42,13 @@ def without_prefix(state: State, known: str) -> State:
 
 
 def require_numbers(state: Mapping[str, torch.Tensor], where: str | Path) -> None:
-    """Raise an InputError that names the first weights of a state that are NaN or infinite."""
+    """Raise an InputError that names the first weights of a state that are not real numbers, or NaN or infinite."""
     for key, value in state.items():
+        if value.layout != torch.strided or value.is_meta or value.is_complex() or value.is_quantized:
+            raise InputError(
+                f"{where} holds weights in {key} that are no plain numbers (sparse, quantised, complex, or empty of "
+                "content); save them as floats, where they come from"
+            )
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise InputError(
                 f"{where} holds NaN or infinite weights in {key}: its training has failed, or the file is damaged; "

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sam_pet.detection.detect import Evidence
 from sam_pet.detection.features import MODEL_NAMES
-from sam_pet.files import stored_arrays
+from sam_pet.stored import stored_arrays
 from sam_pet.study import Study
 
 # The extents that are tried: fractions for `Spot.region`.

@@ -17,7 +17,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.feature import peak_local_max
 
 from sam_pet.cases import Case
-from sam_pet.files import replacing, stored_arrays
+from sam_pet.files import replacing
+from sam_pet.stored import stored_arrays
 from sam_pet.study import Study
 from sam_pet.train.store import ExampleStore, digest, made
 

@@ -16,8 +16,8 @@ from sam_pet.boxes import Block
 from sam_pet.detection.classifier import Judge
 from sam_pet.detection.detect import Evidence
 from sam_pet.detection.prompt_score import describe
-from sam_pet.files import stored_arrays
 from sam_pet.prompts import Voxels
+from sam_pet.stored import stored_arrays
 from sam_pet.study import Study
 from sam_pet.train.crops import hottest_places
 from sam_pet.train.refiner_examples import first_prompt

@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from sam_pet.boxes import Block
 from sam_pet.cases import Case
-from sam_pet.files import stored_arrays
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.segmenter import Segmenter
+from sam_pet.stored import stored_arrays
 from sam_pet.train.refiner_examples import first_prompt, lesions_of
 from sam_pet.train.store import ExampleStore, digest
 

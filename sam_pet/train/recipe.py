@@ -26,6 +26,7 @@ from sam_pet.train.recipe_stages import (
 
 _MOST_BYTES = 1 << 20
 _MANY = 10**9
+_MOST_SEEDS = 10**6
 
 
 LoraTarget = Literal["trunk", "memory_attention", "memory_encoder", "mask_decoder"]
@@ -100,6 +101,8 @@ def seeds(text: str) -> list[int]:
         if not 1 <= len(numbers) <= 3 or not all(number.strip().isdecimal() for number in numbers):
             raise ValueError(f"seeds {part!r} are not FIRST, FIRST:COUNT or FIRST:COUNT:STEP")
         first, count, step = map(int, [*numbers, "1", "1"][:3])
+        if first + count * step > _MANY or len(found) + count > _MOST_SEEDS:
+            raise ValueError(f"seeds {part[:40]!r} are more than anybody makes phantoms of; give fewer")
         found += range(first, first + count * max(step, 1), max(step, 1))
     return found
 

@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from sam_pet.boxes import Block, bounding_box
 from sam_pet.cases import Case
-from sam_pet.files import stored_arrays
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
@@ -22,6 +21,7 @@ from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
+from sam_pet.stored import stored_arrays
 from sam_pet.study import Study, Volume
 from sam_pet.train.store import ExampleStore, digest
 

@@ -11,10 +11,10 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.files import stored_arrays
 from sam_pet.proposers.isotropic_grid import Cells
 from sam_pet.proposers.volume_input import SIDE, WIDTHS_MM
 from sam_pet.sam2.clips import Clip
+from sam_pet.stored import stored_arrays
 from sam_pet.study import AIR_HU, Study
 
 # Cells along each side: a window fits into it wherever its lesion is prompted.

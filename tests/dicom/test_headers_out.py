@@ -119,3 +119,31 @@ def test_what_nobody_prompted_is_told_to_be_automatic(tmp_path: Path, write: Cal
             else written.StructureSetROISequence[0].ROIGenerationAlgorithm
         )
         assert told == word
+
+
+@pytest.mark.parametrize("write", [write_seg, write_rtstruct])
+@pytest.mark.parametrize("keyword", ["PatientID", "StudyID", "AccessionNumber", "StudyDescription"])
+@pytest.mark.filterwarnings("ignore:.*[vV]alue.*")
+def test_a_text_longer_than_its_type_is_kept(tmp_path: Path, write: Callable[..., None], keyword: str) -> None:
+    series = series_of(tmp_path / "pet", **{keyword: "long-" * 20})
+    write(LABELS, series, tmp_path / "o.dcm", model="default")
+    assert str(dcmread(tmp_path / "o.dcm").get(keyword)) == "long-" * 20
+
+
+@pytest.mark.parametrize("write", [write_seg, write_rtstruct])
+@pytest.mark.filterwarnings("ignore:.*[vV]alue.*")
+def test_what_is_left_out_is_told(tmp_path: Path, write: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
+    series = series_of(tmp_path / "pet", PatientBirthDate="19000000")
+    write(LABELS, series, tmp_path / "o.dcm", model="default")
+    assert "Patient's Birth Date (0010,0030) is not of its type" in caplog.text
+    assert not any("1900" in record.getMessage() for record in caplog.records if record.name.startswith("sam_pet"))
+
+
+@pytest.mark.parametrize("thickness", [None, "", "0"])
+@pytest.mark.filterwarnings("ignore:.*[vV]alue.*")
+def test_a_seg_needs_no_thickness_of_slices(tmp_path: Path, thickness: str | None) -> None:
+    series = series_of(tmp_path / "pet", SliceThickness=thickness)
+    write_seg(LABELS, series, tmp_path / "o.dcm", model="default")
+    measures = dcmread(tmp_path / "o.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert float(measures.SliceThickness) == pytest.approx(series.grid.spacing[2])
+    assert all(header.get("SliceThickness") != measures.SliceThickness for header in series.slices)

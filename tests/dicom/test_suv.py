@@ -7,6 +7,7 @@ half-life 4e-4.
 
 from __future__ import annotations
 
+import datetime
 import logging
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from pydicom import Dataset, FileDataset
 from sam_pet.dicom.read import read_pet
 from sam_pet.dicom.series import Series, read_series
 from sam_pet.dicom.suv import suv_factor
+from sam_pet.dicom.tags import described
 from sam_pet.errors import InputError
 
-from .make import PATIENT, Tags, pet_tags, save, slices
+from .make import PATIENT, Tags, pet_tags, put, save, slices
 
 HALF = 2.828427e-4
 NONE = 2e-4
@@ -201,6 +203,7 @@ def test_the_injection_date_is_used_where_it_is_given(tmp_path: Path) -> None:
     # Two days, two half-lives of a day.
     injection = {
         "RadiopharmaceuticalStartDateTime": "20240227120000.00+0100",
+        "RadiopharmaceuticalStartTime": "120000",
         "RadionuclideHalfLife": "86400",
     }
     assert factor(tmp_path, injection) == approx(4 * NONE)
@@ -348,3 +351,101 @@ def test_a_value_that_is_not_a_number_is_not_shown(
     message = refused(read_series(tmp_path, "PET"))
     assert "(0010,1030)" in message
     assert not any("heavy" in text for text in (message, caplog.text, *(str(w.message) for w in recwarn)))
+
+
+@pytest.mark.parametrize("offset", ["+0000", "-0500", "+0545"])
+def test_the_time_of_day_tells_the_clock_of_a_series_without_offset(tmp_path: Path, offset: str) -> None:
+    sign = -1 if offset[0] == "-" else 1
+    ahead = sign * datetime.timedelta(hours=int(offset[1:3]), minutes=int(offset[3:]))
+    # At the scanner, an hour ahead of UTC, it was 11:00.
+    shown = datetime.datetime(2024, 2, 29, 10, 0) + ahead
+    injection = {"RadiopharmaceuticalStartDateTime": f"{shown:%Y%m%d%H%M%S}{offset}"}
+    assert factor(tmp_path, injection) == approx(HALF)
+
+
+def test_the_offset_of_the_acquisition_is_that_of_the_series(tmp_path: Path) -> None:
+    injection = {
+        "RadiopharmaceuticalStartTime": None,
+        "RadiopharmaceuticalStartDateTime": "20240229100000+0000",
+    }
+    assert factor(tmp_path, injection, AcquisitionDateTime="20240229120000.00+0100") == approx(HALF)
+
+
+def test_an_offset_that_the_series_does_not_tell_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    injection = {
+        "RadiopharmaceuticalStartTime": None,
+        "RadiopharmaceuticalStartDateTime": "20240229110000+0000",
+    }
+    factor(tmp_path, injection)
+    assert "offset from UTC" in caplog.text
+
+
+def test_two_times_of_injection_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    factor(tmp_path, {"RadiopharmaceuticalStartDateTime": "20240229113700"})
+    assert "two times of injection" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("of_injection", "keyword", "value"),
+    [
+        (False, "PatientWeight", "80"),
+        (False, "Units", "GML"),
+        (False, "DecayCorrection", "ADMIN"),
+        (False, "SeriesTime", "123000"),
+        (True, "RadionuclideTotalDose", "300000000"),
+        (True, "RadiopharmaceuticalStartTime", "103000"),
+        (True, "RadionuclideHalfLife", "6586"),
+    ],
+)
+@pytest.mark.parametrize("odd", [0, 1])
+def test_slices_that_differ_in_what_suv_is_reckoned_with_are_refused(
+    tmp_path: Path, of_injection: bool, keyword: str, value: str, odd: int
+) -> None:
+    datasets = made(**pet_tags())
+    own = pet_tags({keyword: value}) if of_injection else {keyword: value}
+    put(datasets[odd], own)
+    assert f"differ in {described(keyword)}" in refused(read(datasets, tmp_path))
+
+
+def test_ways_of_writing_one_dose_are_one_dose(tmp_path: Path) -> None:
+    datasets = made(**pet_tags())
+    put(datasets[1], pet_tags({"RadionuclideTotalDose": "3.5E+08", "RadiopharmaceuticalStartTime": "110000"}))
+    assert suv_factor(read(datasets, tmp_path)) == approx(HALF)
+
+
+@pytest.mark.parametrize("element", [0x00, 0x09])
+def test_a_philips_factor_below_zero_is_none(tmp_path: Path, element: int) -> None:
+    datasets = made(**pet_tags(Units="CNTS"))
+    for dataset in datasets:
+        dataset.private_block(0x7053, "Philips PET Private Group", create=True).add_new(element, "DS", "-0.5")
+    assert "(7053,1000)" in refused(read(datasets, tmp_path))
+
+
+def test_philips_factors_that_differ_are_refused(tmp_path: Path) -> None:
+    datasets = made(**pet_tags(Units="CNTS"))
+    for dataset, own in zip(datasets, "123", strict=False):
+        dataset.private_block(0x7053, "Philips PET Private Group", create=True).add_new(0x00, "DS", own)
+    assert "differ in Philips' SUV factor" in refused(read(datasets, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("meaning", "half_life", "warned"),
+    [("^18^Fluorine", "6586.2", False), ("^68^Gallium", "6586.2", True), ("Zr-89", "282240", False)],
+)
+def test_a_half_life_that_is_not_the_nuclides_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, meaning: str, half_life: str, warned: bool
+) -> None:
+    code = Dataset()
+    put(code, {"CodeValue": "X", "CodingSchemeDesignator": "SRT", "CodeMeaning": meaning})
+    injection = {
+        "RadionuclideHalfLife": half_life,
+        "RadionuclideCodeSequence": [code],
+        "RadiopharmaceuticalStartDateTime": "20240229110000",
+    }
+    factor(tmp_path, injection)
+    assert ("where its nuclide has" in caplog.text) == warned
+
+
+def test_a_weight_below_a_kilogram_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    factor(tmp_path, PatientWeight="0.07")
+    assert "(0010,1030)" in caplog.text

@@ -103,6 +103,28 @@ def test_weights_that_are_no_numbers_are_refused(plain: Path, value: float) -> N
     refused(lambda: load_model(plain), "holds NaN or infinite weights in no_memory_embedding")
 
 
+NO_NUMBERS = {
+    "sparse": torch.eye(3).to_sparse(),
+    "complex": torch.ones(2, dtype=torch.complex64),
+    "meta": torch.ones(2, device="meta"),
+}
+
+
+@pytest.mark.parametrize("odd", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_weights_of_odd_kinds_are_refused(tmp_path: Path, odd: torch.Tensor) -> None:
+    torch.save({"model": {"no_mem_embed": torch.ones(2), "odd": odd}}, tmp_path / "w.pt")
+    refused(lambda: read_meta(tmp_path / "w.pt"), "weights in odd that are no plain numbers")
+
+
+def test_a_flipped_bit_in_a_file_of_weights_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save({"model": {"no_mem_embed": torch.full((64,), 3.0)}}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(np.full(64, 3.0, "<f4").tobytes()) + 9] ^= 1
+    path.write_bytes(content)
+    refused(lambda: read_meta(path), "does not fit its checksum")
+
+
 class Opens:
     def __reduce__(self) -> tuple[Any, ...]:
         return (open, (os.environ["SAM_PET_TEST_FILE"], "w"))

@@ -25,6 +25,12 @@ def test_values_are_changed_by_key() -> None:
     assert recipe.out == Path("runs/x")
 
 
+@pytest.mark.parametrize("word", ["no", "off", "false"])
+def test_no_precision_is_a_word_and_not_false(word: str) -> None:
+    path = next(p for p in RECIPES if p.stem == "tiny")
+    assert read_recipe(path, [f"precision={word}"]).precision == "no"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -37,6 +43,7 @@ def test_values_are_changed_by_key() -> None:
         ("train.x.folder=x", "there is no 'x' in a list of 1"),
         ("name=[", "is not YAML"),
         ("train.0.phantoms=many", "seeds 'many' are not FIRST"),
+        ("train.0.phantoms=0:9999999999", "more than anybody makes"),
         ("refiner.steps=0", "refiner.steps: Input should be greater than 0"),
         ("seed=true", "seed is true and must be a number"),
         ("stages.0.steps=on", "stages.0.steps is true and must be a number"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -55,7 +56,9 @@ def _later(module: str, name: str, function: Callable[..., Any] | None = None, *
 @contextmanager
 def _aside() -> Iterator[None]:
     """A torch without compiler and distributed tensors, for as long as `transformers` is being loaded."""
-    if "transformers.modeling_utils" in sys.modules or "LOCAL_RANK" in os.environ:
+    # Torchvision, which `transformers` takes along where it is, needs the compiler's own modules.
+    whole = "LOCAL_RANK" in os.environ or importlib.util.find_spec("torchvision") is not None
+    if whole or "transformers.modeling_utils" in sys.modules:
         yield
         return
     missing = [name for name in (_COMPILER, _GET_ITEM) if name not in sys.modules]
