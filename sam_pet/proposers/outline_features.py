@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
+from scipy.ndimage import distance_transform_edt
 from scipy.special import expit
 
 from sam_pet.boxes import Block, Field, overlap
@@ -153,11 +153,12 @@ class Prompted:
         if not block.values.any():
             return [np.nan] * (len(_OF_OUTLINE) - 7 - len(WIDTHS_MM))
         spacing = np.asarray(self.study.frame_spacing[::-1])
-        mask = np.pad(block.trimmed().values, _MARGIN)
-        corner = np.asarray(block.trimmed().corner) - _MARGIN
+        tight = block.trimmed()
+        mask = np.pad(tight.values, _MARGIN)
+        corner = np.asarray(tight.corner) - _MARGIN
         pet, suv = _cut(self.study.axial_pet, corner, mask.shape, 0.0), self._suv
         logits = self.field.within(corner, mask.shape)
-        rim, edge = binary_dilation(mask) & ~mask, mask & ~binary_erosion(mask)
+        rim, edge = _beside(mask) & ~mask, mask & _beside(~mask)
         slope = np.linalg.norm([along[rim | edge] for along in _gradient(pet, spacing)], axis=0)
         inside = pet[mask]
         coldest, hottest = np.percentile(inside, (10, 95))
@@ -172,7 +173,7 @@ class Prompted:
             float(logits[mask].mean()),
             float(logits[rim].mean()),
             float((logits[mask] > 0).mean()),
-            float(distance_transform_edt(mask, sampling=spacing).max()),
+            float(distance_transform_edt(np.pad(tight.values, 1), sampling=spacing).max()),
             float(extent.max()),
             mask.sum() / float(np.prod(extent / spacing)),
             *self._density(corner, mask, rim),
@@ -202,6 +203,16 @@ def _shared(block: Block, other: Block) -> tuple[int, int]:
     both = overlap(block.corner, block.values.shape, other.corner, other.values.shape)
     shared = 0 if both is None else int((block.values[both[0]] & other.values[both[1]]).sum())
     return shared, max(int(other.values.sum()), 1)
+
+
+def _beside(mask: Bools) -> Bools:
+    """The voxels with one of a mask at one of their six faces, whichever side of it they are on."""
+    beside = np.zeros_like(mask)
+    for axis in range(mask.ndim):
+        near, of = np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0)
+        near[1:] |= of[:-1]
+        near[:-1] |= of[1:]
+    return beside
 
 
 def _cut(volume: Floats, low: Ints, shape: tuple[int, ...], outside: float) -> Floats:
