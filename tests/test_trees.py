@@ -19,7 +19,13 @@ def test_what_trees_say_is_what_xgboost_says(objective: str, depth: int, at_once
     rows = rng.normal(size=(400, 5)).astype(np.float32)
     rows[rng.random(rows.shape) < 0.2] = np.nan
     wanted = (np.nan_to_num(rows[:, 0]) + rng.normal(size=400) > 0).astype(np.float32)
-    settings = {"objective": objective, "max_depth": depth, "num_parallel_tree": at_once, "subsample": 0.7, "nthread": 1}
+    settings = {
+        "objective": objective,
+        "max_depth": depth,
+        "num_parallel_tree": at_once,
+        "subsample": 0.7,
+        "nthread": 1,
+    }
     booster = xgboost.train(settings, xgboost.DMatrix(rows, wanted, missing=np.nan), 20)
     said = from_text(to_text(booster)).predict(rows)
     np.testing.assert_allclose(said, booster.inplace_predict(rows, missing=np.nan), rtol=0, atol=2e-7)
