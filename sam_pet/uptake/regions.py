@@ -120,7 +120,8 @@ def _distance(mask: Bools, spacing: npt.NDArray[np.float64], most: float) -> Vol
                 np.minimum(known[steps:], farther[:-steps], out=known[steps:])
                 np.minimum(known[:-steps], farther[steps:], out=known[:-steps])
     squares[squares >= most**2] = np.inf
-    return np.sqrt(squares).astype(np.float32)
+    distances: Volume = np.sqrt(squares).astype(np.float32)
+    return distances
 
 
 def _connected(mask: Bools, place: tuple[int, ...]) -> Bools:

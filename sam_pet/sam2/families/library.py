@@ -53,10 +53,10 @@ class _Package(ModuleType):
         spec = importlib.util.find_spec(name)
         if spec is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-        package = cls(name, spec.loader.__doc__)
+        package = cls(name)
         package.__spec__, package.__file__, package.__package__ = spec, spec.origin, name
         package.__path__ = list(spec.submodule_search_locations or [])
-        package.__version__ = importlib.metadata.version(_NAME)
+        vars(package)["__version__"] = importlib.metadata.version(_NAME)
         sys.modules[name] = package
         parent, _, last = name.rpartition(".")
         if parent:
