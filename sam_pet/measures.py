@@ -8,15 +8,18 @@ Dmax: Cottereau et al. 2020, J Nucl Med 61:40-45, doi 10.2967/jnumed.119.229450.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from sam_pet.geometry import Grid
 from sam_pet.labels import Box, Labels, lesion_boxes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PEAK_ML = 1.0
 _SUBVOXELS = 10
@@ -63,11 +66,28 @@ def measure_lesions(labels: Labels, pet: Volume, grid: Grid) -> pd.DataFrame:
         >>> table[["lesion", "voxels"]].values.tolist()
         [[1, 10], [2, 1], [3, 3], [4, 23], [5, 4]]
     """
+    import pandas as pd  # it takes a while, and a click can do without
+
+    return pd.DataFrame(lesion_rows(labels, pet, grid), columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def lesion_rows(labels: Labels, pet: Volume, grid: Grid) -> list[dict[str, float]]:
+    """The rows of `measure_lesions`, each by column.
+
+    Raises:
+        ValueError: labels or PET are not on the grid.
+
+    Examples:
+        >>> from sam_pet.demo import small_phantom
+        >>> from sam_pet.measures import lesion_rows
+        >>> phantom = small_phantom()
+        >>> [row["voxels"] for row in lesion_rows(phantom.lesions, phantom.study.pet, phantom.study.grid)]
+        [10, 1, 3, 23, 4]
+    """
     for what, array in (("labels", labels), ("pet", pet)):
         if array.shape != grid.shape:
             raise ValueError(f"{what} of shape {array.shape} are not on a grid of shape {grid.shape}")
-    rows = [measure_lesion(number, labels, box, pet, grid) for number, box in lesion_boxes(labels).items()]
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+    return [measure_lesion(number, labels, box, pet, grid) for number, box in lesion_boxes(labels).items()]
 
 
 def summarise(table: pd.DataFrame) -> dict[str, int | float | None]:

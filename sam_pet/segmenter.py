@@ -88,7 +88,7 @@ class Segmenter:
         if "judge" not in self._parts:
             return None
         from sam_pet.detection.appearance import Appearance
-        from sam_pet.detection.classifier import Judge  # xgboost takes a while to import
+        from sam_pet.detection.classifier import Judge
 
         seen = Appearance.read(self._parts["appearance"]) if "appearance" in self._parts else None
         return Judge.read(self._parts["judge"], seen)
@@ -102,7 +102,7 @@ class Segmenter:
         """
         if "chooser" not in self._parts:
             return None
-        from sam_pet.proposers.ranker import Chooser  # xgboost takes a while to import
+        from sam_pet.proposers.ranker import Chooser
 
         return Chooser.read(self._parts["chooser"])
 
@@ -115,7 +115,7 @@ class Segmenter:
         """
         if "strokes" not in self._parts:
             return None
-        from sam_pet.proposers.stroke_ranker import StrokeRanker  # xgboost takes a while to import
+        from sam_pet.proposers.stroke_ranker import StrokeRanker
 
         return StrokeRanker.read(self._parts["strokes"])
 

@@ -120,7 +120,7 @@ class AgentDesk:
             most: at most so many.
             scores: also give the prompt score of those in no lesion, which takes longer.
         """
-        from sam_pet.detection.detect import innermost  # xgboost takes a while to import
+        from sam_pet.detection.detect import innermost
 
         tracer = self.session.asked or "auto"
         if tracer not in self._candidates:

@@ -50,6 +50,7 @@ def segment(
     from sam_pet import outputs
     from sam_pet.errors import InputError
     from sam_pet.files import require_apart, require_folder, require_image_name
+    from sam_pet.measures import lesion_rows
     from sam_pet.requests import read_request
     from sam_pet.session.files import FILES, MASK
 
@@ -93,7 +94,7 @@ def segment(
         answered.save(session)
     if source is not None:
         outputs.write_dicom(labels, source, dicom, segmenter.record.name, automatic=not request.prompts)
-    voxels, lesions = int((labels > 0).sum()), answered.lesions
+    voxels, lesions = int((labels > 0).sum()), lesion_rows(labels, request.study.pet, request.study.grid)
     result = {
         "lesions": len(lesions),
         "voxels": voxels,
@@ -112,7 +113,7 @@ def segment(
         _print(result, lesions)
 
 
-def _print(result: dict[str, Any], lesions: Any) -> None:
+def _print(result: dict[str, Any], lesions: list[dict[str, float]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -127,7 +128,7 @@ def _print(result: dict[str, Any], lesions: Any) -> None:
     table = Table(title=f"{result['lesions']} lesions, {result['volume_ml']:g} mL, in {result['seconds']:g} s")
     for heading in columns.values():
         table.add_column(heading, justify="right")
-    for _, row in lesions.iterrows():
+    for row in lesions:
         table.add_row(*(f"{row[name]:.4g}" for name in columns))
     console = Console()
     console.print(table)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit, logit
 
@@ -19,7 +18,10 @@ from sam_pet.detection.features import MODEL_NAMES, NAMES
 from sam_pet.detection.tracer import Tracer
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
-from sam_pet.trees import Floats, as_logits, from_text, predict, to_text
+from sam_pet.trees import Floats, Trees, as_logits, from_text, to_text
+
+if TYPE_CHECKING:
+    import xgboost
 
 # What is known of a place that a reader points at: of the candidate in whose basin it lies, and of it as one itself.
 OPINION_NAMES = ("basin_verdict", "basin_look", "verdict", "look", *NAMES)
@@ -72,10 +74,10 @@ class _Content(BaseModel):
 
 
 class _Boosters(NamedTuple):
-    glance: xgboost.Booster
-    verdict: xgboost.Booster | None
-    extent: xgboost.Booster
-    context: xgboost.Booster
+    glance: Trees
+    verdict: Trees | None
+    extent: Trees
+    context: Trees
 
 
 def bounded(looks: Floats) -> Floats:
@@ -182,7 +184,7 @@ class Judge:
 
     def glance(self, features: Floats) -> Floats:
         """Probability (n,) of a lesion from features (n, `NAMES`)."""
-        return predict(self._boosters.glance, features)
+        return self._boosters.glance.predict(features)
 
     def verdict(self, features: Floats, said: Floats, looks: Floats) -> Floats:
         """Calibrated probability (n,) of each by itself.
@@ -194,7 +196,7 @@ class Judge:
         """
         raw = self.glance(features)
         if self._boosters.verdict is not None:
-            raw = predict(self._boosters.verdict, np.concatenate([features, said], axis=1))
+            raw = self._boosters.verdict.predict(np.concatenate([features, said], axis=1))
         judged, looked, offset = self.content.calibration
         known = judged * logit(np.clip(raw, 1e-6, 1 - 1e-6))
         calibrated: Floats = expit(known + looked * bounded(looks) + offset)
@@ -202,11 +204,11 @@ class Judge:
 
     def weigh(self, verdicts: Floats, looks: Floats, features: Floats, places: Floats) -> Floats:
         """Probability (n,) of each likely candidate of a study beside the others; see `describe_context`."""
-        return predict(self._boosters.context, describe_context(verdicts, bounded(looks), features, places))
+        return self._boosters.context.predict(describe_context(verdicts, bounded(looks), features, places))
 
     def extent(self, features: Floats) -> Floats:
         """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
-        fraction: Floats = np.clip(predict(self._boosters.extent, features), 0.15, 0.8)
+        fraction: Floats = np.clip(self._boosters.extent.predict(features), 0.15, 0.8)
         return fraction
 
     def opinion(self, features: Floats) -> Floats:
@@ -218,10 +220,10 @@ class Judge:
             word: Floats = np.fmax(features[:, 0], features[:, 2])
             return word
         nothing = np.isnan(features).all(axis=1)
-        return np.where(nothing, np.nan, as_logits(predict(self._opinion, features)))
+        return np.where(nothing, np.nan, as_logits(self._opinion.predict(features)))
 
     @cached_property
-    def _opinion(self) -> xgboost.Booster | None:
+    def _opinion(self) -> Trees | None:
         return None if self.content.opinion is None else from_text(self.content.opinion)
 
     @cached_property

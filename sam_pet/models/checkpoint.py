@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import clear_left, file_sha256, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
+from sam_pet.models.bounded import AtMost
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
@@ -41,6 +42,8 @@ from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2
 from sam_pet.threads import one_thread
 
 _LARGEST, _MOST_BLOCKS, _LONGEST_LIST = 100_000, 256, 256
+# Numbers in tensors that no file holds: positions, and what is soon thrown away.
+_BESIDE_WEIGHTS = 1 << 24
 _BASES = (
     "shared_image_embedding.positional_embedding",
     "prompt_encoder.shared_embedding.positional_embedding",
@@ -267,14 +270,15 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     Raises:
         InputError: keys or shapes do not fit; `where` says whose they are.
     """
+    held = sum(tensor.numel() for tensor in state.values())
     try:
-        # Without memory, until it is known that the weights fit.
-        with torch.device("meta"), no_init_weights():
-            expected = family_of(config.model_type).build(config).state_dict()
+        with AtMost(2 * held + _BESIDE_WEIGHTS), no_init_weights():
+            model: PreTrainedModel = family_of(config.model_type).build(config)
     except Exception as error:  # transformers and torch raise what they like for numbers that do not fit each other
         raise InputError(
             f"{where}: no model can be made as its {CONFIG} says ({one_line(error)[:120]}); fetch it again"
         ) from error
+    expected = model.state_dict()
     for key, value in expected.items():
         if key not in state:
             raise InputError(f"{where} does not hold the weights of this model: {key} is missing; fetch it again")
@@ -284,8 +288,6 @@ def build(config: Any, state: dict[str, torch.Tensor], where: str | Path) -> Pre
     extra = next((key for key in state if key not in expected), None)
     if extra is not None:
         raise InputError(f"{where} does not hold the weights of this model: {extra} is not known; fetch it again")
-    with no_init_weights():
-        model: PreTrainedModel = family_of(config.model_type).build(config)
     model.load_state_dict(state)
     return model.float().eval()
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation, binary_erosion, distance_transform_edt
+from scipy.ndimage import distance_transform_edt
 from scipy.special import expit
 
-from sam_pet.boxes import Block, Field, overlap
+from sam_pet.boxes import Block, Field, Slices, overlap
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
@@ -93,10 +93,11 @@ class Prompted:
     def _rows(
         self, levels: Sequence[float], blocks: Sequence[Block], narrower: Sequence[float], wider: Sequence[float]
     ) -> Floats:
-        prompt = self._of_prompt()
+        prompt, tight = self._of_prompt(), [block.trimmed() for block in blocks]
+        scene = _Scene.round(self, tight)
         rows = [
-            [*prompt, level, self._log_ml(block), up, down, *self._shared(block), *self._look(block)]
-            for level, block, up, down in zip(levels, blocks, narrower, wider, strict=True)
+            [*prompt, level, self._log_ml(block), up, down, *self._shared(block), *self._look(block, scene)]
+            for level, block, up, down in zip(levels, tight, narrower, wider, strict=True)
         ]
         return np.array(rows, np.float32)
 
@@ -148,53 +149,90 @@ class Prompted:
             dice = [2 * both / (size + other) for both, other in with_contours]
         return [2 * shared / (size + model), shared / size, shared / model, *dice]
 
-    def _look(self, block: Block) -> list[float]:
-        """Uptake, density, logits and shape within an outline and at its rim."""
+    def _look(self, block: Block, scene: _Scene) -> list[float]:
+        """Uptake, density, logits and shape within an outline, in its smallest box, and at its rim."""
         if not block.values.any():
             return [np.nan] * (len(_OF_OUTLINE) - 7 - len(WIDTHS_MM))
         spacing = np.asarray(self.study.frame_spacing[::-1])
-        mask = np.pad(block.trimmed().values, _MARGIN)
-        corner = np.asarray(block.trimmed().corner) - _MARGIN
-        pet, suv = _cut(self.study.axial_pet, corner, mask.shape, 0.0), self._suv
-        logits = self.field.within(corner, mask.shape)
-        rim, edge = binary_dilation(mask) & ~mask, mask & ~binary_erosion(mask)
-        slope = np.linalg.norm([along[rim | edge] for along in _gradient(pet, spacing)], axis=0)
-        inside = pet[mask]
+        mask, here, suv = np.pad(block.values, _MARGIN), scene.box(block), self._suv
+        pet, logits = scene.pet[here], scene.logits[here]
+        rim, edge = _beside(mask) & ~mask, mask & _beside(~mask)
+        slope = scene.slope[here][rim | edge]
+        inside, at_rim, shown = pet[mask], pet[rim], logits[mask]
         coldest, hottest = np.percentile(inside, (10, 95))
-        extent = (np.array(mask.shape) - 2 * _MARGIN) * spacing
+        extent = np.array(block.values.shape) * spacing
         return [
             float(inside.mean()) / suv,
             float(coldest) / suv,
             float(hottest) / suv,
-            float(pet[rim].mean()) / suv,
-            float((pet[rim] >= coldest).mean()),
+            float(at_rim.mean()) / suv,
+            float((at_rim >= coldest).mean()),
             float(slope.mean()) / max(suv - self.spot.around, 0.1 * suv),
-            float(logits[mask].mean()),
+            float(shown.mean()),
             float(logits[rim].mean()),
-            float((logits[mask] > 0).mean()),
-            float(distance_transform_edt(mask, sampling=spacing).max()),
+            float((shown > 0).mean()),
+            float(distance_transform_edt(np.pad(block.values, 1), sampling=spacing).max()),
             float(extent.max()),
             mask.sum() / float(np.prod(extent / spacing)),
-            *self._density(corner, mask, rim),
-            *self._likelihood(corner, mask, rim),
+            *_density(None if scene.ct is None else scene.ct[here], mask, rim),
+            *self._likelihood(scene, here, mask, rim),
         ]
 
-    def _density(self, corner: Ints, mask: Bools, rim: Bools) -> Any:
-        if self.study.axial_ct is None:
-            return [np.nan] * 3
-        ct = _cut(self.study.axial_ct, corner, mask.shape, np.nan)
-        return [float(np.nanmean(ct[mask])), float(np.nanstd(ct[mask])), float(np.nanmean(ct[rim]))]
-
-    def _likelihood(self, corner: Ints, mask: Bools, rim: Bools) -> list[float]:
+    def _likelihood(self, scene: _Scene, here: Slices, mask: Bools, rim: Bools) -> list[float]:
         """By contour, the Dice that its probabilities let expect of a mask, and its logits within and at the rim."""
         if not self.contours:
             return [np.nan] * (3 * len(WIDTHS_MM))
         found: list[float] = []
-        for contour in self.contours:
-            logits = contour.field.within(corner, mask.shape)
-            likely = 2 * float(expit(logits[mask]).sum()) / (int(mask.sum()) + contour.volume)
-            found += [likely, float(logits[mask].mean()), float(logits[rim].mean())]
+        size = int(mask.sum())
+        for contour, (logits, probabilities) in zip(self.contours, scene.contours, strict=True):
+            likely = 2 * float(probabilities[here][mask].sum()) / (size + contour.volume)
+            found += [likely, float(logits[here][mask].mean()), float(logits[here][rim].mean())]
         return found
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What is looked at in a box that holds some outlines and what is round them, its first voxel at `corner`.
+
+    `contours` are the logits of each and its probabilities, `slope` that of the uptake, per mm.
+    """
+
+    corner: Ints
+    pet: Floats
+    ct: Floats | None
+    slope: Floats
+    logits: Floats
+    contours: Sequence[tuple[Floats, Floats]]
+
+    @classmethod
+    def round(cls, known: Prompted, blocks: Sequence[Block]) -> _Scene:
+        corners = np.array([block.corner for block in blocks])
+        low = corners.min(axis=0) - _MARGIN
+        high = (corners + [block.values.shape[::-1] for block in blocks]).max(axis=0) + _MARGIN
+        shape = tuple((high - low)[::-1].tolist())
+        pet, ct = _cut(known.study.axial_pet, low, shape, 0.0), known.study.axial_ct
+        contours = [contour.field.within(low, shape) for contour in known.contours]
+        return cls(
+            low,
+            pet,
+            None if ct is None else _cut(ct, low, shape, np.nan),
+            np.linalg.norm(_gradient(pet, np.asarray(known.study.frame_spacing[::-1])), axis=0),
+            known.field.within(low, shape),
+            [(logits, expit(logits)) for logits in contours],
+        )
+
+    def box(self, block: Block) -> Slices:
+        """Where an outline and its margin lie in the arrays."""
+        start = (np.asarray(block.corner) - _MARGIN - self.corner)[::-1]
+        z, y, x = (slice(int(a), int(a) + n + 2 * _MARGIN) for a, n in zip(start, block.values.shape, strict=True))
+        return z, y, x
+
+
+def _density(ct: Floats | None, mask: Bools, rim: Bools) -> list[float]:
+    if ct is None:
+        return [np.nan] * 3
+    inside = ct[mask]
+    return [float(np.nanmean(inside)), float(np.nanstd(inside)), float(np.nanmean(ct[rim]))]
 
 
 def _shared(block: Block, other: Block) -> tuple[int, int]:
@@ -202,6 +240,16 @@ def _shared(block: Block, other: Block) -> tuple[int, int]:
     both = overlap(block.corner, block.values.shape, other.corner, other.values.shape)
     shared = 0 if both is None else int((block.values[both[0]] & other.values[both[1]]).sum())
     return shared, max(int(other.values.sum()), 1)
+
+
+def _beside(mask: Bools) -> Bools:
+    """The voxels with one of a mask at one of their six faces, whichever side of it they are on."""
+    beside = np.zeros_like(mask)
+    for axis in range(mask.ndim):
+        near, of = np.moveaxis(beside, axis, 0), np.moveaxis(mask, axis, 0)
+        near[1:] |= of[:-1]
+        near[:-1] |= of[1:]
+    return beside
 
 
 def _cut(volume: Floats, low: Ints, shape: tuple[int, ...], outside: float) -> Floats:

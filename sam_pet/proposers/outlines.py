@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sam_pet.boxes import Block, Field
-from sam_pet.prompts import Prompt, Voxels
+from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion, Offered, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.outline_features import NAMES, Drawn, Floats, Prompted
 from sam_pet.proposers.sam2 import Sam2Proposer
@@ -76,8 +75,8 @@ class Proposers:
     refiner: Refiner | None = None
     contour: Contour | None = None
 
-    def logits(self, lesion: Lesion, background: Voxels) -> Field:
-        """The logits that make the mask."""
+    def logits(self, lesion: Lesion, background: Voxels, widest: Field | None = None) -> Field:
+        """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
             return self.contour.draw(self.sam2.study, drawn, background, lesion.contour_mm)
@@ -87,18 +86,22 @@ class Proposers:
             field = self.refiner.refine(self.sam2.study, lesion.clip, lesion.bank.all(), drawn, background)
         if self.contour is None or not len(drawn):
             return field
-        second = self.contour.draw(self.sam2.study, drawn, background, WIDTHS_MM[-1])
-        return field.plus(second, _SECOND_OPINION)
+        widest = widest or self.contour.draw(self.sam2.study, drawn, background, WIDTHS_MM[-1])
+        return field.plus(widest, _SECOND_OPINION)
 
     def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
         """The outlines that a lesion of one click or stroke may have, the model's first."""
-        field, drawn = self.logits(replace(lesion, contour_mm=None), background), lesion.prompts[0].voxels
-        model = shown_mask(field, lesion.prompts, background)
+        drawn, tumor = lesion.prompts[0].voxels, drawn_voxels(lesion.prompts)
         spots = [look_at(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
+        contour = self.contour if spots and len(tumor) else None
+        widths = WIDTHS_MM if contour is not None else ()
+        cubes = [] if contour is None else [contour.draw(self.sam2.study, tumor, background, w) for w in widths]
+        field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)
+        model = shown_mask(field, lesion.prompts, background)
         if not spots:
             return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
-        widths = WIDTHS_MM if self.contour is not None else ()
-        contours = [self._drawn_by_itself(lesion.prompts, background, width) for width in widths]
+        fields = [cube.widened(tumor) for cube in cubes]
+        contours = [Drawn(each, shown_mask(each, lesion.prompts, background)) for each in fields]
         hottest = spots[0].candidate.suv
         known = [
             Prompted(self.sam2.study, drawn, lesion.score, lesion.clip.width_mm, field, model, contours, spot, hottest)
@@ -112,10 +115,3 @@ class Proposers:
             features.append(prompted.describe(levels))
             blocks += levels
         return Outlines(blocks, np.concatenate(features), widths)
-
-    def _drawn_by_itself(self, prompts: Sequence[Prompt], background: Voxels, width_mm: float) -> Drawn:
-        """What the contour network makes of strokes in a cube."""
-        assert self.contour is not None
-        tumor = drawn_voxels(prompts)
-        field = self.contour.draw(self.sam2.study, tumor, background, width_mm).widened(tumor)
-        return Drawn(field, shown_mask(field, prompts, background))

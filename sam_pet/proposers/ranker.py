@@ -5,18 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import xgboost
 from pydantic import BaseModel, ConfigDict, Field
 
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
 from sam_pet.proposers.outline_features import NAMES, Floats
 from sam_pet.proposers.volume_input import WIDTHS_MM
-from sam_pet.trees import from_text, predict, to_text
+from sam_pet.trees import Trees, from_text, to_text
+
+if TYPE_CHECKING:
+    import xgboost
 
 # Networks' masks have 0, -1, -2... in place of a level: the model's, then the contours from the narrowest cube on.
 _LEVEL = NAMES.index("level")
@@ -67,7 +69,7 @@ class Chooser:
 
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) that is expected of outlines with these features (n, `NAMES`)."""
-        return predict(self._trees, features)
+        return self._trees.predict(features)
 
     def ranked(self, expected: Floats, features: Floats) -> Floats:
         """What is expected of outlines (n,), less the margin for the widest contour."""
@@ -85,5 +87,5 @@ class Chooser:
         return ranked
 
     @cached_property
-    def _trees(self) -> xgboost.Booster:
+    def _trees(self) -> Trees:
         return from_text(self.content.trees)

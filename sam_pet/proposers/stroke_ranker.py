@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import xgboost
 from pydantic import BaseModel, ConfigDict
 
 from sam_pet.errors import InputError
@@ -15,7 +14,10 @@ from sam_pet.files import write_json
 from sam_pet.proposers.revision_features import REVISION_NAMES, Floats, describe_revisions
 from sam_pet.proposers.revisions import Revised, Revision
 from sam_pet.study import Study
-from sam_pet.trees import from_text, predict, to_text
+from sam_pet.trees import Trees, from_text, to_text
+
+if TYPE_CHECKING:
+    import xgboost
 
 
 class _Content(BaseModel):
@@ -62,8 +64,8 @@ class StrokeRanker:
 
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) expected of outlines with these features (n, `REVISION_NAMES`)."""
-        return predict(self._trees, features)
+        return self._trees.predict(features)
 
     @cached_property
-    def _trees(self) -> xgboost.Booster:
+    def _trees(self) -> Trees:
         return from_text(self.content.trees)

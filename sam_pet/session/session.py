@@ -249,7 +249,7 @@ class Session:
     @property
     def array(self) -> npt.NDArray[np.uint8]:
         """The mask [z, y, x], 1 in lesions."""
-        return (self.labels > 0).astype(np.uint8)
+        return self._state.mask(self.study)
 
     @property
     def labels(self) -> npt.NDArray[np.uint16]:

@@ -58,6 +58,14 @@ class State:
             part[lesion.block.values & (part == 0)] = number
         return labels
 
+    def mask(self, study: Study) -> npt.NDArray[np.uint8]:
+        """1 in lesions, 0 elsewhere, at each voxel [z, y, x] of a study."""
+        mask = np.zeros(study.grid.shape, np.uint8)
+        axial = study.order.view(mask)
+        for lesion in self.lesions.values():
+            axial[lesion.block.slices] |= lesion.block.values
+        return mask
+
     def evidence(self, study: Study) -> dict[int, dict[str, float]]:
         """By lesion of the first answer: its `volume_ml` then, and the `probability` that it is one, or NaN."""
         return {

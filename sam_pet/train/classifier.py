@@ -17,9 +17,9 @@ from sam_pet.detection.classifier import ASK, Judge, Point, bounded
 from sam_pet.detection.context import describe_context
 from sam_pet.detection.tracer import TRACERS, Tracer
 from sam_pet.errors import InputError
+from sam_pet.train.boosted import predict
 from sam_pet.train.candidate_examples import FRACTIONS, CandidateExample
 from sam_pet.train.operating_point import best_point
-from sam_pet.trees import predict
 
 Floats = npt.NDArray[np.floating[Any]]
 T = TypeVar("T")

@@ -9,8 +9,9 @@ import numpy as np
 import xgboost
 
 from sam_pet.proposers.ranker import Chooser
+from sam_pet.train.boosted import predict
 from sam_pet.train.ranker_examples import RankerExample
-from sam_pet.trees import Floats, predict
+from sam_pet.trees import Floats
 
 _FOLDS = 5
 _ROUNDS = 400

@@ -26,6 +26,7 @@ from sam_pet.segmenter import Segmenter
 from sam_pet.train import appearance as appearance_net
 from sam_pet.train import classifier as trees
 from sam_pet.train import prompt_examples, ranker, refiner, stroke_ranker, volume_net
+from sam_pet.train.boosted import predict
 from sam_pet.train.candidate_examples import CandidateExample
 from sam_pet.train.case_examples import candidates_file, cubes_file, scene_file
 from sam_pet.train.data import Groups
@@ -37,7 +38,6 @@ from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
 from sam_pet.train.revision_examples import RevisionExamples
 from sam_pet.train.store import ExampleStore, digest, made
 from sam_pet.train.volume_examples import load_cubes
-from sam_pet.trees import predict
 
 T = TypeVar("T")
 # At most so many cases say what is pointed at: each gives dozens of places.

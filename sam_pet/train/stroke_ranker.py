@@ -11,8 +11,9 @@ import xgboost
 
 from sam_pet.proposers.revisions import KINDS
 from sam_pet.proposers.stroke_ranker import StrokeRanker
+from sam_pet.train.boosted import predict
 from sam_pet.train.revision_examples import RevisionExample
-from sam_pet.trees import Floats, predict
+from sam_pet.trees import Floats
 
 _FOLDS = 5
 _ROUNDS = 300

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cc3d
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt
 
+from sam_pet.boxes import bounding_box
 from sam_pet.study import Study, Volume
 from sam_pet.uptake.peaks import Candidate
 
@@ -30,7 +30,7 @@ class Spot:
         pet, ct: the arrays [z, y, x] there; `ct` None without CT.
         basin: its basin in them.
         around: median SUV 6 to 14 mm off its upper half, other peaks left out.
-        away: mm from its upper half.
+        away: mm from its upper half, infinite from 14 mm on.
     """
 
     candidate: Candidate
@@ -69,9 +69,10 @@ def look_at(study: Study, candidate: Candidate) -> Spot:
     x, y, z = candidate.peak
     peak = np.array([z, y, x])
     hot = candidate.basin & (study.axial_pet[_window(corner, candidate.basin.shape)] >= 0.3 * candidate.suv)
-    found = np.nonzero(_connected(hot, tuple(peak - corner)))
-    inner_low = corner + [axis.min() if axis.size else 0 for axis in found]
-    inner_high = corner + [axis.max() + 1 if axis.size else 1 for axis in found]
+    found = bounding_box(_connected(hot, tuple(peak - corner)))
+    assert found is not None  # the peak is always in it
+    inner_low = corner + [part.start for part in found]
+    inner_high = corner + [part.stop for part in found]
     low = np.maximum(np.minimum(inner_low, peak) - margin, 0)
     high = np.minimum(np.maximum(inner_high, peak + 1) + margin, study.axial_pet.shape)
     window = _window(low, high - low)
@@ -83,7 +84,7 @@ def look_at(study: Study, candidate: Candidate) -> Spot:
     ]
     place = tuple(int(v) for v in peak - low)
     half = _connected(basin & (pet >= _HALF * float(pet[place])), place)
-    away = distance_transform_edt(~half, sampling=spacing).astype(np.float32)
+    away = _distance(half, spacing, _SHELL_MM[1])
     shell = (away > _SHELL_MM[0]) & (away < _SHELL_MM[1]) & (pet < 0.6 * candidate.suv)
     return Spot(
         candidate=candidate,
@@ -99,6 +100,28 @@ def look_at(study: Study, candidate: Candidate) -> Spot:
 def _window(low: npt.NDArray[np.int64], size: npt.ArrayLike) -> tuple[slice, slice, slice]:
     z, y, x = (slice(int(a), int(a) + int(n)) for a, n in zip(low, np.asarray(size), strict=True))
     return z, y, x
+
+
+def _distance(mask: Bools, spacing: npt.NDArray[np.float64], most: float) -> Volume:
+    """How far each voxel is from a mask in mm, infinite from `most` on; `spacing` is [z, y, x].
+
+    Axis by axis (Felzenszwalb and Huttenlocher 2012), within the few voxels that count.
+    """
+    box = bounding_box(mask)
+    squares = np.full(mask.shape, np.inf)
+    squares[mask] = 0.0
+    if box is not None:
+        for axis, mm in enumerate(spacing.tolist()):
+            # Beside the mask's box along the axes to come there is nothing yet.
+            known = np.moveaxis(squares[(slice(None),) * (axis + 1) + box[axis + 1 :]], axis, 0)
+            before, sums = known.copy(), np.empty_like(known)
+            for steps in range(1, min(int(most / mm) + 1, len(known))):
+                farther = np.add(before, (steps * mm) ** 2, out=sums)
+                np.minimum(known[steps:], farther[:-steps], out=known[steps:])
+                np.minimum(known[:-steps], farther[steps:], out=known[:-steps])
+    squares[squares >= most**2] = np.inf
+    distances: Volume = np.sqrt(squares).astype(np.float32)
+    return distances
 
 
 def _connected(mask: Bools, place: tuple[int, ...]) -> Bools:

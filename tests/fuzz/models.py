@@ -68,7 +68,7 @@ def _boosted(features: int) -> xgboost.Booster:
 def _trees(folder: Path) -> None:
     text = base64.b64encode(zlib.compress((folder / "t.ubj").read_bytes())).decode()
     try:
-        from_text(text).inplace_predict(np.zeros((2, 4), np.float32))
+        from_text(text).predict(np.zeros((2, 4), np.float32))
     except ValueError as error:
         raise InputError(str(error)) from error
 

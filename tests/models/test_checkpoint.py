@@ -12,6 +12,7 @@ import torch
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256
 from sam_pet.models import ModelRecord, load_model, save_model, untrained
+from sam_pet.models.bounded import AtMost
 from sam_pet.models.checkpoint import weights_sha256
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
@@ -171,3 +172,10 @@ def test_a_file_that_holds_the_shared_basis_once_loads(folder: Path) -> None:
         model.prompt_encoder.shared_embedding.positional_embedding,
         untrained("nano", seed=5).shared_image_embedding.positional_embedding,
     )
+
+
+def test_a_configuration_cannot_ask_for_more_memory_than_its_weights_fill() -> None:
+    with AtMost(20):
+        assert torch.zeros(2, 3).sum() == torch.ones((3,)).sum() - 3
+        with pytest.raises(ValueError, match="far more than there are weights"):
+            torch.empty(1 << 40)

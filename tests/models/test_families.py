@@ -135,3 +135,15 @@ def test_the_library_is_loaded_once_and_without_torchs_compiler() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[]", "True True"]
+
+
+def test_transformers_is_whole_for_whoever_else_wants_it() -> None:
+    code = (
+        "import sys; from sam_pet.sam2.families.library import Sam2VideoModel\n"
+        "import transformers; from transformers import AutoTokenizer, Sam2VideoModel as theirs\n"
+        "print(theirs is Sam2VideoModel, 'AutoProcessor' in dir(transformers), transformers.__version__ > '5')\n"
+        "import scipy.optimize, transformers.models\n"
+        "print(callable(scipy.optimize.minimize), transformers.models.bert.BertConfig().model_type)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["True True True", "True bert"]
