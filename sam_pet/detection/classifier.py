@@ -174,11 +174,6 @@ class Judge:
         """Whether the verdict depends on what the model says."""
         return self.content.verdict is not None
 
-    @property
-    def first_trees(self) -> tuple[xgboost.Booster, xgboost.Booster | None, xgboost.Booster]:
-        """What knows each candidate by itself: glance, verdict and extent."""
-        return self._boosters[:3]
-
     def point(self, tracer: Tracer) -> Point:
         return self.content.points[tracer]
 

@@ -17,7 +17,7 @@ from sam_pet.detection.classifier import ASK, Judge, Point, bounded
 from sam_pet.detection.context import describe_context
 from sam_pet.detection.tracer import TRACERS, Tracer
 from sam_pet.errors import InputError
-from sam_pet.train.boosted import predict
+from sam_pet.train.boosted import booster, predict
 from sam_pet.train.candidate_examples import FRACTIONS, CandidateExample
 from sam_pet.train.operating_point import best_point
 
@@ -88,7 +88,7 @@ def refit(judge: Judge, validation: Sequence[CandidateExample], seed: int = 0) -
     """
     if judge.listens:
         raise InputError("lesion classifier: the base's first trees ask the tracker; train new ones")
-    trees = _Trees(*judge.first_trees)
+    trees = _Trees(booster(judge.content.glance), None, booster(judge.content.extent))
     return _weighed(trees, [(validation, trees)], seed, judge.appearance, {})
 
 

@@ -38,6 +38,7 @@ from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
 from sam_pet.train.revision_examples import RevisionExamples
 from sam_pet.train.store import ExampleStore, digest, made
 from sam_pet.train.volume_examples import load_cubes
+from sam_pet.trees import Floats
 
 T = TypeVar("T")
 # At most so many cases say what is pointed at: each gives dozens of places.
@@ -182,7 +183,7 @@ def make_classifier(work: Work) -> Made:
         base = work.segmenter.judge
         if base is None:
             raise InputError("recipe: classifier.first: the base has no lesion classifier; write new")
-        held = _looked(work, held_cases, held, base.appearance, base.first_trees[0])
+        held = _looked(work, held_cases, held, base.appearance, base.glance)
         judge = trees.refit(base, held, work.recipe.seed)
     else:
         path = work.loaded.parts.get("appearance")
@@ -191,7 +192,7 @@ def make_classifier(work: Work) -> Made:
         if not any(one.positive.any() for one in seen):
             raise InputError("lesion classifier: no candidate is a lesion; give more cases, or other ones")
         glance = trees.glancer(seen, work.recipe.seed)
-        held = _looked(work, held_cases, held, network, glance)
+        held = _looked(work, held_cases, held, network, partial(predict, glance))
         judge = trees.fit(seen, held, work.recipe.seed, network, glance)
     every = -(-len(held_cases) // _POINTED_CASES)
     known = digest(judge.content.model_dump(exclude={"training", "opinion"}))
@@ -274,14 +275,18 @@ def _samples(work: Work, cases: Sequence[Case]) -> list[CandidateExample]:
 
 
 def _looked(
-    work: Work, cases: Sequence[Case], samples: Sequence[CandidateExample], network: Appearance | None, glance: Any
+    work: Work,
+    cases: Sequence[Case],
+    samples: Sequence[CandidateExample],
+    network: Appearance | None,
+    glance: Callable[[Floats], Floats],
 ) -> list[CandidateExample]:
     """The samples with what the network says of each candidate that a glance does not rule out."""
     if network is None:
         return list(samples)
     found = []
     for case, one in zip(steps(cases, "looks"), samples, strict=True):
-        rows = np.flatnonzero(predict(glance, one.features) >= ASK)
+        rows = np.flatnonzero(glance(one.features) >= ASK)
         looks = np.full(len(one.features), np.nan)
         looks[rows] = network.look(CoarseStudy.load(scene_file(work.store, case)), one.places[rows], one.features[rows])
         found.append(replace(one, looks=looks))
