@@ -107,7 +107,7 @@ def unneeded_imports() -> list[str]:
         "Segmenter.from_pretrained('default', 'cpu').open(study).add_click((30, 22, 59))\n"
         f"print([m for m in {UNNEEDED!r} if m in sys.modules and m not in before])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=True)
     return list(json.loads(done.stdout.replace("'", '"')))
 
 

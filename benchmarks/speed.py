@@ -126,7 +126,7 @@ def reading(setting: Setting) -> list[Row]:
         for _ in range(setting.repeats):
             for name, (load, read) in _READERS.items():
                 command = [sys.executable, "-c", _READ.format(load=load, read=read), str(path)]
-                told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                told = subprocess.run(command, check=True, capture_output=True, text=True, encoding="utf-8").stdout
                 found[name].append([float(value) for value in told.split()])
     for name, times in found.items():
         cpu_s, memory = (statistics.median(column) for column in zip(*times, strict=True))
