@@ -26,10 +26,6 @@ from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, 
 from sam_pet.models.state import unwrapped
 from sam_pet.sam2.families.library import PreTrainedModel
 
-if torch.distributed.is_available():
-    # peft takes it for loaded by transformers, which may have been loaded without it.
-    import torch.distributed.tensor
-
 _PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
 _HIGHEST_RANK = 4096
 

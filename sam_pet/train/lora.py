@@ -5,16 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 
 from sam_pet.sam2.families import adapt
 from sam_pet.train.recipe import Lora
-
-if torch.distributed.is_available():
-    # peft takes it for loaded by transformers, which may have been loaded without it.
-    import torch.distributed.tensor
 
 
 def add_lora(model: Any, lora: Lora) -> PeftModel:

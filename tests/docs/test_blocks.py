@@ -30,6 +30,8 @@ SCRIPTS = (
     "benchmarks/adapters.py",
     "benchmarks/longer_memories.py",
     "benchmarks/training_cost.py",
+    "benchmarks/speed.py",
+    "benchmarks/counted.py",
 )
 # What is not code: shown, and checked where it can be wrong.
 SHOWN = {"text", "mermaid"}

@@ -153,11 +153,20 @@ def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
         delattr(module, name) if before is None else setattr(module, name, before)
 
 
+def _tensor_on_demand(name: str) -> ModuleType:
+    """peft takes `torch.distributed.tensor` for loaded by `transformers`."""
+    if name == "tensor":
+        return importlib.import_module("torch.distributed.tensor")
+    raise AttributeError(f"module 'torch.distributed' has no attribute {name!r}")
+
+
 with _aside():
     import transformers
     import transformers.models.sam2_video.modeling_sam2_video
     from transformers.initialization import no_init_weights as no_init_weights
 
+if torch.distributed.is_available():
+    vars(torch.distributed).setdefault("__getattr__", _tensor_on_demand)
 __version__: str = transformers.__version__
 
 
