@@ -15,7 +15,15 @@ import pytest
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError
-from sam_pet.files import clear_left, partial_prefix, read_image, replacing, require_apart, write_image
+from sam_pet.files import (
+    clear_left,
+    partial_prefix,
+    read_image,
+    replacing,
+    require_apart,
+    require_file_name,
+    write_image,
+)
 from tests.images import GRID, pet_array, write
 
 LATIN = b"pet_\xe9.nii.gz".decode("utf-8", "surrogateescape")
@@ -111,3 +119,27 @@ def test_sigterm_leaves_no_unfinished_file(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 143
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_yet_hides_no_input(tmp_path: Path) -> None:
+    pet = tmp_path / "pet.nii.gz"
+    pet.write_bytes(b"the PET")
+    with pytest.raises(InputError, match="it is the input"):
+        require_apart([tmp_path / "not yet" / ".." / "pet.nii.gz"], [pet])
+
+
+def test_two_outputs_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="another output"):
+        require_apart([tmp_path / "a.dcm", None, tmp_path / "." / "a.dcm"], [])
+    require_apart([tmp_path / "a.dcm", tmp_path / "b.dcm", None, None], [])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_no_file_and_is_left_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "mask.json"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match="a device or a pipe"):
+        require_file_name(pipe)
+    with pytest.raises(OSError, match="it is no file"), replacing(pipe) as temporary:
+        temporary.write_text("{}")
+    assert pipe.is_fifo()
