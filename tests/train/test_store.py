@@ -121,7 +121,7 @@ def test_phantoms_are_painted_on_organ_maps_and_made_anew_where_these_change(tmp
     store = ExampleStore(tmp_path / "store")
     data = Data(phantoms="4:3", variant="wide", maps=tmp_path / "maps")
     cases = cases_of(data, store)
-    assert [case.tracer for case in cases] == ["fdg", "fdg", "psma"]
+    assert [case.tracer for case in cases] == ["fdg", "psma", "fdg"]
     assert sorted(json.loads((case.pet.parent / "phantom.json").read_text())["patient"] for case in cases) == [
         *("fdg_a", "fdg_a", "psma_b")
     ]
