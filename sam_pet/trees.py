@@ -144,6 +144,15 @@ def from_text(text: str) -> Trees:
     Raises:
         ValueError: there are none, or they are damaged: a wrong number would lead out of them.
     """
+    return Trees.read(_sound(unpacked(text)))
+
+
+def unpacked(text: str) -> bytes:
+    """What `to_text` has packed, in XGBoost's form, unchecked.
+
+    Raises:
+        ValueError: it is cut short or far too long.
+    """
     try:
         unpacker = zlib.decompressobj()
         content = unpacker.decompress(base64.b64decode(text, validate=True), _MOST_BYTES)
@@ -151,7 +160,7 @@ def from_text(text: str) -> Trees:
         raise ValueError(f"no trees: {error}") from error
     if not unpacker.eof:
         raise ValueError("no trees: they are cut short or far too many")
-    return Trees.read(_sound(content))
+    return content
 
 
 def _sound(content: bytes) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import zlib
-
 import numpy as np
 import xgboost
 
-from sam_pet.trees import Floats
+from sam_pet.trees import Floats, unpacked
 
 
 def booster(text: str) -> xgboost.Booster:
     """What `sam_pet.trees.to_text` has made a text of; one that was read with a checkpoint, and so checked."""
     found = xgboost.Booster()
-    found.load_model(bytearray(zlib.decompress(base64.b64decode(text))))
+    found.load_model(bytearray(unpacked(text)))
     return found
 
 

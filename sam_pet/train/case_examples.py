@@ -38,19 +38,16 @@ def candidates_file(store: ExampleStore, case: Case) -> Path:
     def make(path: Path) -> None:
         study = case.study()
         evidence = gather(study)
-        _scene_file(store, case, study, evidence)
+        scene_file(store, case, study, evidence)
         labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
         sample(study, labels, evidence).save(path)
 
     return store.get("candidates", [store.fingerprint(case), AUTO, list(NAMES)], make)
 
 
-def scene_file(store: ExampleStore, case: Case) -> Path:
-    """A case as the appearance network looks at it."""
-    return _scene_file(store, case)
+def scene_file(store: ExampleStore, case: Case, study: Study | None = None, evidence: Evidence | None = None) -> Path:
+    """A case as the appearance network looks at it; `study` and `evidence` are the case's, where they are at hand."""
 
-
-def _scene_file(store: ExampleStore, case: Case, study: Study | None = None, evidence: Evidence | None = None) -> Path:
     def make(path: Path) -> None:
         seen = case.study() if study is None else study
         known = gather(seen) if evidence is None else evidence

@@ -164,8 +164,8 @@ class _Course:
             "patients": {"seen": _patients(self.seen), "held": _patients(self.held)},
         }
         # Parts that learned from other data than the base did may be under another licence.
-        stated = {"licence"} & self.recipe.model_fields_set
-        changes = {"training": training, **{name: getattr(self.recipe, name) for name in stated}}
+        stated = "licence" in self.recipe.model_fields_set
+        changes = {"training": training, "licence": self.recipe.licence if stated else record.licence}
         if self.recipe.attribution:
             training["attribution"] = self.recipe.attribution
         with replacing_folder(target) as temporary:

@@ -96,7 +96,7 @@ class RevisionExamples:
     def _lesions(self, scene: _Scene, segmenter: Segmenter, numbers: list[int]) -> Iterator[Lesion]:
         # A bar so low that there are false lesions: on studies unlike these the usual one will let some through.
         judge = None if segmenter.judge is None else segmenter.judge.with_bar(_BAR)
-        found = [lesion.unseen() for lesion in first_answer(scene.tracker, judge, AUTO)]
+        found = first_answer(scene.tracker, judge, AUTO)
         false = [lesion for lesion in found if not scene.touched(lesion)]
         for group in (false, [lesion for lesion in found if scene.touched(lesion)]):
             for number in scene.rng.permutation(len(group))[: self.found].tolist():

@@ -52,7 +52,7 @@ class Spot:
 
     def region(self, fraction: float = STANDARD) -> Bools:
         """The voxels of the basin above `level` that hang together (18 neighbours) with the peak."""
-        return _connected(self.basin & (self.pet >= self.level(fraction)), self._peak)
+        return connected(self.basin & (self.pet >= self.level(fraction)), self._peak)
 
     @property
     def _peak(self) -> tuple[int, int, int]:
@@ -69,7 +69,7 @@ def look_at(study: Study, candidate: Candidate) -> Spot:
     x, y, z = candidate.peak
     peak = np.array([z, y, x])
     hot = candidate.basin & (study.axial_pet[_window(corner, candidate.basin.shape)] >= 0.3 * candidate.suv)
-    found = bounding_box(_connected(hot, tuple(peak - corner)))
+    found = bounding_box(connected(hot, tuple(peak - corner)))
     assert found is not None  # the peak is always in it
     inner_low = corner + [part.start for part in found]
     inner_high = corner + [part.stop for part in found]
@@ -83,7 +83,7 @@ def look_at(study: Study, candidate: Candidate) -> Spot:
         _window(shared_low - corner, shared_high - shared_low)
     ]
     place = tuple(int(v) for v in peak - low)
-    half = _connected(basin & (pet >= _HALF * float(pet[place])), place)
+    half = connected(basin & (pet >= _HALF * float(pet[place])), place)
     away = _distance(half, spacing, _SHELL_MM[1])
     shell = (away > _SHELL_MM[0]) & (away < _SHELL_MM[1]) & (pet < 0.6 * candidate.suv)
     return Spot(
@@ -124,7 +124,7 @@ def _distance(mask: Bools, spacing: npt.NDArray[np.float64], most: float) -> Vol
     return distances
 
 
-def _connected(mask: Bools, place: tuple[int, ...]) -> Bools:
+def connected(mask: Bools, place: tuple[int, ...]) -> Bools:
     """The component of a mask at a place, which belongs to it in any case."""
     mask[place] = True
     labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=18)
