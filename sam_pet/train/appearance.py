@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,7 @@ def train_appearance(
     stack: CoarseBatch,
     lessons: Sequence[AppearanceExample],
     training: TrainSettings,
+    start: AppearanceNetwork | None = None,
     **options: Any,
 ) -> AppearanceNetwork:
     """The moving average of a network's weights over a training, on the CPU and in eval mode.
@@ -56,6 +58,7 @@ def train_appearance(
         stack: scenes of the training studies, on the device to train on.
         lessons: one for each scene.
         training: how long and how fast.
+        start: a network to go on from, left as it is; by default a new one.
         options: of `train_network`, but for the device, which is that of the scenes.
 
     Raises:
@@ -64,8 +67,9 @@ def train_appearance(
     device = stack.pet.device
     drawn = _Candidates.of(lessons, device)
     torch.manual_seed(training.seed)
-    start = AppearanceNetwork(lessons[0].features.shape[1])
-    _standardise(start, np.concatenate([one.features for one in lessons]))
+    if start is None:
+        start = AppearanceNetwork(lessons[0].features.shape[1])
+        _standardise(start, np.concatenate([one.features for one in lessons]))
 
     def loss(network: AppearanceNetwork, step: int) -> Tensor:
         generator = torch.Generator(device).manual_seed(training.seed * 1_000_003 + step)
@@ -77,7 +81,7 @@ def train_appearance(
             logits = network(near, far, features, heard)
         return F.binary_cross_entropy_with_logits(logits.float(), drawn.positive[rows].float())
 
-    return train_network(start, loss, training, name="appearance network", device=device, **options)
+    return train_network(copy.deepcopy(start), loss, training, name="appearance network", device=device, **options)
 
 
 @dataclass(frozen=True)

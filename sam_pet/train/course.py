@@ -130,7 +130,7 @@ class _Course:
         fitted_to = {other: loaded.hashes[other] for other in maker.fitted_to if other in loaded.hashes}
         settings = getattr(self.recipe, stage).model_dump(mode="json")
         facts = [settings, self.recipe.seed, fitted_to, self._cases(self.seen), self._cases(self.held)]
-        if settings.get("first") == "base":
+        if settings.get("start") == "base":
             facts.append(loaded.hashes.get(name))
         folder = self.recipe.out / stage
         if self._begin(stage, facts):
@@ -221,7 +221,7 @@ def _sides(recipe: Recipe, groups: Groups) -> tuple[Groups, Groups]:
     """The cases that networks learn from, and those that they never see: all, where no network is trained."""
     parts = {stage for stage, _ in parts_of(recipe)}
     learn = parts - set(RANKERS)
-    if recipe.classifier is not None and recipe.classifier.first == "base":
+    if recipe.classifier is not None and recipe.classifier.start == "base":
         learn.discard("classifier")
     if not recipe.stages and not learn:
         return [], groups

@@ -20,7 +20,13 @@ class RecipePart(BaseModel):
         return value
 
 
-class NetworkStage(RecipePart):
+class LearnedStage(RecipePart):
+    """A stage that may go on from what the base has: `start: base`."""
+
+    start: Literal["new", "base"] = "new"
+
+
+class NetworkStage(LearnedStage):
     """How a network beside SAM 2 is trained: AdamW with linear warm-up and cosine decay, a moving average."""
 
     steps: int = Field(gt=0)
@@ -70,11 +76,9 @@ class AppearanceStage(NetworkStage):
     decay: float = Field(default=0.03, ge=0)
 
 
-class ClassifierStage(RecipePart):
-    """The lesion classifier: first trees, and what weighs their verdicts; with `first: base` the first trees are the
+class ClassifierStage(LearnedStage):
+    """The lesion classifier: first trees, and what weighs their verdicts; with `start: base` the first trees are the
     base's, and all cases are held ones."""
-
-    first: Literal["new", "base"] = "new"
 
 
 class StrokesStage(RecipePart):

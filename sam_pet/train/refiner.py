@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ def train_refiner(
     groups: Groups,
     settings: RefinerSettings,
     training: TrainSettings,
+    start: UNet | None = None,
     **options: Any,
 ) -> UNet:
     """A trained network, the moving average of the weights; the same arguments give the same weights.
@@ -44,6 +46,7 @@ def train_refiner(
         groups: lesson files and how often each group is drawn from.
         settings: of the refiner.
         training: how long and how fast.
+        start: a network to go on from, left as it is; by default a new one.
         options: of `train_network`.
     """
     torch.manual_seed(training.seed)
@@ -58,7 +61,7 @@ def train_refiner(
         lessons = corrected(network, lessons, settings, int(rng.integers(_STROKES + 1)), rng)
         return lesson_loss(network, lessons, settings)
 
-    return train_network(new_network(settings), loss, training, name="refiner", **options)
+    return train_network(copy.deepcopy(start or new_network(settings)), loss, training, name="refiner", **options)
 
 
 def answered(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:

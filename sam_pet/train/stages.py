@@ -20,6 +20,7 @@ from sam_pet.detection.detect import gather
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.half import write_half
+from sam_pet.models.parts import NAMES as PART_NAMES
 from sam_pet.progress import steps
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
@@ -118,7 +119,9 @@ def make_refiner(work: Work) -> Made:
         if files:
             groups.append((files, weight))
     _require(groups, "refiner")
-    network = refiner.train_refiner(groups, settings, _settings(stage, work.recipe.seed), **work.options)
+    begin = None if stage.start == "new" else _of_base("refiner", work.loaded.refiner).network
+    training = _settings(stage, work.recipe.seed)
+    network = refiner.train_refiner(groups, settings, training, begin, **work.options)
     facts = {"examples": sum(len(files) for files, _ in groups), "steps": stage.steps}
     return Made(lambda path: write_half(network, path), facts)
 
@@ -135,7 +138,8 @@ def make_contour(work: Work) -> Made:
             groups.append((cubes, weight))
     _require(groups, "contour network")
     settings = _settings(stage, work.recipe.seed)
-    network = volume_net.train_contour(groups, settings, stage.bfloat16, **work.options)
+    begin = None if stage.start == "new" else _of_base("contour", work.loaded.contour).network
+    network = volume_net.train_contour(groups, settings, begin, stage.bfloat16, **work.options)
     facts = {"examples": sum(len(cubes) for cubes, _ in groups), "steps": stage.steps}
     return Made(lambda path: write_half(network, path), facts)
 
@@ -168,7 +172,10 @@ def make_appearance(work: Work) -> Made:
         for one, seen in zip(samples, trees.glances(samples), strict=True)
     ]
     options = {key: value for key, value in work.options.items() if key != "device"}
-    network = appearance_net.train_appearance(stack, lessons, _settings(stage, work.recipe.seed), **options)
+    path = work.loaded.parts.get("appearance")
+    begin = None if stage.start == "new" else Appearance.read(_of_base("appearance", path)).network
+    training = _settings(stage, work.recipe.seed)
+    network = appearance_net.train_appearance(stack, lessons, training, begin, **options)
     facts = {"examples": sum(len(one.features) for one in samples), "steps": stage.steps}
     return Made(lambda path: write_half(network, path), facts)
 
@@ -179,10 +186,8 @@ def make_classifier(work: Work) -> Made:
     assert stage is not None
     held_cases = _all(work.held)
     held = _samples(work, held_cases)
-    if stage.first == "base":
-        base = work.segmenter.judge
-        if base is None:
-            raise InputError("recipe: classifier.first: the base has no lesion classifier; write new")
+    if stage.start == "base":
+        base = _of_base("judge", work.segmenter.judge)
         held = _looked(work, held_cases, held, base.appearance, base.glance)
         judge = trees.refit(base, held, work.recipe.seed)
     else:
@@ -239,6 +244,17 @@ RANKERS = ("ranker", "strokes")
 
 def _settings(stage: NetworkStage, seed: int) -> TrainSettings:
     return TrainSettings(stage.steps, stage.batch, stage.rate, stage.decay, stage.warmup, stage.average, seed)
+
+
+def _of_base(part: str, held: T | None) -> T:
+    """What the base has of a part that a stage starts from.
+
+    Raises:
+        InputError: it has none.
+    """
+    if held is None:
+        raise InputError(f"recipe: the base has no {PART_NAMES[part]} to start from; write start: new")
+    return held
 
 
 def _require(groups: Sequence[Any], what: str) -> None:

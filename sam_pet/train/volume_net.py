@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ _ENTROPY = 4.0
 def train_contour(
     groups: Sequence[tuple[Sequence[Cube], float]],
     training: TrainSettings,
+    start: UNet | None = None,
     bfloat16: bool = False,
     **options: Any,
 ) -> UNet:
@@ -44,6 +46,7 @@ def train_contour(
     Args:
         groups: cubes, and how often each group is drawn from.
         training: how long and how fast.
+        start: a network to go on from, left as it is; by default a new one.
         bfloat16: a step takes half the time on a device that knows it.
         options: of `train_network`.
 
@@ -70,7 +73,7 @@ def train_contour(
         entropy, dice = entropy_and_dice(logits.float(), truth)
         return _ENTROPY * entropy + 1 - dice.mean()
 
-    return train_network(new_network(), loss, training, name="contour network", **options)
+    return train_network(copy.deepcopy(start or new_network()), loss, training, name="contour network", **options)
 
 
 def _weights(cubes: Sequence[Cube]) -> npt.NDArray[np.float64]:

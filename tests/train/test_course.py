@@ -156,7 +156,7 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
 ) -> None:
     base = done / "out" / "checkpoint"
     own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
-    asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.first=base"]
+    asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.start=base"]
     made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).judge
     was = Segmenter(load_model(base)).judge
     assert made is not None
@@ -172,7 +172,7 @@ def test_without_a_classifier_there_are_no_first_trees_to_keep(cases: Path, tmp_
     save_model(untrained("nano", 64), ModelRecord(name="bare", trained=True), tmp_path / "bare")
     own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
     base = [f"base={tmp_path / 'bare'}", "frames=null", "clip=null", "image_size=null"]
-    asked = [*changes(cases, tmp_path / "out", tmp_path / "store"), *base, *own, "classifier.first=base"]
+    asked = [*changes(cases, tmp_path / "out", tmp_path / "store"), *base, *own, "classifier.start=base"]
     with pytest.raises(InputError, match="the base has no lesion classifier"):
         train(read_recipe(TINY, asked), device="cpu")
 
