@@ -28,7 +28,7 @@ import torch
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.benchmark.watched import Watched
 from sam_pet.cases import find_cases
-from sam_pet.detection.classifier import Judge, Point
+from sam_pet.detection.classifier import LesionClassifier, Point
 from sam_pet.detection.detect import FALLBACK_TO_LIVER
 from sam_pet.detection.features import NAMES
 from sam_pet.files import read_image
@@ -110,7 +110,7 @@ class Stage(SamPet):
             self.segmenter.__dict__["judge"] = whole
 
 
-def part(judge: Judge | None, stage: str) -> Any:
+def part(judge: LesionClassifier | None, stage: str) -> Any:
     if stage == "proposals":
         return Uptake()
     if stage == "object-score" or judge is None:

@@ -32,7 +32,7 @@ from sam_pet.sam2.families import family_of
 from sam_pet.sam2.features import EncodedFrames, Features
 from sam_pet.sam2.lanes import lanes_to_fill
 from sam_pet.sam2.memory import MemoryBank, Prediction
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.sam2.tracker import SlicePrompt, Tracker, TrackRequest
 from sam_pet.train.lora import add_lora, parameter_counts
 from sam_pet.train.losses import clip_loss
@@ -79,7 +79,7 @@ def counted(name: str, image_size: int, recipe: Recipe) -> Cost:
         if recipe.mode == "lora":
             add_lora(model, recipe.lora)
         trained = parameter_counts(model)[0]
-        core = Core(model)
+        core = Sam2Steps(model)
         frames = torch.empty(length, 3, image_size, image_size)
         with FlopCounterMode(display=False) as encoding, kept() as held:
             features = core.encode(frames)

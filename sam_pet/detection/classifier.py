@@ -87,7 +87,7 @@ def bounded(looks: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Judge:
+class LesionClassifier:
     """Sets of trees, as stored beside a checkpoint in `first_answer.json`.
 
     `glance` knows the study alone (`features.NAMES`), `verdict`, if there is one, also what the model says
@@ -154,11 +154,11 @@ class Judge:
             )
         return judge
 
-    def with_opinion(self, trees: xgboost.Booster) -> Judge:
+    def with_opinion(self, trees: xgboost.Booster) -> LesionClassifier:
         """The judge with trees trained on `OPINION_NAMES`."""
         return replace(self, content=self.content.model_copy(update={"opinion": to_text(trees)}))
 
-    def with_bar(self, probability: float) -> Judge:
+    def with_bar(self, probability: float) -> LesionClassifier:
         """The judge that takes every candidate of at least this probability for a lesion."""
         points = {
             tracer: point.model_copy(update={"keep": probability, "open": probability})
@@ -202,7 +202,7 @@ class Judge:
         return self._boosters.context.predict(describe_context(verdicts, bounded(looks), features, places))
 
     def extent(self, features: Floats) -> Floats:
-        """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
+        """The fraction (n,) for `CandidateRegion.region` from features (n, `NAMES`)."""
         fraction: Floats = np.clip(self._boosters.extent.predict(features), 0.15, 0.8)
         return fraction
 

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
-from sam_pet.boxes import CONNECTIVITY, Block
+from sam_pet.boxes import CONNECTIVITY, MaskBox
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.body import Body, find_body
 from sam_pet.detection.candidates import find_candidates
-from sam_pet.detection.classifier import Judge
+from sam_pet.detection.classifier import LesionClassifier
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import MODEL_NAMES, Floats, describe
 from sam_pet.detection.tracer import TRACERS, Tracer, find_tracer
@@ -24,7 +24,7 @@ from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outlines import FINE_MM, cube_round
 from sam_pet.study import Study
-from sam_pet.uptake.regions import Spot, look_at
+from sam_pet.uptake.regions import CandidateRegion, look_at
 
 if TYPE_CHECKING:
     from sam_pet.session.engine import LesionSegmenter
@@ -54,24 +54,24 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CandidateTable:
     """A study's candidates in the order of `spots`: features (n, `features.NAMES`), peaks (n, 3) as (x, y, z) in mm."""
 
     body: Body
     tracer: Tracer
-    spots: list[Spot]
+    spots: list[CandidateRegion]
     features: Floats
     places: Floats
 
     @classmethod
-    def of(cls, study: Study, body: Body, tracer: Tracer, spots: list[Spot]) -> Self:
+    def of(cls, study: Study, body: Body, tracer: Tracer, spots: list[CandidateRegion]) -> Self:
         features = describe(study, body, tracer, spots, [spot.region() for spot in spots])
         places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * study.frame_spacing
         return cls(body, tracer, spots, features, places)
 
 
 def first_answer(
-    tracker: LesionSegmenter, judge: Judge | None, tracer: str = AUTO, evidence: Evidence | None = None
+    tracker: LesionSegmenter, judge: LesionClassifier | None, tracer: str = AUTO, evidence: CandidateTable | None = None
 ) -> list[Lesion]:
     """The lesions of a study without prompts, the most probable first; none where nothing convinces.
 
@@ -109,7 +109,7 @@ def first_answer(
 
 
 def weigh(
-    tracker: LesionSegmenter, judge: Judge, evidence: Evidence
+    tracker: LesionSegmenter, judge: LesionClassifier, evidence: CandidateTable
 ) -> tuple[npt.NDArray[np.int64], Floats, list[Lesion]]:
     """The likely candidates of a study, each with its probability beside the others.
 
@@ -129,7 +129,7 @@ def weigh(
     return likely, judge.weigh(verdicts, looks, features, evidence.places[likely]), asked
 
 
-def gather(study: Study, tracer: str = AUTO) -> Evidence:
+def gather(study: Study, tracer: str = AUTO) -> CandidateTable:
     """Candidates of a study and what the study says of them.
 
     Raises:
@@ -139,10 +139,12 @@ def gather(study: Study, tracer: str = AUTO) -> Evidence:
         raise InputError(f"tracer: unknown {tracer!r}; use {', '.join(TRACERS)} or {AUTO}")
     body = find_body(study)
     known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
-    return Evidence.of(study, body, known, [look_at(study, candidate) for candidate in find_candidates(study, body)])
+    return CandidateTable.of(
+        study, body, known, [look_at(study, candidate) for candidate in find_candidates(study, body)]
+    )
 
 
-def look(study: Study, evidence: Evidence, appearance: Appearance | None, rows: npt.NDArray[np.int64]) -> Floats:
+def look(study: Study, evidence: CandidateTable, appearance: Appearance | None, rows: npt.NDArray[np.int64]) -> Floats:
     """How much these candidates look like lesions, logits; NaN without a network."""
     if appearance is None or not rows.size:
         return np.full(len(rows), np.nan)
@@ -150,7 +152,7 @@ def look(study: Study, evidence: Evidence, appearance: Appearance | None, rows: 
     return appearance.look(scene, evidence.places[rows], evidence.features[rows])
 
 
-def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:
+def glimpse(study: Study, evidence: CandidateTable, judge: LesionClassifier | None) -> Bools:
     """The mask [z, y, x] of an answer that does not wait for the model; empty without a classifier."""
     mask = np.zeros(study.grid.shape, bool)
     if judge is None:
@@ -163,7 +165,7 @@ def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:
     return mask
 
 
-def ask(tracker: LesionSegmenter, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
+def ask(tracker: LesionSegmenter, spots: Sequence[CandidateRegion], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
     """The model's lesion of a click at the innermost voxel of each spot's standard region, in clips up to a width."""
     clicks = [Click(innermost(spot, tracker.study)) for spot in spots]
     return [
@@ -173,7 +175,7 @@ def ask(tracker: LesionSegmenter, spots: Sequence[Spot], largest_mm: float = _WI
     ]
 
 
-def hear(study: Study, spots: Sequence[Spot], lesions: Sequence[Lesion]) -> Floats:
+def hear(study: Study, spots: Sequence[CandidateRegion], lesions: Sequence[Lesion]) -> Floats:
     """What the model says of each spot, rows of `features.MODEL_NAMES`."""
     rows = []
     for spot, lesion in zip(spots, lesions, strict=True):
@@ -185,25 +187,25 @@ def hear(study: Study, spots: Sequence[Spot], lesions: Sequence[Lesion]) -> Floa
     return np.array(rows, np.float32).reshape(-1, 3)
 
 
-def innermost(spot: Spot, study: Study) -> tuple[int, int, int]:
+def innermost(spot: CandidateRegion, study: Study) -> tuple[int, int, int]:
     """The axial voxel (x, y, z) of a spot's standard region that is farthest from its outside."""
     depth = distance_transform_edt(np.pad(spot.region(), 1), sampling=study.frame_spacing[::-1])
     z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + spot.corner[::-1]
     return int(x), int(y), int(z)
 
 
-def _extent(lesion: Lesion, spot: Spot, fraction: float) -> Lesion:
+def _extent(lesion: Lesion, spot: CandidateRegion, fraction: float) -> Lesion:
     """The lesion of a click at a spot, its mask what lies above a level of uptake."""
-    return replace(lesion, block=Block(spot.corner, spot.region(fraction)), of_uptake=True)
+    return replace(lesion, block=MaskBox(spot.corner, spot.region(fraction)), of_uptake=True)
 
 
-def _apart(lesion: Lesion, others: Sequence[Spot]) -> Lesion:
+def _apart(lesion: Lesion, others: Sequence[CandidateRegion]) -> Lesion:
     """The lesion less what leads up to peaks that are none."""
-    basins = (Block(spot.candidate.corner, spot.candidate.basin) for spot in others)
+    basins = (MaskBox(spot.candidate.corner, spot.candidate.basin) for spot in others)
     return replace(lesion, block=lesion.block.less(basins))
 
 
-def _by_score(tracker: LesionSegmenter, evidence: Evidence) -> list[Lesion]:
+def _by_score(tracker: LesionSegmenter, evidence: CandidateTable) -> list[Lesion]:
     hot = [s for s in evidence.spots if s.candidate.suv >= FALLBACK_TO_LIVER * evidence.body.reference]
     hot = sorted(hot, key=lambda spot: -spot.candidate.prominence)[:_MOST_ASKED_BLINDLY]
     lesions = [lesion for lesion in ask(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]
@@ -234,7 +236,7 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
         shape = tuple((high - (x, y, z))[::-1].tolist())
         values = np.logical_or.reduce([blocks[member].within((x, y, z), shape) for member in members])
         values = np.stack([binary_fill_holes(plane) for plane in values])
-        first, block = ordered[members[0]].lesion, Block((x, y, z), values)
+        first, block = ordered[members[0]].lesion, MaskBox((x, y, z), values)
         if len(members) > 1 and first.contour_mm is not None:
             prompts = tuple(prompt for member in members for prompt in ordered[member].lesion.prompts)
             first = replace(
@@ -245,7 +247,7 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
     return lesions
 
 
-def _touch(one: Block, other: Block) -> bool:
+def _touch(one: MaskBox, other: MaskBox) -> bool:
     low = np.maximum(one.corner, other.corner) - 1
     high = (
         np.minimum(np.asarray(one.corner) + one.values.shape[::-1], np.asarray(other.corner) + other.values.shape[::-1])

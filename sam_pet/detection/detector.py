@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import find_objects
 
-from sam_pet.boxes import CONNECTIVITY, Block
+from sam_pet.boxes import CONNECTIVITY, MaskBox
 from sam_pet.errors import InputError
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.study import Study
@@ -88,6 +88,6 @@ def found_lesions(tracker: LesionSegmenter, detection: Detection) -> dict[int, L
         if box is None:
             continue
         x, y, z = (s.start for s in box[::-1])
-        lesion = tracker.taken(Block((x, y, z), labels[box] == number))
+        lesion = tracker.taken(MaskBox((x, y, z), labels[box] == number))
         lesions[number] = replace(lesion, probability=detection.probabilities.get(number, float("nan")))
     return lesions

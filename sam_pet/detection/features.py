@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sam_pet.detection.body import Body
 from sam_pet.detection.tracer import Tracer
 from sam_pet.study import Study
-from sam_pet.uptake.regions import Spot
+from sam_pet.uptake.regions import CandidateRegion
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -42,7 +42,9 @@ _NEAR_MM = 50.0
 _SMALL = 1e-3
 
 
-def describe(study: Study, body: Body, tracer: Tracer, spots: Sequence[Spot], regions: Sequence[Bools]) -> Floats:
+def describe(
+    study: Study, body: Body, tracer: Tracer, spots: Sequence[CandidateRegion], regions: Sequence[Bools]
+) -> Floats:
     """One row of `NAMES` for each spot with its region."""
     spacing = np.asarray(study.frame_spacing)
     places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * spacing
@@ -65,7 +67,7 @@ def describe(study: Study, body: Body, tracer: Tracer, spots: Sequence[Spot], re
     return np.array(rows, np.float32).reshape(-1, len(NAMES))
 
 
-def _uptake(spot: Spot, region: Bools, body: Body) -> list[float]:
+def _uptake(spot: CandidateRegion, region: Bools, body: Body) -> list[float]:
     suv = max(spot.candidate.suv, _SMALL)
     return [
         np.log(suv),
@@ -78,7 +80,7 @@ def _uptake(spot: Spot, region: Bools, body: Body) -> list[float]:
     ]
 
 
-def _shape(spot: Spot, region: Bools, spacing: Floats) -> list[float]:
+def _shape(spot: CandidateRegion, region: Bools, spacing: Floats) -> list[float]:
     voxel_ml = float(np.prod(spacing)) / 1000
     at = np.stack(np.nonzero(region), axis=1) * spacing[::-1]
     # A voxel is no point: its own extent keeps the axes of small regions above 0.
@@ -99,7 +101,7 @@ def _shape(spot: Spot, region: Bools, spacing: Floats) -> list[float]:
     ]
 
 
-def _density(spot: Spot, region: Bools) -> list[float]:
+def _density(spot: CandidateRegion, region: Bools) -> list[float]:
     if spot.ct is None:
         return [np.nan] * 9
     inside = spot.ct[region]

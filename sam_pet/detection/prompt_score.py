@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sam_pet.boxes import Block
-from sam_pet.detection.classifier import OPINION_NAMES, Judge
-from sam_pet.detection.detect import Evidence, look
+from sam_pet.boxes import MaskBox
+from sam_pet.detection.classifier import OPINION_NAMES, LesionClassifier
+from sam_pet.detection.detect import CandidateTable, look
 from sam_pet.detection.features import MODEL_NAMES, Floats
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 from sam_pet.trees import as_logits
 from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import Spot, look_at
+from sam_pet.uptake.regions import CandidateRegion, look_at
 
 
-def opinions(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Voxels]) -> Floats:
+def opinions(study: Study, judge: LesionClassifier, evidence: CandidateTable, drawn: Sequence[Voxels]) -> Floats:
     """How probably each place (axial voxels (n, 3)) is on a lesion, as logits; NaN where there is no uptake."""
     return judge.opinion(describe(study, judge, evidence, drawn))
 
 
-def describe(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Voxels]) -> Floats:
+def describe(study: Study, judge: LesionClassifier, evidence: CandidateTable, drawn: Sequence[Voxels]) -> Floats:
     """What there is to know of places, rows of `OPINION_NAMES`; NaN where there is no uptake.
 
     A place is judged as the candidate in whose basin it lies and as a candidate of its own: on the slope of an organ
@@ -38,7 +38,7 @@ def describe(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Vox
     found = np.full((len(drawn), len(OPINION_NAMES)), np.nan, np.float32)
     if not judged.size:
         return found
-    known = Evidence.of(study, evidence.body, evidence.tracer, spots)
+    known = CandidateTable.of(study, evidence.body, evidence.tracer, spots)
     said = np.full((len(judged), len(MODEL_NAMES)), np.nan, np.float32)
     looks = np.full(len(spots), np.nan)
     looks[judged] = look(study, known, judge.appearance, judged)
@@ -52,7 +52,7 @@ def describe(study: Study, judge: Judge, evidence: Evidence, drawn: Sequence[Vox
     return found
 
 
-def _basin(spots: Sequence[Spot], voxels: Voxels) -> int | None:
+def _basin(spots: Sequence[CandidateRegion], voxels: Voxels) -> int | None:
     """The candidate with most of the voxels in its basin."""
-    shares = [Block(spot.candidate.corner, spot.candidate.basin).touches(voxels) for spot in spots]
+    shares = [MaskBox(spot.candidate.corner, spot.candidate.basin).touches(voxels) for spot in spots]
     return int(np.argmax(shares)) if max(shares, default=0) else None

@@ -36,7 +36,7 @@ from sam_pet.models.record import (
 from sam_pet.models.start import start_weights
 from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
-from sam_pet.proposers.volume_net import Contour
+from sam_pet.proposers.volume_net import VolumeNetwork
 from sam_pet.sam2.families import adapt, family_of
 from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel, no_init_weights
 from sam_pet.threads import one_thread
@@ -68,7 +68,7 @@ class LoadedModel:
     source: str
     parts: Mapping[str, Path] = field(default_factory=dict)
     refiner: Refiner | None = None
-    contour: Contour | None = None
+    contour: VolumeNetwork | None = None
 
     @property
     def facts(self) -> dict[str, str]:
@@ -329,7 +329,9 @@ def with_parts(loaded: LoadedModel, folder: Path) -> LoadedModel:
         update={"parts": {**loaded.record.parts, **own.parts}, "refiner": own.refiner or loaded.record.refiner}
     )
     refiner = _refiner(parts["refiner"], record) if "refiner" in parts else loaded.refiner
-    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
+    contour = (
+        VolumeNetwork.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
+    )
     return replace(loaded, record=record, parts={**loaded.parts, **parts}, refiner=refiner, contour=contour)
 
 

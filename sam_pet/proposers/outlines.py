@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sam_pet.boxes import Block, Field
+from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion, Offered, drawn_voxels, obey, shown_mask
-from sam_pet.proposers.outline_features import NAMES, Drawn, Floats, Prompted
+from sam_pet.proposers.outline_features import NAMES, Floats, NetworkOutline, OutlineContext
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.uptake_levels import above_levels
 from sam_pet.proposers.volume_input import WIDTHS_MM
@@ -19,7 +19,7 @@ from sam_pet.uptake.regions import look_at
 
 if TYPE_CHECKING:
     from sam_pet.proposers.refiner import Refiner
-    from sam_pet.proposers.volume_net import Contour
+    from sam_pet.proposers.volume_net import VolumeNetwork
 
 # In cubes wider than this cells are too coarse to correct a lesion in.
 FINE_MM = 128.0
@@ -37,7 +37,7 @@ class Outlines:
     `blocks` with their `features` (n, `outline.features.NAMES`); `widths` are the cubes of the network's, in mm.
     """
 
-    blocks: list[Block]
+    blocks: list[MaskBox]
     features: Floats
     widths: tuple[float, ...] = ()
 
@@ -55,7 +55,7 @@ class Outlines:
         return replace(lesion, block=block, of_uptake=number > 0, contour_mm=width)
 
 
-def cube_round(block: Block, spacing: tuple[float, ...]) -> float:
+def cube_round(block: MaskBox, spacing: tuple[float, ...]) -> float:
     """How wide, in mm, the contour network's cubes for a mask are, on voxels of this `spacing` (x, y, z)."""
     extent = float((np.array(block.values.shape) * spacing[::-1]).max())
     return next((width for width in WIDTHS_MM if width >= _ROOM * extent), WIDTHS_MM[-1])
@@ -73,9 +73,9 @@ class Proposers:
 
     sam2: Sam2Proposer
     refiner: Refiner | None = None
-    contour: Contour | None = None
+    contour: VolumeNetwork | None = None
 
-    def logits(self, lesion: Lesion, background: Voxels, widest: Field | None = None) -> Field:
+    def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> LogitBox:
         """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
@@ -101,12 +101,13 @@ class Proposers:
         if not spots:
             return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
         fields = [cube.widened(tumor) for cube in cubes]
-        contours = [Drawn(each, shown_mask(each, lesion.prompts, background)) for each in fields]
+        contours = [NetworkOutline(each, shown_mask(each, lesion.prompts, background)) for each in fields]
         hottest = spots[0].candidate.suv
+        width_mm = lesion.clip.width_mm
         known = [
-            Prompted(self.sam2.study, drawn, lesion.score, lesion.clip.width_mm, field, model, contours, spot, hottest)
+            OutlineContext(self.sam2.study, drawn, lesion.score, width_mm, field, model, contours, spot, hottest)
             for spot in spots
-        ]  # fmt: skip
+        ]
         blocks, features = [model, *(contour.block for contour in contours)], [known[0].describe_networks()]
         for prompted in known:
             levels = above_levels(prompted.spot, drawn)

@@ -34,7 +34,7 @@ class _Content(BaseModel):
 
 
 @dataclass(frozen=True)
-class Chooser:
+class OutlineRanker:
     """Trees that expect a Dice of each outline, as stored beside a checkpoint in `chooser.json`.
 
     The contour in the widest cube has to be better than the others by more than `margin`: it draws the largest lesions,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.proposers.revisions import KINDS, Revised, Revision
@@ -91,7 +91,7 @@ def _of_outline(study: Study, told: Revised, one: Revision) -> list[float]:
         float(np.log((size + 1) / (int(standing.values.sum()) + 1))),
         2 * shared / max(size + int(standing.values.sum()), 1),
         _dice(block, told.revisions[1].block),
-        _dice(block, Block(told.field.corner, told.field.values > 0)),
+        _dice(block, MaskBox(told.field.corner, told.field.values > 0)),
         _log(mean),
         _log(hottest),
         _log(coldest),
@@ -109,7 +109,7 @@ def _of_outline(study: Study, told: Revised, one: Revision) -> list[float]:
     ]
 
 
-def _section(study: Study, block: Block, stroke: Voxels) -> list[float]:
+def _section(study: Study, block: MaskBox, stroke: Voxels) -> list[float]:
     """How deep a stroke lies in the section that most of it is in, in mm, and how large that section is."""
     planes, counts = np.unique(stroke[:, 2], return_counts=True)
     z = int(planes[counts.argmax()]) - block.corner[2]
@@ -139,9 +139,9 @@ def _log(value: float) -> float:
     return float(np.log(max(value, _SMALL))) if value == value else np.nan
 
 
-def _shared(block: Block, other: Block) -> int:
+def _shared(block: MaskBox, other: MaskBox) -> int:
     return int((block.values & other.within(block.corner, block.values.shape)).sum())
 
 
-def _dice(block: Block, other: Block) -> float:
+def _dice(block: MaskBox, other: MaskBox) -> float:
     return 2 * _shared(block, other) / max(int(block.values.sum()) + int(other.values.sum()), 1)

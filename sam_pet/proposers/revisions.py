@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.stroke_rules import changed, hotter, weighed, within_reach
@@ -33,8 +33,8 @@ class Revision:
     """One outline: its `kind`, what it was before it was made to hold what was drawn (`raw`), and after (`block`)."""
 
     kind: str
-    raw: Block
-    block: Block
+    raw: MaskBox
+    block: MaskBox
     expected: float = float("nan")
     level: float = float("nan")
 
@@ -56,7 +56,7 @@ class Revised:
     old: Lesion
     new: Lesion
     background: Voxels
-    field: Field
+    field: LogitBox
     changes: tuple[Revision, ...]
 
     @cached_property
@@ -81,14 +81,14 @@ class Revised:
         clicks = clicks or [self._hottest(lesion.block)]
         return replace(lesion, prompts=(*clicks, *lesion.prompts[lesion.found :]), found=len(clicks))
 
-    def _hottest(self, block: Block) -> Click:
+    def _hottest(self, block: MaskBox) -> Click:
         pet = np.where(block.values, self.study.axial_pet[block.slices], -np.inf)
         z, y, x = np.add(np.unravel_index(int(pet.argmax()), pet.shape), block.corner[::-1]).tolist()
         return Click((x, y, z))
 
 
 def revised(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: Field, by_network: bool = True
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool = True
 ) -> Revised:
     """The outlines of a lesion that has been told of one more stroke.
 
@@ -107,10 +107,10 @@ def revised(
 
 
 def _changes(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: Field, by_network: bool
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool
 ) -> Iterator[Revision]:
     stroke, tumor = new.prompts[-1], drawn_voxels(new.prompts)
-    block = Block(field.corner, np.zeros(field.values.shape, bool))
+    block = MaskBox(field.corner, np.zeros(field.values.shape, bool))
     block.values[block.rows(old.block.voxels())] = True
     yield _cut("standing", block, block, new, background)
     logits = field.values if new.by_network else weighed(study, field, tumor, background)
@@ -124,25 +124,25 @@ def _changes(
         near = logits if by_network else np.where(doubted, np.float32(-LOGIT_LIMIT), logits)
     rows = block.rows(stroke.voxels)
     for kind, seen, here in (("corrected", near, reach), ("far", logits, np.ones_like(reach))):
-        after = Block(field.corner, changed(block.values, seen, rows, stroke.label, here))
-        cut = Block(after.corner, after.values.copy())
+        after = MaskBox(field.corner, changed(block.values, seen, rows, stroke.label, here))
+        cut = MaskBox(after.corner, after.values.copy())
         cut_off(cut, block.values, new.prompts, background, shown)
         yield Revision(kind, after, cut)
-    now = Block(field.corner, field.values > 0)
+    now = MaskBox(field.corner, field.values > 0)
     yield Revision("shown", now, shown_mask(field, new.prompts, background))
     if stroke.label == "background":
         for peak in candidates_at(study, stroke.voxels)[:1]:
-            rest = block.less([Block(peak.corner, peak.basin)])
+            rest = block.less([MaskBox(peak.corner, peak.basin)])
             yield _cut("basin", rest, block, new, background) if new.pointed_at else _without("basin", rest, background)
         hot = _hotter(study, block, new)
         if hot.any():
-            yield _cut("cooler", Block(block.corner, block.values & ~hot), block, new, background)
+            yield _cut("cooler", MaskBox(block.corner, block.values & ~hot), block, new, background)
     elif not isinstance(stroke, Box):
         for peak in candidates_at(study, stroke.voxels)[:1]:
             levels = above_levels(look_at(study, peak), stroke.voxels)
             for number in _ADDED:
                 yield _obeyed("basin", _joined(block, levels[number]), new, background, level=LEVELS[number])
-    nothing = Block(block.corner, np.zeros_like(block.values))
+    nothing = MaskBox(block.corner, np.zeros_like(block.values))
     if new.pointed_at:
         yield _obeyed("drawn", nothing, new, background)
     else:
@@ -156,19 +156,19 @@ def _offered(old: Lesion, new: Lesion, background: Voxels) -> Iterator[Revision]
         yield _obeyed(kind, block, new, background, expected, level)
 
 
-def _doubted(study: Study, block: Block, lesion: Lesion) -> Bools:
+def _doubted(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
     """What of a mask that follows uptake a background stroke speaks of, however far off it is."""
     return _hotter(study, block, lesion) | _refuted(block, lesion)
 
 
-def _hotter(study: Study, block: Block, lesion: Lesion) -> Bools:
+def _hotter(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
     """What is hotter than all that was drawn as tumor; a click, in a necrosis perhaps, does not tell how hot it is."""
     if not any(isinstance(prompt, Scribble) and prompt.label == "tumor" for prompt in lesion.prompts):
         return np.zeros(block.values.shape, bool)
     return hotter(study, block.corner, block.values, drawn_voxels(lesion.prompts), lesion.prompts[-1].voxels)
 
 
-def _refuted(block: Block, lesion: Lesion) -> Bools:
+def _refuted(block: MaskBox, lesion: Lesion) -> Bools:
     """What is outside the outline that background strokes leave as the best of those offered, if that is another."""
     nothing = np.zeros(block.values.shape, bool)
     first, *later = lesion.prompts
@@ -186,21 +186,21 @@ def _refuted(block: Block, lesion: Lesion) -> Bools:
     return outside if len(strokes[-1]) ** 2 >= section else nothing
 
 
-def _cut(kind: str, raw: Block, before: Block, lesion: Lesion, background: Voxels) -> Revision:
-    block = Block(raw.corner, raw.values.copy())
+def _cut(kind: str, raw: MaskBox, before: MaskBox, lesion: Lesion, background: Voxels) -> Revision:
+    block = MaskBox(raw.corner, raw.values.copy())
     cut_off(block, before.values, lesion.prompts, background)
     return Revision(kind, raw, block)
 
 
-def _without(kind: str, raw: Block, background: Voxels) -> Revision:
-    block = Block(raw.corner, raw.values.copy())
+def _without(kind: str, raw: MaskBox, background: Voxels) -> Revision:
+    block = MaskBox(raw.corner, raw.values.copy())
     block.values[block.rows(background)] = False
     return Revision(kind, raw, block)
 
 
 def _obeyed(
     kind: str,
-    raw: Block,
+    raw: MaskBox,
     lesion: Lesion,
     background: Voxels,
     expected: float = float("nan"),
@@ -211,20 +211,20 @@ def _obeyed(
     return Revision(kind, raw, block, expected, level)
 
 
-def _room(block: Block, voxels: Voxels) -> Block:
+def _room(block: MaskBox, voxels: Voxels) -> MaskBox:
     """A copy of the mask in a box that also holds axial voxels (n, 3)."""
     low, high = np.asarray(block.corner), np.asarray(block.corner) + block.values.shape[::-1]
     if len(voxels):
         low, high = np.minimum(low, voxels.min(axis=0)), np.maximum(high, voxels.max(axis=0) + 1)
     x, y, z = low.tolist()
-    return Block((x, y, z), block.within((x, y, z), tuple((high - low)[::-1].tolist())))
+    return MaskBox((x, y, z), block.within((x, y, z), tuple((high - low)[::-1].tolist())))
 
 
-def _joined(one: Block, other: Block) -> Block:
+def _joined(one: MaskBox, other: MaskBox) -> MaskBox:
     low = np.minimum(one.corner, other.corner)
     high = np.maximum(
         np.asarray(one.corner) + one.values.shape[::-1], np.asarray(other.corner) + other.values.shape[::-1]
     )
     x, y, z = low.tolist()
     shape = tuple((high - low)[::-1].tolist())
-    return Block((x, y, z), one.within((x, y, z), shape) | other.within((x, y, z), shape))
+    return MaskBox((x, y, z), one.within((x, y, z), shape) | other.within((x, y, z), shape))

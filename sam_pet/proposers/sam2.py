@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.prompts import Box, Prompt, Voxels
 from sam_pet.proposers.lesion import Lesion, shown_mask
 from sam_pet.sam2.clip_width import covering, first_clip, grown, narrow_clip
@@ -22,8 +22,8 @@ from sam_pet.sam2.frames import FrameRecipe
 from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.sam2.points import spread_points
-from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
+from sam_pet.sam2.steps import Sam2Steps
+from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
@@ -60,7 +60,7 @@ class Sam2Proposer:
     """
 
     def __init__(
-        self, study: Study, core: Core, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
+        self, study: Study, core: Sam2Steps, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
     ) -> None:
         self.study = study
         self.clips = clips
@@ -82,7 +82,7 @@ class Sam2Proposer:
         self._glance([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
         return self._settle(drafts, background, clips)
 
-    def unseen(self, prompt: Prompt, block: Block) -> Lesion:
+    def unseen(self, prompt: Prompt, block: MaskBox) -> Lesion:
         """A lesion with a mask that comes from elsewhere; the model has not been shown anything."""
         clip = first_clip(self.study, prompt.voxels, self.clips, self._size)
         return Lesion((prompt,), clip, MemoryBank(), block, float("nan"))
@@ -105,7 +105,7 @@ class Sam2Proposer:
         """A clip of the first width around axial voxels (n, 3)."""
         return narrow_clip(self.study, voxels, self.clips, self._size)
 
-    def logits(self, clip: Clip, bank: MemoryBank) -> Field:
+    def logits(self, clip: Clip, bank: MemoryBank) -> LogitBox:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
         logits = torch.stack([m.logits[0] for m in held.values()]).float().cpu().numpy()
@@ -113,7 +113,7 @@ class Sam2Proposer:
         first, last = min(held), max(held)
         whole = np.full((last - first + 1, *values.shape[1:]), -LOGIT_LIMIT, np.float32)
         whole[[z - first for z in held]] = np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT)
-        return Field((columns.start, rows.start, first), whole)
+        return LogitBox((columns.start, rows.start, first), whole)
 
     def _glance(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
@@ -126,7 +126,7 @@ class Sam2Proposer:
     def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe | None = None) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
         clips = clips or self.clips
-        blocks: dict[int, Block] = {}
+        blocks: dict[int, MaskBox] = {}
         pending = list(range(len(drafts)))
         while pending:
             while unseen := [i for i in pending if drafts[i].shown < len(drafts[i].prompts)]:
@@ -158,12 +158,12 @@ class Sam2Proposer:
         for draft in drafts:
             draft.judge()
 
-    def _track(self, drafts: Sequence[_Draft], lanes: Sequence[Sequence[Lane]]) -> None:
+    def _track(self, drafts: Sequence[_Draft], lanes: Sequence[Sequence[SlicePath]]) -> None:
         banks = self._tracker.track([self._job(d, paths) for d, paths in zip(drafts, lanes, strict=True)])
         for draft, bank in zip(drafts, banks, strict=True):
             draft.bank = bank
 
-    def _job(self, draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
+    def _job(self, draft: _Draft, lanes: Sequence[SlicePath]) -> TrackRequest:
         window = _window(draft.clip)
         return TrackRequest(draft.bank, lanes, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
 
@@ -204,13 +204,13 @@ class Sam2Proposer:
             )
         return prompts
 
-    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> Block:
+    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> MaskBox:
         """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
         if not bank.all():
-            return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+            return MaskBox((0, 0, 0), np.zeros((1, 1, 1), bool))
         return shown_mask(self.logits(clip, bank), prompts, background)
 
-    def _grow(self, draft: _Draft, block: Block, clips: ClipRecipe) -> bool:
+    def _grow(self, draft: _Draft, block: MaskBox, clips: ClipRecipe) -> bool:
         """Widen or lengthen the clip of a draft whose mask touches its edge; whether there is more to compute."""
         found = np.nonzero(block.values)
         if not found[0].size:

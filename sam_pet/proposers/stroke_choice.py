@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.revisions import Revised, Revision
 from sam_pet.study import Study
@@ -40,7 +40,7 @@ def by_rules(study: Study, told: Revised) -> Revision:
     return by_kind["basin" if _MERGED * size <= rest < size else "drawn"]
 
 
-def denies(study: Study, block: Block, stroke: Voxels, earlier: Sequence[Voxels] = ()) -> bool:
+def denies(study: Study, block: MaskBox, stroke: Voxels, earlier: Sequence[Voxels] = ()) -> bool:
     """Whether a background stroke means all of a mask rather than a part at its rim.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import CONNECTIVITY, Block, Field, Floats
+from sam_pet.boxes import CONNECTIVITY, Floats, LogitBox, MaskBox
 from sam_pet.prompts import Label, Voxels
 from sam_pet.study import Study
 
@@ -77,7 +77,7 @@ def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxel
     hottest = study.axial_pet[z, y, x].max()
     if np.median(study.axial_pet[z2, y2, x2]) <= hottest:
         return np.zeros_like(mask)
-    block = Block(corner, mask)
+    block = MaskBox(corner, mask)
     stroke = np.zeros(mask.shape, bool)
     stroke[block.rows(background)] = True
     uptake = study.axial_pet[block.slices]
@@ -166,7 +166,7 @@ def resemblance(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], sh
     return likeness
 
 
-def weighed(study: Study, logits: Field, tumor: Voxels, background: Voxels) -> Floats:
+def weighed(study: Study, logits: LogitBox, tumor: Voxels, background: Voxels) -> Floats:
     """Logits with what strokes (n, 3) say of the voxels that resemble theirs, both labels against each other."""
     corner, shape = np.asarray(logits.corner), logits.values.shape
     pull = resemblance(study, tumor, corner, shape) - resemblance(study, background, corner, shape)

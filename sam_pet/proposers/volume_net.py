@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.special import logit
 
-from sam_pet.boxes import LOGIT_LIMIT, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
 from sam_pet.proposers.volume_input import CHANNELS, cells_round, window
@@ -29,7 +29,7 @@ def new_network() -> UNet:
 
 
 @dataclass(frozen=True)
-class Contour:
+class VolumeNetwork:
     """A trained network."""
 
     network: UNet
@@ -49,7 +49,7 @@ class Contour:
         return self
 
     @torch.no_grad()
-    def draw(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> Field:
+    def draw(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> LogitBox:
         """Logits of the lesion that strokes speak of, in a cube round the tumor strokes; it is where they are above 0.
 
         Args:
@@ -62,4 +62,4 @@ class Contour:
         logits = from_both_sides(self.network, window(study, cells, tumor, background).inputs())
         logits -= np.float32(logit(_LESION_FROM.get(width_mm, 0.5)))
         corner, values = cells.restore(logits, study.axial_pet.shape[1:])
-        return Field(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+        return LogitBox(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))

@@ -25,7 +25,7 @@ _PROMPT_LOGIT_LIMIT = 32.0
 
 
 @dataclass(frozen=True)
-class Recollection:
+class MemorySelection:
     """Which memories a frame attends to, as (slices away, memory): the prompted ones, the recent ones, the pointers."""
 
     prompted: tuple[Memory, ...]
@@ -38,7 +38,7 @@ class Recollection:
         return len(self.prompted) + len(self.recent), len(self.pointers)
 
 
-class Core:
+class Sam2Steps:
     """A SAM video model as three batched steps.
 
     Args:
@@ -87,7 +87,7 @@ class Core:
         reverse: bool,
         depth: int,
         uptake: Callable[[int], float] | None = None,
-    ) -> Recollection:
+    ) -> MemorySelection:
         """The memories a slice is shown: prompted ones, the latest tracked ones, the pointers behind it.
 
         `uptake` of a slice is what the filter goes by; where it is not known nothing is left out.
@@ -107,7 +107,7 @@ class Core:
             for distance in range(1, self._pointer_limit(depth))
             if slice_ + back * distance in bank.tracked
         ]
-        return Recollection(tuple(prompted.values()), tuple(recent), tuple(pointers))
+        return MemorySelection(tuple(prompted.values()), tuple(recent), tuple(pointers))
 
     def _recent(
         self, bank: MemoryBank, prompted: Mapping[int, Memory], slice_: int, back: int
@@ -129,7 +129,7 @@ class Core:
         coarse: Tensor = features.coarse + self.model.no_memory_embedding.view(1, -1, 1, 1)
         return coarse
 
-    def attend(self, features: Features, recollections: Sequence[Recollection], depth: int) -> Tensor:
+    def attend(self, features: Features, recollections: Sequence[MemorySelection], depth: int) -> Tensor:
         """Coarse features (n, C, h, w) of n frames, conditioned on what each one's lesion remembers.
 
         `depth` is the number of slices of the volume: it scales the temporal encoding of pointers.
@@ -148,7 +148,7 @@ class Core:
         }
         return torch.cat([parts[row] for row in range(len(recollections))])
 
-    def _attend_equal(self, coarse: Tensor, recollections: Sequence[Recollection], depth: int) -> Tensor:
+    def _attend_equal(self, coarse: Tensor, recollections: Sequence[MemorySelection], depth: int) -> Tensor:
         _, channels, height, width = coarse.shape
         spatial, spatial_position = self._spatial_tokens(recollections, height, width)
         tokens, position = [spatial], [spatial_position]
@@ -161,7 +161,9 @@ class Core:
         frames = recollections[0].shape[0]
         return self._family.attend(coarse, torch.cat(tokens, dim=1), torch.cat(position, dim=1), frames, pointers)
 
-    def _spatial_tokens(self, recollections: Sequence[Recollection], height: int, width: int) -> tuple[Tensor, Tensor]:
+    def _spatial_tokens(
+        self, recollections: Sequence[MemorySelection], height: int, width: int
+    ) -> tuple[Tensor, Tensor]:
         model = self.model
         tokens = torch.stack(
             [torch.cat([m.tokens for m in r.prompted] + [m.tokens for _, m in r.recent]) for r in recollections]
@@ -178,7 +180,7 @@ class Core:
         return tokens, position
 
     def _pointer_tokens(
-        self, recollections: Sequence[Recollection], channels: int, depth: int
+        self, recollections: Sequence[MemorySelection], channels: int, depth: int
     ) -> tuple[Tensor, Tensor]:
         model = self.model
         pointers = torch.stack([torch.stack([m.pointer for _, m in r.pointers]) for r in recollections])

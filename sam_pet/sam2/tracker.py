@@ -10,14 +10,14 @@ from torch import Tensor
 
 from sam_pet.sam2.features import FrameSource, Key
 from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 
 Observer = Callable[[int, Prediction], None]
 
 
 @dataclass(frozen=True)
 class SlicePrompt:
-    """What is drawn on one slice of one lesion: pixels (p, 2) as (u, v) and labels (p,), see `Core.decode`.
+    """What is drawn on one slice of one lesion: pixels (p, 2) as (u, v) and labels (p,), see `Sam2Steps.decode`.
 
     `earlier` are the logits (1, s, s) of the mask that is corrected. `believed` prompts, those of a reader who
     points at the lesion, overrule the object score on their slice.
@@ -31,7 +31,7 @@ class SlicePrompt:
 
 
 @dataclass(frozen=True)
-class Lane:
+class SlicePath:
     """Consecutive slices to track one after the other; `reverse` when they go down."""
 
     slices: range
@@ -50,7 +50,7 @@ class TrackRequest:
     """
 
     bank: MemoryBank
-    lanes: Sequence[Lane]
+    lanes: Sequence[SlicePath]
     key: Callable[[int], Key]
     observe: Observer | None = None
     uptake: Callable[[int], float] | None = None
@@ -59,7 +59,7 @@ class TrackRequest:
 @dataclass
 class _Walk:
     job: TrackRequest
-    lane: Lane
+    lane: SlicePath
     done: int = 0
     misses: int = 0
     ended: bool = field(default=False)
@@ -92,7 +92,7 @@ class Tracker:
     """
 
     def __init__(
-        self, core: Core, source: FrameSource, depth: int, patience: int | None = 1, lookahead: int = 3
+        self, core: Sam2Steps, source: FrameSource, depth: int, patience: int | None = 1, lookahead: int = 3
     ) -> None:
         self.core = core
         self.source = source

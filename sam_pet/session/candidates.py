@@ -15,7 +15,7 @@ from sam_pet.session.state import Lesions
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
-    from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detect import CandidateTable
     from sam_pet.segmenter import Segmenter
 
 
@@ -32,9 +32,9 @@ class Candidates:
         self._study = study
         self._segmenter = segmenter
         self._tracker = tracker
-        self._evidence: dict[str, Evidence] = {}
+        self._evidence: dict[str, CandidateTable] = {}
 
-    def evidence(self, tracer: str = "auto") -> Evidence:
+    def evidence(self, tracer: str = "auto") -> CandidateTable:
         """What the study says of them, see `sam_pet.detection.detect.gather`.
 
         Raises:

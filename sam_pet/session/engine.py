@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
@@ -19,7 +19,7 @@ from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
-    from sam_pet.proposers.ranker import Chooser
+    from sam_pet.proposers.ranker import OutlineRanker
     from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 
@@ -33,7 +33,7 @@ class LesionSegmenter:
     """
 
     def __init__(
-        self, proposers: Proposers, chooser: Chooser | None = None, ranker: StrokeRanker | None = None
+        self, proposers: Proposers, chooser: OutlineRanker | None = None, ranker: StrokeRanker | None = None
     ) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
@@ -52,7 +52,7 @@ class LesionSegmenter:
         """
         return self.proposers.sam2.propose(prompts, background, largest_mm)
 
-    def taken(self, block: Block) -> Lesion:
+    def taken(self, block: MaskBox) -> Lesion:
         """A lesion with a mask made elsewhere, as if its innermost voxel had been clicked.
 
         The contour network corrects it where it has cubes for a mask as wide; the model is first shown it when it is
@@ -84,7 +84,7 @@ class LesionSegmenter:
 
     def painted(self, lesion: Lesion | None, voxels: Voxels) -> Lesion:
         """The lesion, or a new one, with axial voxels (n, 3) in its mask."""
-        block = Block.of(voxels)
+        block = MaskBox.of(voxels)
         if lesion is not None:
             return replace(lesion, block=lesion.block.joined(block))
         corners = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
@@ -97,7 +97,7 @@ class LesionSegmenter:
             return lesion
         values = lesion.block.values.copy()
         values[rows] = False
-        block = Block(lesion.block.corner, values).trimmed()
+        block = MaskBox(lesion.block.corner, values).trimmed()
         if not block.values.any():
             return None
         gone = set(map(tuple, voxels.tolist()))
@@ -149,7 +149,7 @@ class LesionSegmenter:
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
-        block = Block(lesion.block.corner, lesion.block.values.copy())
+        block = MaskBox(lesion.block.corner, lesion.block.values.copy())
         cut_off(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block).tidied()
 

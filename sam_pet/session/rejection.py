@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.session.state import Lesions
 from sam_pet.study import Study
 
@@ -37,7 +37,7 @@ def rejected_lesions(
     return gone | {n for n in others if any(is_contralateral(study, blocks[g], blocks[n], middle) for g in gone)}
 
 
-def is_contralateral(study: Study, one: Block, other: Block, middle_mm: float) -> bool:
+def is_contralateral(study: Study, one: MaskBox, other: MaskBox, middle_mm: float) -> bool:
     """Whether two masks lie on both sides of the midline, x = `middle_mm`, like kidneys or salivary glands."""
     spacing = np.asarray(study.frame_spacing)
     places = [block.voxels().mean(axis=0) * spacing for block in (one, other)]

@@ -28,7 +28,7 @@ from sam_pet.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detect import CandidateTable
     from sam_pet.detection.detector import Detector
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
@@ -73,7 +73,7 @@ class Session:
     def first_answer(
         self,
         tracer: str = "auto",
-        evidence: Evidence | None = None,
+        evidence: CandidateTable | None = None,
         detector: Detector | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> int:

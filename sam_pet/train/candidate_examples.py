@@ -10,12 +10,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.detection.detect import Evidence
+from sam_pet.detection.detect import CandidateTable
 from sam_pet.detection.features import MODEL_NAMES
 from sam_pet.stored import stored_arrays
 from sam_pet.study import Study
 
-# The extents that are tried: fractions for `Spot.region`.
+# The extents that are tried: fractions for `CandidateRegion.region`.
 FRACTIONS = np.round(np.arange(0.2, 0.76, 0.05), 2)
 _CORE = int(np.argmin(np.abs(FRACTIONS - 0.5)))
 _SHARE = 0.4
@@ -74,7 +74,7 @@ class CandidateExample:
         return cls(**{**content, "tracer": str(content["tracer"])})
 
 
-def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> CandidateExample:
+def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: CandidateTable) -> CandidateExample:
     """The candidates of a study with known lesions (numbers [z, y, x] as stored, 0 elsewhere)."""
     axial = study.order.view(lesions)
     voxels, true, owners = [], [], []

@@ -13,7 +13,7 @@ import numpy as np
 from sam_pet.boxes import CONNECTIVITY
 from sam_pet.cases import Case
 from sam_pet.detection.coarse_study import CoarseStudy
-from sam_pet.detection.detect import AUTO, Evidence, gather
+from sam_pet.detection.detect import AUTO, CandidateTable, gather
 from sam_pet.detection.features import NAMES
 from sam_pet.study import Study
 from sam_pet.train.candidate_examples import sample
@@ -45,7 +45,9 @@ def candidates_file(store: ExampleStore, case: Case) -> Path:
     return store.get("candidates", [store.fingerprint(case), AUTO, list(NAMES)], make)
 
 
-def scene_file(store: ExampleStore, case: Case, study: Study | None = None, evidence: Evidence | None = None) -> Path:
+def scene_file(
+    store: ExampleStore, case: Case, study: Study | None = None, evidence: CandidateTable | None = None
+) -> Path:
     """A case as the appearance network looks at it; `study` and `evidence` are the case's, where they are at hand."""
 
     def make(path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from sam_pet.detection.appearance import Appearance
-from sam_pet.detection.classifier import ASK, Judge, Point, bounded
+from sam_pet.detection.classifier import ASK, LesionClassifier, Point, bounded
 from sam_pet.detection.context import describe_context
 from sam_pet.detection.tracer import TRACERS, Tracer
 from sam_pet.errors import InputError
@@ -49,7 +49,7 @@ def fit(
     appearance: Appearance | None = None,
     glance: xgboost.Booster | None = None,
     **training: Any,
-) -> Judge:
+) -> LesionClassifier:
     """A judge of training samples; what weighs its verdicts learns from samples that the first trees have not seen.
 
     These are the validation samples, and each fifth of the training samples judged by trees of the other four; with an
@@ -75,7 +75,7 @@ def fit(
     return _weighed(trees, judged, seed, appearance, {**training, "studies": len(samples)})
 
 
-def refit(judge: Judge, validation: Sequence[CandidateExample], seed: int = 0) -> Judge:
+def refit(judge: LesionClassifier, validation: Sequence[CandidateExample], seed: int = 0) -> LesionClassifier:
     """A judge with the first trees and the appearance network of another; all that weighs their verdicts is new.
 
     Args:
@@ -98,7 +98,7 @@ def _weighed(
     seed: int,
     appearance: Appearance | None,
     training: dict[str, Any],
-) -> Judge:
+) -> LesionClassifier:
     """A judge of first trees; samples come with trees that have not seen them."""
     unseen = [one for some, _ in judged for one in some]
     raw = [their.verdict_of(one) for some, their in judged for one in some]
@@ -123,7 +123,7 @@ def _weighed(
         points[tracer], chosen[tracer] = best_point(
             [unseen[i] for i in rows], [probabilities[i] for i in rows], [fractions[i] for i in rows], ASK
         )
-    return Judge.make(
+    return LesionClassifier.make(
         trees.glance, trees.verdict, trees.extent, _context(settings, seed), calibration, points,
         {**training, "validation": len(judged[0][0]), "expected": chosen}, appearance,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from sam_pet.proposers.ranker import Chooser
+from sam_pet.proposers.ranker import OutlineRanker
 from sam_pet.train.boosted import predict
 from sam_pet.train.ranker_examples import RankerExample
 from sam_pet.trees import Floats
@@ -29,7 +29,7 @@ _TREES = {
 _MARGINS = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
 
 
-def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: Any) -> Chooser:
+def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: Any) -> OutlineRanker:
     """A chooser of groups of lessons, each group as important as another.
 
     The margin is the one with the highest Dice on lessons that the trees have not seen: each fifth of them is judged by
@@ -59,7 +59,7 @@ def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: An
         return means
 
     def chosen(margin: float) -> list[float]:
-        return by_group(dice[np.arange(len(dice)), Chooser.best(expected, features, margin)])
+        return by_group(dice[np.arange(len(dice)), OutlineRanker.best(expected, features, margin)])
 
     margin = max(_MARGINS, key=lambda m: float(np.mean(chosen(m))))
     facts = {
@@ -68,7 +68,7 @@ def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: An
         "dice_chosen": chosen(margin),
     }
     trees = _trees(features, dice, weights, seed)
-    return Chooser.make(trees, margin, {**training, **facts, "dice_of_best": by_group(np.nanmax(dice, axis=1))})
+    return OutlineRanker.make(trees, margin, {**training, **facts, "dice_of_best": by_group(np.nanmax(dice, axis=1))})
 
 
 def _trees(features: Floats, dice: Floats, weights: Floats, seed: int) -> xgboost.Booster:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.cases import Case
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
@@ -104,6 +104,6 @@ class RankerExamples:
                     )
 
 
-def _dice(outline: Block, labels: npt.NDArray[Any], number: int) -> float:
+def _dice(outline: MaskBox, labels: npt.NDArray[Any], number: int) -> float:
     shared = int((labels[outline.slices][outline.values] == number).sum())
     return 2 * shared / (int(outline.values.sum()) + int((labels == number).sum()))

@@ -11,7 +11,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import Block, bounding_box
+from sam_pet.boxes import MaskBox, bounding_box
 from sam_pet.cases import Case
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
@@ -28,7 +28,7 @@ from sam_pet.train.store import ExampleStore, digest
 Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
-_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+_NOTHING = MaskBox((0, 0, 0), np.zeros((1, 1, 1), bool))
 _HOTTEST = 1 / 3
 _BATCH = 8
 
@@ -165,7 +165,7 @@ def first_prompt(mask: Bools, uptake: Volume, click: bool, rng: Rng) -> Prompt:
     return hottest_click(mask, uptake) if rng.random() < _HOTTEST else first_click(mask, rng)
 
 
-def stroke_on(shown: Block, mask: Bools, rng: Rng) -> Scribble | None:
+def stroke_on(shown: MaskBox, mask: Bools, rng: Rng) -> Scribble | None:
     """A correction of a mask, of a kind drawn at random; None if there is nothing to correct."""
     answer = np.zeros(mask.shape, np.uint8)
     answer[shown.slices] = shown.values

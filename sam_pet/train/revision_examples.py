@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.cases import Case
 from sam_pet.detection.detect import AUTO, first_answer
 from sam_pet.prompts import Scribble, Voxels
@@ -156,7 +156,7 @@ class _Scene:
         total = int(np.isin(self.labels, numbers).sum())
         return np.array([self._fit(one.block, numbers, total) for one in told.revisions], np.float32)
 
-    def _fit(self, block: Block, numbers: list[int], total: int) -> float:
+    def _fit(self, block: MaskBox, numbers: list[int], total: int) -> float:
         size = int(block.values.sum())
         if not total and not size:
             return 1.0

@@ -13,7 +13,7 @@ import torch
 
 from sam_pet.cases import Case
 from sam_pet.detection.appearance import Appearance
-from sam_pet.detection.classifier import ASK, Judge
+from sam_pet.detection.classifier import ASK, LesionClassifier
 from sam_pet.detection.coarse_batch import CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.detect import gather
@@ -309,7 +309,7 @@ def _looked(
     return found
 
 
-def _places(work: Work, case: Case, judge: Judge, known: str) -> prompt_examples.Pointed:
+def _places(work: Work, case: Case, judge: LesionClassifier, known: str) -> prompt_examples.Pointed:
     """What is pointed at in a case, with the verdicts of a classifier of this digest."""
 
     def make(path: Path) -> None:

@@ -17,7 +17,7 @@ from sam_pet.sam2.features import EncodedFrames, Features
 from sam_pet.sam2.lanes import lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank, Prediction
 from sam_pet.sam2.points import spread_points
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.sam2.tracker import SlicePrompt, Tracker, TrackRequest
 from sam_pet.train.losses import clip_loss
 from sam_pet.train.samples import Sample
@@ -43,7 +43,7 @@ class ClipStep(nn.Module):
     def forward(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """The losses of `clip_loss`, averaged over the samples."""
         device = self.model.no_memory_embedding.device
-        core = Core(self.model)
+        core = Sam2Steps(self.model)
         source = EncodedFrames(self._encode(core, [torch.from_numpy(s.frames).to(device) for s in samples]))
         starts = np.cumsum([0, *(len(s.frames) for s in samples)])
         truths = [torch.from_numpy(s.truth).to(device) for s in samples]
@@ -81,7 +81,7 @@ class ClipStep(nn.Module):
                 totals[name].append(value)
         return {name: torch.stack(values).mean() for name, values in totals.items()}
 
-    def _encode(self, core: Core, clips: Sequence[Tensor]) -> Features:
+    def _encode(self, core: Sam2Steps, clips: Sequence[Tensor]) -> Features:
         if not self.checkpointing:
             return core.encode(torch.cat(list(clips)))
         return Features.join([checkpoint(core.encode, clip, use_reentrant=False) for clip in clips])

@@ -76,7 +76,7 @@ def candidates_at(study: Study, voxels: Voxels) -> list[Candidate]:
     here, near = (_hottest_block(pet, where) for where in (drawn, binary_dilation(drawn, np.ones((3, 3, 3), bool))))
     found = []
     if pet[near] > 0:
-        terrain = Terrain.of(study, (z, y, x), step, _LOWEST_TO_PROMPT * float(pet[near]))
+        terrain = PeakBasins.of(study, (z, y, x), step, _LOWEST_TO_PROMPT * float(pet[near]))
         drawn[near] = True
         numbers = np.unique(terrain.basins[drawn & (terrain.basins > 0)])
         if numbers.size:
@@ -86,7 +86,7 @@ def candidates_at(study: Study, voxels: Voxels) -> list[Candidate]:
     if pet[here] > 0 and not (found and found[0].suv <= pet[here]):
         lowest = _LOWEST_TO_PROMPT * float(pet[here])
         own = _Peak(here, float(pet[here]) / lowest, 1, float(pet[here]))
-        found.append(Terrain.of(study, (z, y, x), step, lowest, own).candidate(1))
+        found.append(PeakBasins.of(study, (z, y, x), step, lowest, own).candidate(1))
     return found
 
 
@@ -104,7 +104,7 @@ class _Peak:
 
 
 @dataclass(frozen=True)
-class Terrain:
+class PeakBasins:
     """A box of a study in blocks of `step` voxels: its peaks, and the number of the peak each block leads up to."""
 
     study: Study
@@ -116,7 +116,7 @@ class Terrain:
     basins: npt.NDArray[np.int32]
 
     @classmethod
-    def of(cls, study: Study, box: Slices, step: Step, lowest: float, *more: _Peak) -> Terrain:
+    def of(cls, study: Study, box: Slices, step: Step, lowest: float, *more: _Peak) -> PeakBasins:
         """The peaks of a box above a lowest uptake, after those that are given."""
         pet = block_means(study.axial_pet[box], step)
         peaks = [*more, *(peak for peak in _peaks(pet, lowest) if peak.place not in [known.place for known in more])]

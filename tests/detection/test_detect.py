@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.appearance_net import AppearanceNetwork
-from sam_pet.detection.classifier import OPINION_NAMES, Judge, Point
+from sam_pet.detection.classifier import OPINION_NAMES, LesionClassifier, Point
 from sam_pet.detection.detect import Proposal, _joined, first_answer, gather, glimpse
 from sam_pet.detection.features import MODEL_NAMES, NAMES
 from sam_pet.detection.prompt_score import opinions
@@ -48,7 +48,7 @@ def taught(seed: int, lesions: int) -> CandidateExample:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Judge:
+def judge() -> LesionClassifier:
     return fit([taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [taught(s, s % 4) for s in range(16, 20)])
 
 
@@ -102,10 +102,10 @@ def test_regions_that_touch_are_one_lesion_prompted_where_all_were() -> None:
     tracker = random_segmenter().tracker(body_study(spot=6.0))
     near, far = (52, 30, 50), (60, 30, 50)
     one, two = tracker.sketch([Click(near), Click(far)], np.zeros((0, 3), np.int64))
-    left = Block((50, 28, 48), np.ones((5, 5, 6), bool))
-    right, apart = (Block((x, 28, 48), np.ones((5, 5, 6), bool)) for x in (56, 58))
+    left = MaskBox((50, 28, 48), np.ones((5, 5, 6), bool))
+    right, apart = (MaskBox((x, 28, 48), np.ones((5, 5, 6), bool)) for x in (56, 58))
 
-    def joined(block: Block, width: float | None) -> list[Lesion]:
+    def joined(block: MaskBox, width: float | None) -> list[Lesion]:
         pair = [replace(one, block=left, contour_mm=width), replace(two, block=block, contour_mm=width)]
         return _joined([Proposal(pair[0], 0.9), Proposal(pair[1], 0.8)], (5.0, 5.0, 5.0))
 
@@ -132,7 +132,7 @@ def test_an_outline_loses_a_peak_that_is_improbable_not_one_that_is_doubtful(
     both = ball(SPOT, 10) | second
     tracker = segmenter.tracker(study)
     tracker.chooser = object()  # type: ignore[assignment]
-    monkeypatch.setattr(tracker, "outlined", lambda lesion, _: replace(lesion, block=Block((0, 0, 0), both)))
+    monkeypatch.setattr(tracker, "outlined", lambda lesion, _: replace(lesion, block=MaskBox((0, 0, 0), both)))
     (lesion,) = first_answer(tracker, Torn(0.9, listens=False), "fdg")  # type: ignore[arg-type]
     assert lesion.block.within((0, 0, 0), both.shape)[ball(SPOT, 10)].all()
     assert lesion.block.within((0, 0, 0), both.shape)[second].all() == whole
@@ -201,9 +201,9 @@ def test_replay_gives_the_first_answer_again(segmenter: Segmenter, tmp_path: Pat
     assert (again.labels == session.labels).all()
 
 
-def test_a_judge_learns_and_survives_its_file(judge: Judge, tmp_path: Path) -> None:
+def test_a_judge_learns_and_survives_its_file(judge: LesionClassifier, tmp_path: Path) -> None:
     judge.write(tmp_path / "judge.json")
-    read = Judge.read(tmp_path / "judge.json")
+    read = LesionClassifier.read(tmp_path / "judge.json")
     unseen = taught(99, 4)
     probabilities = read.verdict(unseen.features, unseen.said, unseen.looks)
     assert probabilities[:4].min() > probabilities[4:].max()
@@ -238,7 +238,7 @@ def test_where_others_convince_a_doubtful_candidate_is_likelier() -> None:
     assert max(doubt(102), doubt(103)) < 0.1
 
 
-def test_a_judge_listens_if_the_model_has_taught_it_something(judge: Judge) -> None:
+def test_a_judge_listens_if_the_model_has_taught_it_something(judge: LesionClassifier) -> None:
     assert not judge.listens
     samples = [taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)]
     heard = [replace(s, said=np.where(s.positive, 5.0, -5.0)[:, None].repeat(3, 1).astype(np.float32)) for s in samples]
@@ -255,7 +255,7 @@ def test_looks_are_weighed_with_the_trees_and_belong_to_their_network(tmp_path: 
         features[:, NAMES.index("below_top")] += rng.normal(0, 300, 40)
         return replace(one, features=features, looks=np.where(one.positive, 2.0, -2.0) + rng.normal(0, 1.5, 40))
 
-    def told(judge: Judge, one: CandidateExample, looks: np.ndarray) -> float:
+    def told(judge: LesionClassifier, one: CandidateExample, looks: np.ndarray) -> float:
         found = judge.verdict(one.features, one.said, looks)
         return float((found[one.positive][:, None] > found[~one.positive]).mean())
 
@@ -266,11 +266,11 @@ def test_looks_are_weighed_with_the_trees_and_belong_to_their_network(tmp_path: 
     assert both > 0.97
     assert both > np.mean([told(judge, one, np.full(40, np.nan)) for one in unseen]) + 0.05
     judge.write(tmp_path / "judge.json")
-    again = Judge.read(tmp_path / "judge.json", appearance)
+    again = LesionClassifier.read(tmp_path / "judge.json", appearance)
     assert again.content == judge.content
     for other in (None, replace(appearance, sha256="b" * 64)):
         with pytest.raises(InputError, match="not trained beside the appearance network"):
-            Judge.read(tmp_path / "judge.json", other)
+            LesionClassifier.read(tmp_path / "judge.json", other)
     with pytest.raises(InputError, match="looked at no validation study"):
         fit(samples, [taught(s, 3) for s in range(4)], appearance=appearance)
 
@@ -284,7 +284,7 @@ def test_glances_come_from_trees_that_have_not_seen_the_study() -> None:
     assert seen[-1][:3].min() > seen[-1][3:].max()
 
 
-def test_the_same_samples_give_the_same_judge(judge: Judge) -> None:
+def test_the_same_samples_give_the_same_judge(judge: LesionClassifier) -> None:
     again = fit([taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [taught(s, s % 4) for s in range(16, 20)])
     assert again.content == judge.content
 
@@ -293,14 +293,14 @@ def test_the_same_samples_give_the_same_judge(judge: Judge) -> None:
 def test_a_damaged_judge_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "judge.json").write_text(text)
     with pytest.raises(InputError, match="is not a lesion classifier"):
-        Judge.read(tmp_path / "judge.json")
+        LesionClassifier.read(tmp_path / "judge.json")
 
 
-def test_a_judge_of_other_features_is_refused(judge: Judge, tmp_path: Path) -> None:
+def test_a_judge_of_other_features_is_refused(judge: LesionClassifier, tmp_path: Path) -> None:
     other = replace(judge, content=judge.content.model_copy(update={"features": ["suv"]}))
     other.write(tmp_path / "judge.json")
     with pytest.raises(InputError, match="other features"):
-        Judge.read(tmp_path / "judge.json")
+        LesionClassifier.read(tmp_path / "judge.json")
 
 
 def test_play_counts_what_the_challenge_counts() -> None:
@@ -335,7 +335,7 @@ def test_a_glimpse_is_what_the_study_alone_leads_to(segmenter: Segmenter) -> Non
     assert session.first_answer(evidence=evidence) == 0
 
 
-def test_a_look_alone_does_not_convince(judge: Judge) -> None:
+def test_a_look_alone_does_not_convince(judge: LesionClassifier) -> None:
     weighed = judge.content.model_copy(update={"calibration": (1.0, 1.0, 0.0)})
     features, said = taught(0, 3).features[:1], np.full((1, len(MODEL_NAMES)), np.nan, np.float32)
     looks = [np.array([look]) for look in (2.0, 4.0, 40.0)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam_pet.boxes import Block, overlap
+from sam_pet.boxes import MaskBox, overlap
 from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
@@ -17,7 +17,7 @@ from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
-from sam_pet.proposers.ranker import Chooser
+from sam_pet.proposers.ranker import OutlineRanker
 from sam_pet.proposers.uptake_levels import LEVELS, above_levels
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
@@ -76,7 +76,7 @@ def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> RankerExampl
 
 
 @pytest.fixture(scope="module")
-def chooser() -> Chooser:
+def chooser() -> OutlineRanker:
     return fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
 
 
@@ -187,7 +187,7 @@ def test_a_box_keeps_the_models_mask() -> None:
     assert (masks[0] == masks[1]).all()
 
 
-def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(chooser: Chooser) -> None:
+def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(chooser: OutlineRanker) -> None:
     facts = chooser.content.training
     assert facts["note"] == "made"
     assert facts["prompts"] == [144, 72]
@@ -197,29 +197,29 @@ def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_
     expected = np.array([[0.5, 0.51, 0.5, 0.55], [0.5, 0.8, 0.7, 0.95]])
     networks = np.full((2, 4, len(NAMES)), np.nan)
     networks[:, :, NAMES.index("level")] = -np.arange(4)
-    assert Chooser.best(expected, networks, 0.1).tolist() == [1, 3]
-    assert Chooser.best(expected, networks, 0.0).tolist() == [3, 3]
-    assert Chooser.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
+    assert OutlineRanker.best(expected, networks, 0.1).tolist() == [1, 3]
+    assert OutlineRanker.best(expected, networks, 0.0).tolist() == [3, 3]
+    assert OutlineRanker.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
 
 
-def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: Chooser, tmp_path: Path) -> None:
+def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: OutlineRanker, tmp_path: Path) -> None:
     again = fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
     chooser.write(tmp_path / "one.json")
     again.write(tmp_path / "other.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
     features = made_lesson(99).features[0]
-    np.testing.assert_array_equal(Chooser.read(tmp_path / "one.json").expect(features), chooser.expect(features))
+    np.testing.assert_array_equal(OutlineRanker.read(tmp_path / "one.json").expect(features), chooser.expect(features))
 
 
-def test_a_damaged_or_foreign_file_says_so(chooser: Chooser, tmp_path: Path) -> None:
+def test_a_damaged_or_foreign_file_says_so(chooser: OutlineRanker, tmp_path: Path) -> None:
     path = tmp_path / "chooser.json"
     path.write_text('{"features": []')
     with pytest.raises(InputError, match="does not choose outlines"):
-        Chooser.read(path)
+        OutlineRanker.read(path)
     chooser.write(path)
     path.write_text(path.read_text().replace('"slope"', '"steepness"'))
     with pytest.raises(InputError, match="trained on other features"):
-        Chooser.read(path)
+        OutlineRanker.read(path)
 
 
 def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_block_without_a_voxel_is_described_too() -> None:
     session.add_click(FIRST)
     lesion = session.state.lesions[1]
     tracker = random_segmenter().tracker(study)
-    empty = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+    empty = MaskBox((0, 0, 0), np.zeros((1, 1, 1), bool))
     outlines = tracker.proposers.outlines(replace(lesion, block=empty), voxels(FIRST))
     blocks, features = outlines.blocks, outlines.features
     assert all(not block.touches(voxels(FIRST)) for block in blocks)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Click, Scribble
 from sam_pet.proposers.lesion import Lesion, Offered
@@ -34,9 +34,9 @@ def study() -> Study:
 
 def merged(study: Study, *, found: bool) -> Lesion:
     """A lesion of a click on the node whose mask holds the organ, too."""
-    block = Block((0, 0, 0), study.pet > 2.5)
+    block = MaskBox((0, 0, 0), study.pet > 2.5)
     clip = Clip((20.0, 24.0), 64.0, 64, (2.0, 2.0), 0, 23)
-    node = Block((12, 16, 4), study.pet[4:21, 16:33, 12:27] > 3)
+    node = MaskBox((12, 16, 4), study.pet[4:21, 16:33, 12:27] > 3)
     offered = Offered((node,), (0.8,), (0.4,))
     return Lesion((Click(NODE),), clip, MemoryBank(), block, 1.0, offered=offered, found=int(found), probability=0.9)
 
@@ -46,7 +46,7 @@ def told(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
     logits = np.where(study.pet > 2.5, 4.0, -LOGIT_LIMIT).astype(np.float32)
     background = stroke.voxels if stroke.label == "background" else np.zeros((0, 3), np.int64)
     new = replace(lesion, prompts=(*lesion.prompts, stroke))
-    return revised(study, lesion, new, background, Field((0, 0, 0), logits))
+    return revised(study, lesion, new, background, LogitBox((0, 0, 0), logits))
 
 
 def kinds(found: Revised) -> dict[str, np.ndarray]:
@@ -96,7 +96,7 @@ def test_rules_take_a_merged_organ_off_and_drop_a_lesion_of_one_peak(study: Stud
 
 
 def test_a_tumor_stroke_offers_what_is_hot_at_it(study: Study) -> None:
-    small = replace(merged(study, found=False), block=Block((18, 22, 10), np.ones((5, 5, 5), bool)))
+    small = replace(merged(study, found=False), block=MaskBox((18, 22, 10), np.ones((5, 5, 5), bool)))
     found = kinds(told(study, small, Scribble(((36, 24, 12), (37, 24, 12)), "tumor")))
     assert found["basin"].sum() > 500
     assert found["standing"].sum() <= 127 + 2

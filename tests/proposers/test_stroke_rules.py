@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sam_pet.boxes import LOGIT_LIMIT, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Label
 from sam_pet.proposers.stroke_rules import changed, hotter, resemblance, weighed, within_reach
@@ -93,7 +93,7 @@ def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
 
 
 def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> None:
-    field = Field((0, 0, 0), np.zeros((9, 20, 40), np.float32))
+    field = LogitBox((0, 0, 0), np.zeros((9, 20, 40), np.float32))
     hot, cold = np.array([[14, 10, 4]]), np.array([[26, 10, 4]])
     sums = weighed(study, field, hot, cold)
     assert (sums[:, :, 10:20] > 0).all()
@@ -103,15 +103,15 @@ def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> 
 
 
 def test_a_field_plus_another_changes_where_they_overlap() -> None:
-    field = Field((1, 1, 0), np.ones((1, 2, 2), np.float32))
-    other = Field((2, 1, 0), np.full((1, 1, 3), -4.0, np.float32))
+    field = LogitBox((1, 1, 0), np.ones((1, 2, 2), np.float32))
+    other = LogitBox((2, 1, 0), np.full((1, 1, 3), -4.0, np.float32))
     assert field.plus(other, 0.5).values.tolist() == [[[1.0, -1.0], [1.0, 1.0]]]
-    assert field.plus(Field((2, 1, 0), np.full((1, 1, 3), 99.0, np.float32)), 0.5).values.max() == LOGIT_LIMIT
+    assert field.plus(LogitBox((2, 1, 0), np.full((1, 1, 3), 99.0, np.float32)), 0.5).values.max() == LOGIT_LIMIT
     assert field.values.max() == 1
 
 
 def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
-    field = Field((5, 6, 7), np.full((2, 3, 4), 3, np.float32))
+    field = LogitBox((5, 6, 7), np.full((2, 3, 4), 3, np.float32))
     wide = field.widened(np.array([[4, 7, 9]]))
     assert wide.corner == (4, 6, 7)
     assert wide.values.shape == (3, 3, 5)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sam_pet.boxes import Block, Field
+from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.errors import InputError
 from sam_pet.models.half import write_half
 from sam_pet.prompts import Click, Voxels
@@ -17,7 +17,7 @@ from sam_pet.proposers.outline_features import NAMES
 from sam_pet.proposers.outlines import Outlines
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
-from sam_pet.proposers.volume_net import Contour, new_network
+from sam_pet.proposers.volume_net import VolumeNetwork, new_network
 from sam_pet.sam2.clip_width import first_clip
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.memory import MemoryBank
@@ -59,8 +59,8 @@ def cubes(study: Study) -> list[Cube]:
 
 
 @pytest.fixture(scope="module")
-def contour() -> Contour:
-    return Contour(train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=60, batch=4, rate=5e-3)))
+def contour() -> VolumeNetwork:
+    return VolumeNetwork(train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=60, batch=4, rate=5e-3)))
 
 
 @pytest.mark.parametrize("width", WIDTHS_MM)
@@ -82,7 +82,7 @@ def test_a_window_shows_what_is_round_a_stroke_and_where_the_stroke_is(width: fl
     assert np.argwhere(seen.background)[:, 2].mean() > x
 
 
-def test_it_draws_a_lesion_that_it_has_learned_alone(contour: Contour) -> None:
+def test_it_draws_a_lesion_that_it_has_learned_alone(contour: VolumeNetwork) -> None:
     study = two_lesion_study()
     for place, number in ((FIRST, 1), (SECOND, 2)):
         field = contour.draw(study, np.array([place]), NOTHING, WIDTHS_MM[0])
@@ -94,21 +94,21 @@ def test_it_draws_a_lesion_that_it_has_learned_alone(contour: Contour) -> None:
 
 
 def test_half_a_chance_makes_a_cell_lesion_in_the_narrowest_cubes_alone() -> None:
-    undecided = Contour(new_network().eval())
+    undecided = VolumeNetwork(new_network().eval())
     fields = [undecided.draw(two_lesion_study(), np.array([FIRST]), NOTHING, width).values for width in WIDTHS_MM]
     assert (fields[0] > 0).all()
     assert not (fields[1] > 0).any()
     assert not (fields[2] > 0).any()
 
 
-def test_at_the_end_of_a_study_there_is_less_to_see(contour: Contour) -> None:
+def test_at_the_end_of_a_study_there_is_less_to_see(contour: VolumeNetwork) -> None:
     study = two_lesion_study()
     field = contour.draw(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1])
     assert field.corner == (0, 0, 0)
     assert np.isfinite(field.values).all()
 
 
-def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: Contour) -> None:
+def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: VolumeNetwork) -> None:
     def opened(number: int) -> Session:
         segmenter = random_segmenter()
         segmenter.contour = contour
@@ -132,7 +132,7 @@ def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: Contour) -
 
 
 def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_model(
-    contour: Contour, monkeypatch: pytest.MonkeyPatch
+    contour: VolumeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[int] = []
     whole = Sam2Proposer._settle
@@ -159,12 +159,12 @@ def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
         def __init__(self, logit: float) -> None:
             self.logit = logit
 
-        def draw(self, study: Study, *_: object) -> Field:
-            return Field((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
+        def draw(self, study: Study, *_: object) -> LogitBox:
+            return LogitBox((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
 
     def taken(shown: float | None) -> np.ndarray:
         segmenter = random_segmenter()
-        segmenter.contour = None if shown is None else cast("Contour", Sure(shown))
+        segmenter.contour = None if shown is None else cast("VolumeNetwork", Sure(shown))
         session = segmenter.open(two_lesion_study())
         session.add_click(FIRST)
         before = session.array
@@ -181,7 +181,7 @@ def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
 
 
 def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
-    wide = Block((0, 0, 0), np.ones((20, 20, 20), bool))
+    wide = MaskBox((0, 0, 0), np.ones((20, 20, 20), bool))
     outlines = Outlines([wide] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
     lesion = Lesion(
         (Click(FIRST),), first_clip(two_lesion_study(), np.array([FIRST]), ClipRecipe(), 64), MemoryBank(), wide, 0.0
@@ -191,7 +191,7 @@ def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
     assert outlines.chosen(lesion, 4, (4.0, 4.0, 4.0)).contour_mm == 128.0
 
 
-def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: Contour) -> None:
+def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: VolumeNetwork) -> None:
     segmenter = random_segmenter()
     study = two_lesion_study()
     tracker = segmenter.tracker(study)
@@ -282,4 +282,4 @@ def test_weights_of_another_network_are_refused() -> None:
     state = new_network().state_dict()
     state.pop("enter.weight")
     with pytest.raises(InputError, match="contour network"):
-        Contour.of(state, Path("contour.safetensors"))
+        VolumeNetwork.of(state, Path("contour.safetensors"))

@@ -8,8 +8,8 @@ import torch
 from sam_pet.sam2.features import EncodedFrames, FeatureCache
 from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import Memory, MemoryBank
-from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
+from sam_pet.sam2.steps import Sam2Steps
+from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, random_model
 
 COUNT = 12
@@ -37,7 +37,7 @@ def tracked(tracker: Tracker, prompts: list[SlicePrompt]) -> list[MemoryBank]:
 
 @torch.no_grad()
 def test_a_batch_of_lesions_gives_what_single_lesions_give(model: Any, video: torch.Tensor) -> None:
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None)
     scribble = SlicePrompt(4, torch.tensor([[30.0, 40.0], [90.0, 80.0]]), torch.tensor([1, 0], dtype=torch.int32))
     prompts = [click(2, 60, 70), click(7, 20, 30), scribble, click(11, 100, 50)]
     together = tracked(tracker, prompts)
@@ -51,7 +51,7 @@ def test_a_batch_of_lesions_gives_what_single_lesions_give(model: Any, video: to
 
 def test_gradients_flow_back_through_the_memory_to_the_prompted_slice(video: torch.Tensor) -> None:
     model = random_model()
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None)
     bank = tracked(tracker, [click(5, 60, 70)])[0]
     bank.tracked[9].logits.mean().backward()
     for part in (model.vision_encoder, model.memory_encoder, model.memory_attention, model.prompt_encoder.point_embed):
@@ -63,7 +63,7 @@ def test_lanes_end_where_the_lesion_does(video: torch.Tensor) -> None:
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=2)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=2)
     bank = tracked(tracker, [click(5, 60, 70)])[0]
     assert sorted(bank.tracked) == [3, 4, 6, 7]
     assert not any(memory.present for memory in bank.tracked.values())
@@ -74,7 +74,7 @@ def test_a_believed_prompt_is_shown_against_the_object_score(video: torch.Tensor
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT)
     job = TrackRequest(MemoryBank(), [], key=lambda z: z)
     doubted, believed = (
         tracker.prompt([job], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), believed=b)])[0]
@@ -93,8 +93,8 @@ def test_features_are_encoded_once_ahead_and_dropped_by_age(model: Any, video: t
         return video[list(keys)]
 
     with torch.no_grad():
-        one = Core(model).encode(video[:1]).nbytes
-        cache = FeatureCache(Core(model).encode, load, batch=4, limit=5 * one)
+        one = Sam2Steps(model).encode(video[:1]).nbytes
+        cache = FeatureCache(Sam2Steps(model).encode, load, batch=4, limit=5 * one)
         first = cache.fetch([3, 4], upcoming=[5, 6, 7])
         assert loaded == [3, 4, 5, 6]
         again = cache.fetch([4, 3])
@@ -143,10 +143,10 @@ def test_a_bank_is_never_changed() -> None:
 
 @torch.no_grad()
 def test_prompted_slices_on_the_way_are_passed_by(model: Any, video: torch.Tensor) -> None:
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None)
     bank = tracked(tracker, [click(3, 60, 70)])[0]
     bank = tracker.prompt([TrackRequest(bank, [], key=lambda z: z)], [click(6, 60, 70)])[0]
     held = bank.conditioning[6]
-    bank = tracker.track([TrackRequest(bank, [Lane(range(4, 9))], key=lambda z: z)])[0]
+    bank = tracker.track([TrackRequest(bank, [SlicePath(range(4, 9))], key=lambda z: z)])[0]
     assert bank.conditioning[6] is held
     assert 6 not in bank.tracked

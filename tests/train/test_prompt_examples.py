@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xgboost
 
-from sam_pet.detection.classifier import OPINION_NAMES, Judge, Point
+from sam_pet.detection.classifier import OPINION_NAMES, LesionClassifier, Point
 from sam_pet.detection.context import CONTEXT_NAMES
 from sam_pet.detection.detect import gather
 from sam_pet.detection.features import NAMES
@@ -26,10 +26,10 @@ def stump(names: int) -> xgboost.Booster:
     return xgboost.train({"objective": "binary:logistic", "max_depth": 1, "nthread": 1}, data, num_boost_round=1)
 
 
-def judge() -> Judge:
+def judge() -> LesionClassifier:
     points = {"fdg": Point(ask=0.1, keep=0.5, open=0.5), "psma": Point(ask=0.1, keep=0.5, open=0.5)}
     glance, extent, context = stump(len(NAMES)), stump(len(NAMES)), stump(len(CONTEXT_NAMES))
-    return Judge.make(glance, None, extent, context, (1.0, 0.0, 0.0), points, {})  # type: ignore[arg-type]
+    return LesionClassifier.make(glance, None, extent, context, (1.0, 0.0, 0.0), points, {})  # type: ignore[arg-type]
 
 
 def made(seed: int) -> Pointed:
@@ -47,7 +47,7 @@ def test_trees_of_their_own_overrule_the_verdicts_and_are_kept_with_the_classifi
     unseen = made(9)
     np.testing.assert_array_equal(plain.opinion(unseen.features), np.where(unseen.lesion, -1, 1))
     plain.with_opinion(fit([made(seed) for seed in range(6)])).write(tmp_path / JUDGE)
-    learned = Judge.read(tmp_path / JUDGE)
+    learned = LesionClassifier.read(tmp_path / JUDGE)
     words = learned.opinion(unseen.features)
     assert (words[unseen.lesion][:, None] > words[~unseen.lesion]).mean() > 0.95
     nothing = np.full((1, len(OPINION_NAMES)), np.nan, np.float32)
@@ -61,7 +61,7 @@ def test_damaged_trees_are_refused(tmp_path: Path) -> None:
     content = json.loads((tmp_path / JUDGE).read_text())
     (tmp_path / JUDGE).write_text(json.dumps({**content, "opinion": content["opinion"][:40]}))
     with pytest.raises(InputError, match="not a lesion classifier"):
-        Judge.read(tmp_path / JUDGE)
+        LesionClassifier.read(tmp_path / JUDGE)
 
 
 def test_lesions_and_places_beside_them_are_pointed_at() -> None:
