@@ -93,9 +93,9 @@ def rows_of(
         core = segmenter.core
         core.offered = core.shown = 0
         tracker, began = segmenter.tracker(study), time.process_time()
-        sketch = tracker.sketch([Click(voxel)], NOTHING)[0]
+        sketch = tracker.track([Click(voxel)], NOTHING)[0]
         seconds = time.process_time() - began
-        outlined = tracker.outlined(sketch, NOTHING)
+        outlined = tracker.select_outline(sketch, NOTHING)
         yield {
             "lesion": name,
             "variant": variant,

@@ -12,8 +12,8 @@ import torch
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.models.parts import NAMES
-from sam_pet.models.record import ModelRecord
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.sam2.steps import Sam2Steps
@@ -50,7 +50,7 @@ class Segmenter:
     """
 
     def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
-        self.record: ModelRecord = loaded.record
+        self.record: ModelManifest = loaded.record
         self.sha256 = loaded.sha256
         self.source = loaded.source
         self.facts = loaded.facts
@@ -79,7 +79,7 @@ class Segmenter:
         return cls(load_model(os.fspath(source), image_size), device)
 
     @cached_property
-    def judge(self) -> LesionClassifier | None:
+    def lesion_classifier(self) -> LesionClassifier | None:
         """The lesion classifier stored with the weights, for first answers; None if there is none.
 
         Raises:
@@ -94,8 +94,8 @@ class Segmenter:
         return LesionClassifier.read(self._parts["judge"], seen)
 
     @cached_property
-    def chooser(self) -> OutlineRanker | None:
-        """What chooses a new lesion's outline, stored with the weights; None if there is none.
+    def outline_ranker(self) -> OutlineRanker | None:
+        """What picks a new lesion's outline, stored with the weights; None if there is none.
 
         Raises:
             InputError: its file cannot be used.
@@ -108,7 +108,7 @@ class Segmenter:
 
     @cached_property
     def stroke_ranker(self) -> StrokeRanker | None:
-        """What chooses a lesion's outline after a stroke, stored with the weights; None if there is none.
+        """What picks a lesion's outline after a stroke, stored with the weights; None if there is none.
 
         Raises:
             InputError: its file cannot be used.
@@ -129,7 +129,7 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""
-        return LesionSegmenter(self.proposers(study), self.chooser, self.stroke_ranker)
+        return LesionSegmenter(self.proposers(study), self.outline_ranker, self.stroke_ranker)
 
     def proposers(self, study: Study) -> Proposers:
         """What proposes outlines in a study: SAM 2 and the networks stored with it."""

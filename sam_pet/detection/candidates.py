@@ -13,12 +13,12 @@ _LOWEST_TO_BACKGROUND = 1.5
 _LOWEST_SUV = 0.9
 
 
-def find_candidates(study: Study, body: Body) -> list[Candidate]:
+def find_peaks(study: Study, body: Body) -> list[Candidate]:
     """The peaks of a study in the body, the hottest first."""
     step = block_step(study.frame_spacing, BLOCK_MM)
     lowest = max(_LOWEST_SUV, _LOWEST_TO_BACKGROUND * body.background)
-    terrain = PeakBasins.of(study, _body_box(study, body, step), step, lowest)
-    return sorted(terrain.candidates(), key=lambda c: -c.suv)
+    basins = PeakBasins.of(study, _body_box(study, body, step), step, lowest)
+    return sorted(basins.candidates(), key=lambda c: -c.suv)
 
 
 def _body_box(study: Study, body: Body, step: Step) -> Slices:

@@ -64,8 +64,8 @@ class OutlineContext:
         field: the model's logits.
         model: the mask that they make.
         contours: what the contour network makes of it, one for each of its `WIDTHS_MM`, or nothing.
-        spot: the uptake that the prompt points at.
-        hottest: SUV of the peak that the prompt leads up to; above the spot's own if that lies on its slope.
+        region: the uptake that the prompt points at.
+        hottest: SUV of the peak that the prompt leads up to; above the region's own if that lies on its slope.
     """
 
     study: Study
@@ -75,7 +75,7 @@ class OutlineContext:
     field: LogitBox
     model: MaskBox
     contours: Sequence[NetworkOutline]
-    spot: CandidateRegion
+    region: CandidateRegion
     hottest: float
 
     def describe_networks(self) -> Floats:
@@ -85,7 +85,7 @@ class OutlineContext:
         return self._rows([float(-number) for number in range(len(blocks))], blocks, nothing, nothing)
 
     def describe(self, outlines: Sequence[MaskBox]) -> Floats:
-        """The rows of `NAMES` for outlines of the spot at each of `LEVELS`."""
+        """The rows of `NAMES` for outlines of the region at each of `LEVELS`."""
         sizes = np.array([max(int(block.values.sum()), 1) for block in outlines])
         steps = np.log(sizes[:-2] / sizes[2:]).tolist()
         return self._rows(LEVELS, outlines, [*steps, 0.0, 0.0], [0.0, 0.0, *steps])
@@ -106,14 +106,14 @@ class OutlineContext:
 
     @property
     def _suv(self) -> float:
-        return max(self.spot.candidate.suv, _SMALL)
+        return max(self.region.candidate.suv, _SMALL)
 
     def _of_prompt(self) -> list[float]:
         x, y, z = self.drawn.T
         drawn = self.study.axial_pet[z, y, x]
         return [
             np.log(self._suv),
-            np.log(self._suv / max(self.spot.around, 0.05)),
+            np.log(self._suv / max(self.region.around, 0.05)),
             np.log(max(self.hottest, _SMALL) / self._suv),
             self.score,
             np.log(self.width_mm),
@@ -167,7 +167,7 @@ class OutlineContext:
             float(hottest) / suv,
             float(at_rim.mean()) / suv,
             float((at_rim >= coldest).mean()),
-            float(slope.mean()) / max(suv - self.spot.around, 0.1 * suv),
+            float(slope.mean()) / max(suv - self.region.around, 0.1 * suv),
             float(shown.mean()),
             float(logits[rim].mean()),
             float((shown > 0).mean()),

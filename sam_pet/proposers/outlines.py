@@ -15,7 +15,7 @@ from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.uptake_levels import above_levels
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 
 if TYPE_CHECKING:
     from sam_pet.proposers.refiner import Refiner
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 FINE_MM = 128.0
 # A cube in which a lesion is corrected is so much wider than it.
 _ROOM = 1.3
-# What the contour network's widest cube weighs beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
-_SECOND_OPINION = 0.5
+# The weight of the contour network's widest cube beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
+_WIDEST_WEIGHT = 0.5
 _LEVEL = NAMES.index("level")
 
 
@@ -79,38 +79,40 @@ class Proposers:
         """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
-            return self.contour.draw(self.sam2.study, drawn, background, lesion.contour_mm)
+            return self.contour.predict_logits(self.sam2.study, drawn, background, lesion.contour_mm)
         if self.refiner is None:
             field = self.sam2.logits(lesion.clip, lesion.bank)
         else:
             field = self.refiner.refine(self.sam2.study, lesion.clip, lesion.bank.all(), drawn, background)
         if self.contour is None or not len(drawn):
             return field
-        widest = widest or self.contour.draw(self.sam2.study, drawn, background, WIDTHS_MM[-1])
-        return field.plus(widest, _SECOND_OPINION)
+        widest = widest or self.contour.predict_logits(self.sam2.study, drawn, background, WIDTHS_MM[-1])
+        return field.plus(widest, _WIDEST_WEIGHT)
 
     def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
         """The outlines that a lesion of one click or stroke may have, the model's first."""
         drawn, tumor = lesion.prompts[0].voxels, drawn_voxels(lesion.prompts)
-        spots = [look_at(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
-        contour = self.contour if spots and len(tumor) else None
+        regions = [crop_candidate(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
+        contour = self.contour if regions and len(tumor) else None
         widths = WIDTHS_MM if contour is not None else ()
-        cubes = [] if contour is None else [contour.draw(self.sam2.study, tumor, background, w) for w in widths]
+        cubes = (
+            [] if contour is None else [contour.predict_logits(self.sam2.study, tumor, background, w) for w in widths]
+        )
         field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)
         model = shown_mask(field, lesion.prompts, background)
-        if not spots:
+        if not regions:
             return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
         fields = [cube.widened(tumor) for cube in cubes]
         contours = [NetworkOutline(each, shown_mask(each, lesion.prompts, background)) for each in fields]
-        hottest = spots[0].candidate.suv
+        hottest = regions[0].candidate.suv
         width_mm = lesion.clip.width_mm
         known = [
-            OutlineContext(self.sam2.study, drawn, lesion.score, width_mm, field, model, contours, spot, hottest)
-            for spot in spots
+            OutlineContext(self.sam2.study, drawn, lesion.score, width_mm, field, model, contours, region, hottest)
+            for region in regions
         ]
         blocks, features = [model, *(contour.block for contour in contours)], [known[0].describe_networks()]
         for prompted in known:
-            levels = above_levels(prompted.spot, drawn)
+            levels = above_levels(prompted.region, drawn)
             for block in levels:
                 obey(block, lesion.prompts, background)
             features.append(prompted.describe(levels))

@@ -37,7 +37,7 @@ _HOTTEST_AT_RIM = 1.1
 _NOISE_SUV = 0.3
 
 
-def changed(
+def apply_stroke(
     mask: Bools, logits: Floats, stroke: tuple[npt.NDArray[np.int64], ...], label: Label, reach: Bools
 ) -> Bools:
     """A mask after a stroke.
@@ -61,7 +61,9 @@ def changed(
     return mask ^ (change & np.isin(pieces, touched))
 
 
-def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels) -> Bools:
+def hotter_component(
+    study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels
+) -> Bools:
     """What of a mask hangs together with a background stroke and is hotter than all that was drawn as tumor.
 
     Nothing is if the stroke is not hotter itself.
@@ -86,7 +88,7 @@ def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxel
     return found
 
 
-def within_reach(
+def stroke_region(
     study: Study,
     stroke: Voxels,
     label: Label,
@@ -134,7 +136,7 @@ def within_reach(
     return reach
 
 
-def resemblance(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
+def stroke_affinity(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
     """How much each voxel of a box is like the nearest voxel of strokes, 1 at these, 0 far off.
 
     It falls as a Gaussian with the distance and with the logarithm of the ratio of uptakes.
@@ -166,10 +168,10 @@ def resemblance(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], sh
     return likeness
 
 
-def weighed(study: Study, logits: LogitBox, tumor: Voxels, background: Voxels) -> Floats:
+def add_stroke_affinity(study: Study, logits: LogitBox, tumor: Voxels, background: Voxels) -> Floats:
     """Logits with what strokes (n, 3) say of the voxels that resemble theirs, both labels against each other."""
     corner, shape = np.asarray(logits.corner), logits.values.shape
-    pull = resemblance(study, tumor, corner, shape) - resemblance(study, background, corner, shape)
+    pull = stroke_affinity(study, tumor, corner, shape) - stroke_affinity(study, background, corner, shape)
     return logits.values + np.float32(_WEIGHT) * pull
 
 

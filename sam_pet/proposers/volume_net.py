@@ -1,4 +1,4 @@
-"""A loaded contour network: from strokes to logits at the voxels round them."""
+"""The 3-D network that outlines lesions (the part `contour`): from strokes to logits at the voxels round them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class VolumeNetwork:
         return self
 
     @torch.no_grad()
-    def draw(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> LogitBox:
-        """Logits of the lesion that strokes speak of, in a cube round the tumor strokes; it is where they are above 0.
+    def predict_logits(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> LogitBox:
+        """Logits of the lesion that strokes point at, in a cube round the tumor strokes; above 0 is lesion.
 
         Args:
             study: the study.

@@ -81,7 +81,7 @@ class Session:
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
-            evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+            evidence: what `sam_pet.detection.detect.find_candidates` has found in the study, if it was called before.
             detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
             progress: called before each step of the model with the number of those done; what it raises ends the
                 search, and nothing has changed then.
@@ -103,8 +103,8 @@ class Session:
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        known = evidence or self.candidates.evidence(tracer)
-        lesions = first_answer(tracker, self.segmenter.judge, tracer, known)
+        known = evidence or self.candidates.table(tracer)
+        lesions = first_answer(tracker, self.segmenter.lesion_classifier, tracer, known)
         self._change(State(found=unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 

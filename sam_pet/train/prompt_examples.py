@@ -1,4 +1,4 @@
-"""Places that a reader may point at, on lesions and beside them: what opinions are learnt from."""
+"""Places that a reader may point at, on lesions and beside them: examples for the prompt score."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TREES = {
 
 @dataclass(frozen=True)
 class Pointed:
-    """Places of a study: `features` (n, `OPINION_NAMES`), and whether each is on a `lesion` (n,)."""
+    """Places of a study: `features` (n, `PROMPT_SCORE_NAMES`), and whether each is on a `lesion` (n,)."""
 
     features: Floats
     lesion: Bools
@@ -60,15 +60,15 @@ class Pointed:
 
 
 def pointed(
-    study: Study, labels: npt.NDArray[np.integer], judge: LesionClassifier, evidence: CandidateTable, rng: Rng
+    study: Study, labels: npt.NDArray[np.integer], classifier: LesionClassifier, table: CandidateTable, rng: Rng
 ) -> Pointed:
     """Clicks and strokes on the lesions of a study, its hottest places beside them, and other candidates.
 
     Args:
         study: the study.
         labels: numbers of lesions in the axial view [z, y, x], 0 elsewhere.
-        judge: whose verdicts on the places are known.
-        evidence: the study's candidates.
+        classifier: gives the probabilities of the places.
+        table: the study's candidates.
         rng: draws which, and how they are pointed at.
     """
     found = cc3d.statistics(np.ascontiguousarray(labels))
@@ -81,16 +81,16 @@ def pointed(
     ]
     hot = hottest_places(study.axial_pet, (labels > 0).astype(np.uint8), study.frame_spacing, _HOT)
     beside: list[Voxels] = [np.array([[x, y, z]], np.int64) for z, y, x in hot.tolist()]
-    free = [spot for spot in evidence.spots if not labels[spot.window][spot.region()].any()]
+    free = [region for region in table.regions if not labels[region.window][region.mask()].any()]
     for number in rng.permutation(len(free))[:_OTHERS].tolist():
-        spot = free[number]
-        beside.append(_drawn(study, MaskBox(spot.corner, spot.region()), bool(number % 2), rng))
+        region = free[number]
+        beside.append(_drawn(study, MaskBox(region.corner, region.mask()), bool(number % 2), rng))
     lesion = np.arange(len(on) + len(beside)) < len(on)
-    return Pointed(describe(study, judge, evidence, [*on, *beside]), lesion)
+    return Pointed(describe(study, classifier, table, [*on, *beside]), lesion)
 
 
 def fit(places: Sequence[Pointed], seed: int = 0) -> xgboost.Booster:
-    """Trees for `LesionClassifier.with_opinion`; all studies count as they are."""
+    """Trees for `LesionClassifier.with_prompt_score`; all studies count as they are."""
     features = np.concatenate([some.features for some in places])
     lesion = np.concatenate([some.lesion for some in places])
     data = xgboost.DMatrix(features, label=lesion, missing=np.nan)

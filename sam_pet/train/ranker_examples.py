@@ -74,11 +74,11 @@ class RankerExamples:
             *(self.prompts, self.least, self.most, self.smallest_ml, seed),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
-        path = self.store.get("outlines", facts, lambda file: self._lesson(case, segmenter, rng).save(file))
-        lesson = RankerExample.load(path)
-        return lesson if len(lesson.dice) else None
+        path = self.store.get("outlines", facts, lambda file: self._example(case, segmenter, rng).save(file))
+        example = RankerExample.load(path)
+        return example if len(example.dice) else None
 
-    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
+    def _example(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
         rows = list(self._rows(case, segmenter, rng))
         return RankerExample(
             np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32)

@@ -1,4 +1,4 @@
-"""Lessons of the refiner: what a tracker makes of lesions whose truth is known, click by click and stroke by stroke."""
+"""Examples for the refiner: the tracker's answers on lesions whose truth is known, stroke by stroke."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class CandidateRegion:
         """The SUV that lies this fraction of the way up from the surroundings to the peak."""
         return self.around + fraction * (self.candidate.suv - self.around)
 
-    def region(self, fraction: float = STANDARD) -> Bools:
+    def mask(self, fraction: float = STANDARD) -> Bools:
         """The voxels of the basin above `level` that hang together (18 neighbours) with the peak."""
         return connected(self.basin & (self.pet >= self.level(fraction)), self._peak)
 
@@ -60,7 +60,7 @@ class CandidateRegion:
         return z, y, x
 
 
-def look_at(study: Study, candidate: Candidate) -> CandidateRegion:
+def crop_candidate(study: Study, candidate: Candidate) -> CandidateRegion:
     """Cut a candidate and its surroundings out of a study."""
     spacing = np.asarray(study.frame_spacing[::-1])
     margin = np.ceil(_MARGIN_MM / spacing).astype(int)

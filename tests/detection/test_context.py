@@ -9,11 +9,11 @@ from sam_pet.trees import as_logits
 PLACES = np.array([[0.0, 0, 0], [40, 0, 0], [500, 0, 0]])
 
 
-def described(verdicts: list[float], hu: list[float], places: np.ndarray = PLACES) -> dict[str, np.ndarray]:
-    features = np.zeros((len(verdicts), len(NAMES)), np.float32)
+def described(probabilities: list[float], hu: list[float], places: np.ndarray = PLACES) -> dict[str, np.ndarray]:
+    features = np.zeros((len(probabilities), len(NAMES)), np.float32)
     features[:, NAMES.index("hu")] = hu
-    looks = np.full(len(verdicts), np.nan)
-    rows = describe_context(np.array(verdicts), looks, features, places[: len(verdicts)])
+    cnn_logits = np.full(len(probabilities), np.nan)
+    rows = describe_context(np.array(probabilities), cnn_logits, features, places[: len(probabilities)])
     return dict(zip(CONTEXT_NAMES, rows.T, strict=True))
 
 

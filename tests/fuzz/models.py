@@ -24,7 +24,7 @@ from sam_pet.models.architectures import architecture
 from sam_pet.models.checkpoint import build, load_folder, read_config, read_weights
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import read_hashes
-from sam_pet.models.record import ModelRecord, read_record
+from sam_pet.models.manifest import ModelManifest, read_manifest
 from sam_pet.models.registry import checkpoints_folder
 from sam_pet.proposers.outline_features import NAMES as OUTLINE
 from sam_pet.proposers.ranker import OutlineRanker
@@ -39,8 +39,8 @@ def of_models(scratch: Path) -> dict[str, Target]:
 
 def _files(scratch: Path) -> dict[str, Target]:
     found = {}
-    record = ModelRecord(name="x", trained=True).model_dump_json().encode()
-    found["record"] = Target("sam_pet.json", record, read_record)
+    record = ModelManifest(name="x", trained=True).model_dump_json().encode()
+    found["record"] = Target("sam_pet.json", record, read_manifest)
     config = json.dumps(architecture("nano").to_dict()).encode()
     found["config"] = Target("config.json", config, _configured)
     torch.save({"model": {"image_encoder.trunk.pos_embed": torch.ones(1, 4, 7, 7)}}, scratch / "w.pt")
@@ -76,7 +76,7 @@ def _trees(folder: Path) -> None:
 def _folders(scratch: Path) -> dict[str, Target]:
     """A checkpoint and an adapter on it, whole."""
     whole, adapter = scratch / "whole", scratch / "adapter"
-    save_model(untrained("nano"), ModelRecord(name="x", trained=True), whole)
+    save_model(untrained("nano"), ModelManifest(name="x", trained=True), whole)
     from peft import LoraConfig, get_peft_model
 
     model = get_peft_model(untrained("nano"), LoraConfig(r=2, target_modules=r"mask_decoder.*q_proj"))

@@ -12,8 +12,8 @@ from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import add_part, untrained
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.models.parts import CHOOSER
-from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
@@ -27,7 +27,7 @@ from sam_pet.train.ranker import fit
 from sam_pet.train.ranker_examples import RankerExample, RankerExamples
 from sam_pet.train.store import ExampleStore
 from sam_pet.uptake.peaks import Candidate, candidates_at
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 from tests.fakes import random_segmenter, two_lesion_study
 from tests.train.cases import write_cases
 
@@ -53,7 +53,7 @@ def voxels(*points: tuple[int, int, int]) -> Voxels:
 
 def opened(study: Study, number: int | None) -> Session:
     segmenter = random_segmenter()
-    segmenter.__dict__["chooser"] = None if number is None else Fixed(number)
+    segmenter.__dict__["outline_ranker"] = None if number is None else Fixed(number)
     return segmenter.open(study)
 
 
@@ -90,7 +90,7 @@ def test_boxes_overlap_where_they_do() -> None:
 
 
 def basin(study: Study, candidate: Candidate) -> np.ndarray:
-    spot = look_at(study, candidate)
+    spot = crop_candidate(study, candidate)
     mask = np.zeros(study.pet.shape, bool)
     mask[spot.window] = spot.basin
     return mask
@@ -133,7 +133,7 @@ def test_higher_levels_lie_within_lower_ones_and_their_box_holds_what_is_drawn()
     study = two_lesion_study()
     (candidate,) = candidates_at(study, voxels(FIRST))
     far = voxels((60, 2, 38))
-    blocks = above_levels(look_at(study, candidate), far)
+    blocks = above_levels(crop_candidate(study, candidate), far)
     assert len(blocks) == len(LEVELS)
     assert all(len(block.rows(far)[0]) == 1 and not block.touches(far) for block in blocks)
     for lower, higher in pairwise(blocks):
@@ -225,7 +225,7 @@ def test_a_damaged_or_foreign_file_says_so(chooser: OutlineRanker, tmp_path: Pat
 def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     clip = ClipRecipe(first_mm=64.0, largest_mm=64.0)
-    save_model(untrained("nano", 64), ModelRecord(name="small", clip=clip, trained=True), checkpoint)
+    save_model(untrained("nano", 64), ModelManifest(name="small", clip=clip, trained=True), checkpoint)
     plain = Segmenter(load_model(checkpoint), "cpu")
     (case,) = find_cases(write_cases(tmp_path / "cases", 1))
     examples = RankerExamples(ExampleStore(tmp_path / "store"), prompts=1)
@@ -238,8 +238,8 @@ def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     assert len(found.dice) == 8
     add_part(checkpoint, "chooser", fit([[found]]).write, {"tracker": plain.sha256})
     segmenter = Segmenter(load_model(checkpoint), "cpu")
-    assert segmenter.chooser is not None
-    assert segmenter.chooser.content.training["prompts"] == [8]
+    assert segmenter.outline_ranker is not None
+    assert segmenter.outline_ranker.content.training["prompts"] == [8]
     assert segmenter.facts["chooser"] == verify(checkpoint)[CHOOSER]
     session = segmenter.open(two_lesion_study())
     session.add_click(FIRST)

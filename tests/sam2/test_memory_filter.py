@@ -53,11 +53,11 @@ def test_the_steps_show_what_is_left_and_count_it(alike: float | None) -> None:
     core = Sam2Steps(random_model(), memory_filter=chosen)
     tracked = {z: memory([1.0, 0.0]) for z in range(1, 7)}
     bank = MemoryBank({0: memory([1.0, 0.0], prompted=True)}, tracked)
-    shown = core.recollect(bank, 7, reverse=False, depth=20, uptake=lambda _: 5.0)
+    shown = core.select_memories(bank, 7, reverse=False, depth=20, uptake=lambda _: 5.0)
     assert [away for away, _ in shown.recent] == ([6, 5, 4, 3, 2, 1] if chosen is None else [1])
     assert len(shown.prompted) == 1
     assert (core.offered, core.shown) == (6, len(shown.recent))
-    everything = core.recollect(bank, 7, reverse=False, depth=20)
+    everything = core.select_memories(bank, 7, reverse=False, depth=20)
     assert len(everything.recent) == 6
 
 
@@ -67,12 +67,12 @@ def test_a_checkpoint_that_asks_for_it_tracks_with_fewer_memories() -> None:
         segmenter = random_segmenter()
         segmenter.core = Sam2Steps(segmenter.core.model, memory_filter=chosen)
         tracker = segmenter.tracker(study)
-        (lesion,) = tracker.sketch([Click((20, 24, 10))], np.zeros((0, 3), np.int64))
+        (lesion,) = tracker.track([Click((20, 24, 10))], np.zeros((0, 3), np.int64))
         assert lesion.block.values.any()
         share = segmenter.core.shown / segmenter.core.offered
         assert share == 1 if chosen is None else share < 0.5
 
 
 def test_records_are_read_without_torch() -> None:
-    code = "import sys; import sam_pet.models.record; assert 'torch' not in sys.modules"
+    code = "import sys; import sam_pet.models.manifest; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

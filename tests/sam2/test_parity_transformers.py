@@ -77,8 +77,8 @@ def walk(tracker: Tracker, banks: list[MemoryBank], slices: range) -> list[Memor
 
 
 def prompt(tracker: Tracker, banks: list[MemoryBank], slice_: int, prompts: list[Prompt]) -> list[MemoryBank]:
-    jobs = [TrackRequest(bank, [], key=lambda z: z) for bank in banks]
-    return tracker.prompt(jobs, [SlicePrompt(slice_, points, labels) for points, labels in prompts])
+    requests = [TrackRequest(bank, [], key=lambda z: z) for bank in banks]
+    return tracker.prompt(requests, [SlicePrompt(slice_, points, labels) for points, labels in prompts])
 
 
 def assert_close(ours: Masks, theirs: Masks) -> None:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from sam_pet.sam2.features import EncodedFrames, FeatureCache
-from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import Memory, MemoryBank
+from sam_pet.sam2.paths import paths_beyond, paths_to_fill, stale_slices
 from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, random_model
@@ -30,9 +30,9 @@ def click(slice_: int, u: float, v: float, label: int = 1) -> SlicePrompt:
 
 
 def tracked(tracker: Tracker, prompts: list[SlicePrompt]) -> list[MemoryBank]:
-    jobs = [TrackRequest(MemoryBank(), [], key=lambda z: z) for _ in prompts]
-    banks = tracker.prompt(jobs, prompts)
-    return tracker.track([TrackRequest(b, lanes_to_fill(b, 0, COUNT - 1), key=lambda z: z) for b in banks])
+    requests = [TrackRequest(MemoryBank(), [], key=lambda z: z) for _ in prompts]
+    banks = tracker.prompt(requests, prompts)
+    return tracker.track([TrackRequest(b, paths_to_fill(b, 0, COUNT - 1), key=lambda z: z) for b in banks])
 
 
 @torch.no_grad()
@@ -70,19 +70,19 @@ def test_lanes_end_where_the_lesion_does(video: torch.Tensor) -> None:
 
 
 @torch.no_grad()
-def test_a_believed_prompt_is_shown_against_the_object_score(video: torch.Tensor) -> None:
+def test_a_prompt_can_be_shown_against_the_object_score(video: torch.Tensor) -> None:
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
     tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT)
-    job = TrackRequest(MemoryBank(), [], key=lambda z: z)
-    doubted, believed = (
-        tracker.prompt([job], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), believed=b)])[0]
+    request = TrackRequest(MemoryBank(), [], key=lambda z: z)
+    plain, forced = (
+        tracker.prompt([request], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), force_present=b)])[0]
         for b in (False, True)
     )
-    assert float(doubted.conditioning[5].logits.max()) == -1024
-    assert float(believed.conditioning[5].logits.abs().max()) < 1000
-    assert float(believed.conditioning[5].object_score) == -1
+    assert float(plain.conditioning[5].logits.max()) == -1024
+    assert float(forced.conditioning[5].logits.abs().max()) < 1000
+    assert float(forced.conditioning[5].object_score) == -1
 
 
 def test_features_are_encoded_once_ahead_and_dropped_by_age(model: Any, video: torch.Tensor) -> None:
@@ -123,15 +123,15 @@ def test_a_new_prompt_makes_stale_what_lies_between_its_neighbours() -> None:
 
 
 def test_lanes_run_outward_and_meet_in_the_middle_and_skip_what_is_tracked() -> None:
-    lanes = lanes_to_fill(bank_of([2, 7], []), 0, 9)
-    assert [list(lane.slices) for lane in lanes] == [[1, 0], [8, 9], [3, 4], [6, 5]]
-    assert [lane.reverse for lane in lanes] == [True, False, False, True]
-    lanes = lanes_to_fill(bank_of([2, 7], [8, 9]), 0, 9)
-    assert [list(lane.slices) for lane in lanes] == [[1, 0], [3, 4], [6, 5]]
+    paths = paths_to_fill(bank_of([2, 7], []), 0, 9)
+    assert [list(path.slices) for path in paths] == [[1, 0], [8, 9], [3, 4], [6, 5]]
+    assert [path.reverse for path in paths] == [True, False, False, True]
+    paths = paths_to_fill(bank_of([2, 7], [8, 9]), 0, 9)
+    assert [list(path.slices) for path in paths] == [[1, 0], [3, 4], [6, 5]]
 
 
 def test_lanes_go_on_from_the_outermost_slices() -> None:
-    assert [list(lane.slices) for lane in lanes_beyond(bank_of([5], [4, 6, 7]), 2, 9)] == [[3, 2], [8, 9]]
+    assert [list(path.slices) for path in paths_beyond(bank_of([5], [4, 6, 7]), 2, 9)] == [[3, 2], [8, 9]]
 
 
 def test_a_bank_is_never_changed() -> None:
