@@ -102,7 +102,7 @@ class Stage(SamPet):
     stage: str = STAGES[-1]
 
     def answer(self, study: Study) -> MethodSession:
-        whole = self.segmenter.classifier
+        whole = self.segmenter.lesion_classifier
         self.segmenter.__dict__["lesion_classifier"] = part(whole, self.stage)
         try:
             return super().answer(study)
@@ -117,7 +117,7 @@ def part(classifier: LesionClassifier | None, stage: str) -> Any:
         return None
     if stage in STAGES[STAGES.index("gate") :]:
         return classifier
-    points = {t: p.model_copy(update={"open": p.keep}) for t, p in classifier.content.points.items()}
+    points = {t: p.model_copy(update={"study": p.candidate}) for t, p in classifier.content.points.items()}
     return replace(classifier, content=classifier.content.model_copy(update={"points": points}))
 
 

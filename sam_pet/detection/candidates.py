@@ -8,7 +8,7 @@ from sam_pet.study import Study
 from sam_pet.uptake.blocks import Step, block_step
 from sam_pet.uptake.peaks import BLOCK_MM, Candidate, PeakBasins
 
-# Below one and a half times the body's own uptake, and below what nobody marks, nothing is looked at.
+# Below one and a half times the body's own uptake, and below what nobody marks, nothing is a candidate.
 _LOWEST_TO_BACKGROUND = 1.5
 _LOWEST_SUV = 0.9
 

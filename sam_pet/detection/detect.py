@@ -1,4 +1,4 @@
-"""The first answer: find candidates, classify them, outline the lesions; empty where no candidate convinces."""
+"""The first answer: find candidates, classify them, outline the lesions; empty if no candidate reaches the gate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MOST_PROMPTED = 250
 _MOST_PROMPTED_WITHOUT_CLASSIFIER = 60
 # What is less probable than this is not part of a lesion whose outline holds it.
 _APART = 0.1
-# To be told from a lesion a liver need not be tracked to its ends.
+# To tell a liver from a lesion it need not be tracked to its ends.
 _WIDEST_MM = 100.0
 _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
 
@@ -76,7 +76,7 @@ def first_answer(
     tracer: str = AUTO,
     table: CandidateTable | None = None,
 ) -> list[Lesion]:
-    """The lesions of a study without prompts, the most probable first; none where nothing convinces.
+    """The lesions of a study without prompts, the most probable first; none if no candidate reaches the gate.
 
     Args:
         tracker: of the study.

@@ -27,7 +27,7 @@ MOST_LESIONS = np.iinfo(np.uint16).max
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector says of a study, on its grid.
+    """A detector's answer for a study, on its grid.
 
     Attributes:
         labels: uint16 [z, y, x], the number of the lesion at each voxel, 0 elsewhere.
@@ -78,7 +78,7 @@ def from_probability(probability: Floats) -> Detection:
 
 
 def found_lesions(tracker: LesionSegmenter, detection: Detection) -> dict[int, Lesion]:
-    """The lesions of a detection by number, for a session; SAM 2 looks at one when a stroke first touches it.
+    """The lesions of a detection by number, for a session; SAM 2 is shown one when a stroke first touches it.
 
     A lesion that has several pieces stays one.
     """

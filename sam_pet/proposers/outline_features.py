@@ -192,7 +192,7 @@ class OutlineContext:
 
 @dataclass(frozen=True)
 class _Scene:
-    """What is looked at in a box that holds some outlines and what is round them, its first voxel at `corner`.
+    """The images in a box that holds some outlines and what is round them, its first voxel at `corner`.
 
     `contours` are the logits of each and its probabilities, `slope` that of the uptake, per mm.
     """

@@ -67,8 +67,8 @@ class Proposers:
 
     Attributes:
         sam2: tracks lesions.
-        refiner: takes a last look at what it shows, where there is one.
-        contour: draws lesions by itself, where there is one.
+        refiner: corrects what it shows, where there is one.
+        contour: outlines lesions by itself, where there is one.
     """
 
     sam2: Sam2Proposer

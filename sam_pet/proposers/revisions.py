@@ -41,7 +41,7 @@ class Revision:
 
 @dataclass(frozen=True)
 class Revised:
-    """A lesion before and after it was told of a stroke, and the outlines it may have now.
+    """A lesion before and after a stroke, and the outlines it may have now.
 
     Attributes:
         study: the study.
@@ -90,7 +90,7 @@ class Revised:
 def revised(
     study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool = True
 ) -> Revised:
-    """The outlines of a lesion that has been told of one more stroke.
+    """The outlines of a lesion after one more stroke.
 
     Args:
         study: the study.
@@ -120,7 +120,7 @@ def _changes(
     if stroke.label == "background" and old.of_uptake:
         rejected = _rejected_region(study, block, new)
         reach |= rejected
-        # Without a 3-D network nothing else speaks against a mask that the model may have shown itself.
+        # Without a 3-D network nothing else is evidence against a mask that the model may have shown itself.
         near = logits if by_network else np.where(rejected, np.float32(-LOGIT_LIMIT), logits)
     rows = block.rows(stroke.voxels)
     for kind, seen, here in (("corrected", near, reach), ("far", logits, np.ones_like(reach))):

@@ -16,7 +16,7 @@ from sam_pet.study import Study
 # first answers to 13 simulated studies, these two drop 94 % of the false lesions and 6 % of the true ones.
 _LARGEST = 0.99
 _HOT = 0.55
-# Voxels of such a stroke, as a part of the section's side: of few voxels it speaks of a small excess.
+# Voxels of such a stroke, as a part of the section's side: a stroke of few voxels rejects a small excess.
 _SPANNED = 0.8
 # In a section of fewer voxels rim and middle are one: a reader who comes back may be trimming it.
 _WIDE = 36

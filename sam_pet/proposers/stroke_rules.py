@@ -31,7 +31,7 @@ _CORRECTS, _TRIMS = (8.0, 0.8), (6.0, 0.25)
 # its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
 _HOTTEST = 1.5
-# Where a mask follows a level of uptake a background stroke speaks of what is too cold in it, not of its core.
+# Where a mask follows a level of uptake a background stroke rejects what is too cold in it, not its core.
 _HOTTEST_AT_RIM = 1.1
 # Below this SUV uptake is noise, and ratios of it mean nothing.
 _NOISE_SUV = 0.3
@@ -97,7 +97,7 @@ def stroke_region(
     *,
     of_uptake: bool = False,
 ) -> Bools:
-    """Which voxels of a box a stroke can speak of: those near it for its length, and not of quite another uptake.
+    """Which voxels of a box a stroke can change: those near it for its length, and not of quite another uptake.
 
     Args:
         study: the study.
@@ -169,7 +169,7 @@ def stroke_affinity(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64]
 
 
 def add_stroke_affinity(study: Study, logits: LogitBox, tumor: Voxels, background: Voxels) -> Floats:
-    """Logits with what strokes (n, 3) say of the voxels that resemble theirs, both labels against each other."""
+    """Logits plus the affinity of each voxel to tumor strokes (n, 3), less that to background strokes."""
     corner, shape = np.asarray(logits.corner), logits.values.shape
     pull = stroke_affinity(study, tumor, corner, shape) - stroke_affinity(study, background, corner, shape)
     return logits.values + np.float32(_WEIGHT) * pull

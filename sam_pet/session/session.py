@@ -87,7 +87,7 @@ class Session:
                 search, and nothing has changed then.
 
         Returns:
-            The number of lesions found, 0 where nothing convinces.
+            The number of lesions found, 0 if no candidate reaches the gate.
 
         Raises:
             InputError: unknown tracer, something has been drawn already, or see `Detector.detect`.
@@ -277,7 +277,7 @@ class Session:
     def scores(self) -> dict[int, float]:
         """By lesion, how surely its first prompt shows one, as a logit: above 0 the model takes it for a lesion.
 
-        That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
+        That is the lesion classifier's logit where the checkpoint has one (the first time it looks at the whole study,
         which takes seconds), else the model's object score.
         """
         return self.candidates.lesion_scores(self._state.lesions, self.asked or "auto")

@@ -55,7 +55,7 @@ def train_appearance(
     many do not drown those with few. On a GPU it computes in bfloat16.
 
     Args:
-        batch: studies of the training studies, on the device to train on.
+        batch: the training studies, on the device to train on.
         examples: one for each study.
         training: how long and how fast.
         start: a network to go on from, left as it is; by default a new one.

@@ -301,7 +301,7 @@ def _with_cnn_logits(
     if network is None:
         return list(samples)
     found = []
-    for case, one in zip(steps(cases, "looks"), samples, strict=True):
+    for case, one in zip(steps(cases, "appearance"), samples, strict=True):
         rows = np.flatnonzero(prefilter(one.features) >= LEAST_PREFILTER)
         coarse = CoarseStudy.load(scene_file(work.store, case))
         cnn_logits = np.full(len(one.features), np.nan)

@@ -31,7 +31,7 @@ def test_each_candidate_is_set_beside_the_others() -> None:
     np.testing.assert_allclose(known["near_best"], [logits[1], logits[0], np.nan], rtol=1e-5)
     np.testing.assert_allclose(known["near_others"], [0.9, 0.2, 0.0], atol=1e-6)
     assert known["likely"].tolist() == [3, 3, 3]
-    # Of the others, each counts by its verdict.
+    # Of the others, each counts by its probability.
     np.testing.assert_allclose(known["hu_to_others"][0], 100 - (0.9 * 40 + 0.6 * 10) / 1.5, rtol=1e-5)
 
 

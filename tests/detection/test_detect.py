@@ -27,7 +27,7 @@ from tests.detection.studies import SPOT, ball, body_study
 from tests.fakes import random_segmenter
 
 
-def taught(seed: int, lesions: int) -> CandidateExample:
+def example(seed: int, lesions: int) -> CandidateExample:
     """40 candidates, of which the hot ones low in the body are lesions of 100 voxels."""
     rng = np.random.default_rng(seed)
     features = rng.normal(0, 0.1, (40, len(NAMES))).astype(np.float32)
@@ -49,7 +49,7 @@ def taught(seed: int, lesions: int) -> CandidateExample:
 
 @pytest.fixture(scope="module")
 def classifier() -> LesionClassifier:
-    return fit([taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [taught(s, s % 4) for s in range(16, 20)])
+    return fit([example(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [example(s, s % 4) for s in range(16, 20)])
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def segmenter() -> Segmenter:
 
 
 class Fixed:
-    """A judge of one mind: `convinced` says whether it takes the hottest spots below the chest for lesions."""
+    """A classifier with one probability for the hottest spots below the chest."""
 
     appearance = None
 
@@ -203,10 +203,10 @@ def test_replay_gives_the_first_answer_again(segmenter: Segmenter, tmp_path: Pat
     assert (again.labels == session.labels).all()
 
 
-def test_a_judge_learns_and_survives_its_file(classifier: LesionClassifier, tmp_path: Path) -> None:
+def test_a_classifier_learns_and_survives_its_file(classifier: LesionClassifier, tmp_path: Path) -> None:
     classifier.write(tmp_path / "judge.json")
     read = LesionClassifier.read(tmp_path / "judge.json")
-    unseen = taught(99, 4)
+    unseen = example(99, 4)
     probabilities = read.lesion_probability(unseen.features, unseen.model_features, unseen.cnn_logits)
     assert probabilities[:4].min() > probabilities[4:].max()
     assert (
@@ -219,7 +219,7 @@ def test_where_others_convince_a_doubtful_candidate_is_likelier() -> None:
     """Doubtful ones are lesions in studies with lesions beyond doubt, and nothing in others."""
 
     def made(seed: int) -> CandidateExample:
-        one, rng = taught(seed, 4 if seed % 4 < 2 else 0), np.random.default_rng(seed)
+        one, rng = example(seed, 4 if seed % 4 < 2 else 0), np.random.default_rng(seed)
         doubtful = np.arange(40) >= 34
         features = one.features.copy()
         features[doubtful, NAMES.index("below_top")] = 250 + rng.normal(0, 20, 6)
@@ -242,36 +242,36 @@ def test_where_others_convince_a_doubtful_candidate_is_likelier() -> None:
     assert max(doubt(102), doubt(103)) < 0.1
 
 
-def test_a_judge_listens_if_the_model_has_taught_it_something(classifier: LesionClassifier) -> None:
+def test_a_classifier_uses_the_model_if_that_has_taught_it_something(classifier: LesionClassifier) -> None:
     assert not classifier.uses_model
-    samples = [taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)]
-    heard = [
+    samples = [example(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)]
+    with_model = [
         replace(s, model_features=np.where(s.positive, 5.0, -5.0)[:, None].repeat(3, 1).astype(np.float32))
         for s in samples
     ]
-    assert fit(heard, []).uses_model
+    assert fit(with_model, []).uses_model
 
 
-def test_looks_are_weighed_with_the_trees_and_belong_to_their_network(tmp_path: Path) -> None:
+def test_the_networks_logits_count_beside_the_trees_and_belong_to_their_network(tmp_path: Path) -> None:
     appearance = Appearance(AppearanceNetwork(len(NAMES)), "a" * 64)
 
     def blurred(seed: int) -> CandidateExample:
-        """Features and looks each tell lesions from the rest in part."""
-        one, rng = taught(seed, (0, 3, 4, 5)[seed // 2 % 4]), np.random.default_rng(seed)
+        """Features and the network's logits each tell lesions from the rest in part."""
+        one, rng = example(seed, (0, 3, 4, 5)[seed // 2 % 4]), np.random.default_rng(seed)
         features = one.features.copy()
         features[:, NAMES.index("below_top")] += rng.normal(0, 300, 40)
         return replace(one, features=features, cnn_logits=np.where(one.positive, 2.0, -2.0) + rng.normal(0, 1.5, 40))
 
-    def told(classifier: LesionClassifier, one: CandidateExample, cnn_logits: np.ndarray) -> float:
+    def area_under_curve(classifier: LesionClassifier, one: CandidateExample, cnn_logits: np.ndarray) -> float:
         found = classifier.lesion_probability(one.features, one.model_features, cnn_logits)
         return float((found[one.positive][:, None] > found[~one.positive]).mean())
 
     samples, validation = [blurred(s) for s in range(16)], [blurred(s) for s in range(16, 40)]
     classifier = fit(samples, validation, appearance=appearance)
     unseen = [blurred(s) for s in range(62, 94, 4)]
-    both = np.mean([told(classifier, one, one.cnn_logits) for one in unseen])
+    both = np.mean([area_under_curve(classifier, one, one.cnn_logits) for one in unseen])
     assert both > 0.97
-    assert both > np.mean([told(classifier, one, np.full(40, np.nan)) for one in unseen]) + 0.05
+    assert both > np.mean([area_under_curve(classifier, one, np.full(40, np.nan)) for one in unseen]) + 0.05
     classifier.write(tmp_path / "judge.json")
     again = LesionClassifier.read(tmp_path / "judge.json", appearance)
     assert again.content == classifier.content
@@ -279,31 +279,31 @@ def test_looks_are_weighed_with_the_trees_and_belong_to_their_network(tmp_path: 
         with pytest.raises(InputError, match="not trained beside the appearance network"):
             LesionClassifier.read(tmp_path / "judge.json", other)
     with pytest.raises(InputError, match="looked at no validation study"):
-        fit(samples, [taught(s, 3) for s in range(4)], appearance=appearance)
+        fit(samples, [example(s, 3) for s in range(4)], appearance=appearance)
 
 
-def test_glances_come_from_trees_that_have_not_seen_the_study() -> None:
-    samples = [taught(s, 3) for s in range(10)]
+def test_the_prefilter_of_a_study_is_of_trees_that_have_not_seen_it() -> None:
+    samples = [example(s, 3) for s in range(10)]
     # One study contradicts all others: trees that had seen it would have learned some of it.
-    odd = replace(taught(50, 3), lesion=np.where(np.arange(40) == 20, 1, 0), true=taught(50, 3).true[::-1].copy())
+    odd = replace(example(50, 3), lesion=np.where(np.arange(40) == 20, 1, 0), true=example(50, 3).true[::-1].copy())
     seen = prefiltered([*samples, odd])
     assert [len(one) for one in seen] == [40] * 11
     assert seen[-1][:3].min() > seen[-1][3:].max()
 
 
-def test_the_same_samples_give_the_same_judge(classifier: LesionClassifier) -> None:
-    again = fit([taught(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [taught(s, s % 4) for s in range(16, 20)])
+def test_the_same_samples_give_the_same_classifier(classifier: LesionClassifier) -> None:
+    again = fit([example(s, (0, 3, 4, 5)[s // 2 % 4]) for s in range(16)], [example(s, s % 4) for s in range(16, 20)])
     assert again.content == classifier.content
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"features": []}'])
-def test_a_damaged_judge_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_damaged_classifier_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "judge.json").write_text(text)
     with pytest.raises(InputError, match="is not a lesion classifier"):
         LesionClassifier.read(tmp_path / "judge.json")
 
 
-def test_a_judge_of_other_features_is_refused(classifier: LesionClassifier, tmp_path: Path) -> None:
+def test_a_classifier_of_other_features_is_refused(classifier: LesionClassifier, tmp_path: Path) -> None:
     other = replace(classifier, content=classifier.content.model_copy(update={"features": ["suv"]}))
     other.write(tmp_path / "judge.json")
     with pytest.raises(InputError, match="other features"):
@@ -312,11 +312,11 @@ def test_a_judge_of_other_features_is_refused(classifier: LesionClassifier, tmp_
 
 def test_play_counts_what_the_challenge_counts() -> None:
     extent = np.full(40, int(np.argmin(np.abs(FRACTIONS - 0.5))))
-    free, nothing = taught(1, 0), np.zeros(40, bool)
+    free, nothing = example(1, 0), np.zeros(40, bool)
     one = np.arange(40) == 7
     assert play(free, nothing, extent) == (5.0, None)
     assert play(free, one, extent) == (0.0, None)
-    diseased = taught(1, 2)
+    diseased = example(1, 2)
     # Two lesions of 100 voxels, each to be corrected to 80 true and 20 false voxels: Dice 0, 0.533, 0.8, 0.8 ...
     dice, dmm = play(diseased, nothing, extent)
     assert dice == pytest.approx(0.5 * 0 + 2 * 80 / 300 + 0.8 * 3.5)
@@ -324,7 +324,7 @@ def test_play_counts_what_the_challenge_counts() -> None:
 
 
 def test_the_gate_closes_where_silence_is_worth_more() -> None:
-    samples = [taught(1, 0), taught(1, 2)]
+    samples = [example(1, 0), example(1, 2)]
     extents = [np.full(40, 5)] * 2
     convincing = [np.where(np.arange(40) == 7, 0.6, 0.0), np.where(np.arange(40) < 2, 0.9, 0.0)]
     point, facts = best_operating_point(samples, convincing, extents, 0.03)
@@ -333,21 +333,21 @@ def test_the_gate_closes_where_silence_is_worth_more() -> None:
     assert facts["lesion_free_auc_dice"] == 5.0
 
 
-def test_a_glimpse_is_what_the_study_alone_leads_to(segmenter: Segmenter) -> None:
+def test_the_quick_mask_needs_the_study_alone(segmenter: Segmenter) -> None:
     session = opened(segmenter, 0.0)
     table = find_candidates(session.study)
     x, y, z = SPOT
-    assert quick_mask(session.study, table, segmenter.classifier)[z, y, x]
+    assert quick_mask(session.study, table, segmenter.lesion_classifier)[z, y, x]
     assert not quick_mask(session.study, table, None).any()
     assert session.first_answer(evidence=table) == 0
 
 
-def test_a_look_alone_does_not_convince(classifier: LesionClassifier) -> None:
-    weighed = classifier.content.model_copy(update={"calibration": (1.0, 1.0, 0.0)})
-    features, model_features = taught(0, 3).features[:1], np.full((1, len(MODEL_NAMES)), np.nan, np.float32)
+def test_the_networks_logit_alone_does_not_open_the_gate(classifier: LesionClassifier) -> None:
+    calibrated = classifier.content.model_copy(update={"calibration": (1.0, 1.0, 0.0)})
+    features, model_features = example(0, 3).features[:1], np.full((1, len(MODEL_NAMES)), np.nan, np.float32)
     cnn_logits = [np.array([look]) for look in (2.0, 4.0, 40.0)]
     probabilities = [
-        float(replace(classifier, content=weighed).lesion_probability(features, model_features, look)[0])
+        float(replace(classifier, content=calibrated).lesion_probability(features, model_features, look)[0])
         for look in cnn_logits
     ]
     assert probabilities[0] < probabilities[1] == probabilities[2]
@@ -389,9 +389,9 @@ def test_a_place_on_the_slope_of_something_hot_is_also_judged_by_itself() -> Non
     study.pet[ball(slope, 7) & ~ball(SPOT, 10)] = 2.5
     table = find_candidates(study, "fdg")
     drawn = [np.array([SPOT]), np.array([slope]), np.zeros((0, 3), np.int64)]
-    words = prompt_scores(study, Warm(0.1, 0.8), table, drawn)  # type: ignore[arg-type]
-    assert words[0] < 0 < words[1]
-    assert np.isnan(words[2])
+    scores = prompt_scores(study, Warm(0.1, 0.8), table, drawn)  # type: ignore[arg-type]
+    assert scores[0] < 0 < scores[1]
+    assert np.isnan(scores[2])
 
 
 class OfTracer(Warm):

@@ -76,7 +76,7 @@ def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> RankerExampl
 
 
 @pytest.fixture(scope="module")
-def chooser() -> OutlineRanker:
+def ranker() -> OutlineRanker:
     return fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
 
 
@@ -187,8 +187,8 @@ def test_a_box_keeps_the_models_mask() -> None:
     assert (masks[0] == masks[1]).all()
 
 
-def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(chooser: OutlineRanker) -> None:
-    facts = chooser.content.training
+def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(ranker: OutlineRanker) -> None:
+    facts = ranker.content.training
     assert facts["note"] == "made"
     assert facts["prompts"] == [144, 72]
     for model, chosen, best in zip(facts["dice_of_model"], facts["dice_chosen"], facts["dice_of_best"], strict=True):
@@ -202,27 +202,27 @@ def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_
     assert OutlineRanker.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
 
 
-def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: OutlineRanker, tmp_path: Path) -> None:
+def test_the_same_examples_give_the_same_file_and_it_reads_back(ranker: OutlineRanker, tmp_path: Path) -> None:
     again = fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
-    chooser.write(tmp_path / "one.json")
+    ranker.write(tmp_path / "one.json")
     again.write(tmp_path / "other.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
     features = made_lesson(99).features[0]
-    np.testing.assert_array_equal(OutlineRanker.read(tmp_path / "one.json").expect(features), chooser.expect(features))
+    np.testing.assert_array_equal(OutlineRanker.read(tmp_path / "one.json").expect(features), ranker.expect(features))
 
 
-def test_a_damaged_or_foreign_file_says_so(chooser: OutlineRanker, tmp_path: Path) -> None:
+def test_a_damaged_or_foreign_file_says_so(ranker: OutlineRanker, tmp_path: Path) -> None:
     path = tmp_path / "chooser.json"
     path.write_text('{"features": []')
     with pytest.raises(InputError, match="does not choose outlines"):
         OutlineRanker.read(path)
-    chooser.write(path)
+    ranker.write(path)
     path.write_text(path.read_text().replace('"slope"', '"steepness"'))
     with pytest.raises(InputError, match="trained on other features"):
         OutlineRanker.read(path)
 
 
-def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
+def test_an_outline_ranker_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     clip = ClipRecipe(first_mm=64.0, largest_mm=64.0)
     save_model(untrained("nano", 64), ModelManifest(name="small", clip=clip, trained=True), checkpoint)

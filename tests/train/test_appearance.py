@@ -19,7 +19,7 @@ from sam_pet.train.network import TrainSettings
 
 
 def example(seed: int) -> tuple[CoarseStudy, AppearanceExample]:
-    """Twenty spots, of which those in bone are lesions; features and glances say nothing."""
+    """Twenty spots, of which those in bone are lesions; features and prefilter say nothing."""
     rng = np.random.default_rng(seed)
     pet, ct = np.full((60, 60, 60), 1, np.float16), np.zeros((60, 60, 60), np.int8)
     cells = rng.integers(8, 52, (20, 3))
@@ -70,14 +70,14 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert written[0] == written[1] != written[2]
 
 
-def test_features_left_unheard_change_nothing() -> None:
+def test_features_left_out_change_nothing() -> None:
     torch.manual_seed(0)
     network = AppearanceNetwork(len(NAMES)).eval()
     torch.nn.init.normal_(network.head[-1].weight)
     windows = torch.randn(2, 2, 4, SIDE, SIDE, SIDE)
     one, other = torch.randn(2, 2, len(NAMES))
-    deaf = torch.zeros(2, 1)
-    assert torch.equal(network(*windows, one, deaf), network(*windows, other, deaf))
+    left_out = torch.zeros(2, 1)
+    assert torch.equal(network(*windows, one, left_out), network(*windows, other, left_out))
     assert not torch.equal(network(*windows, one), network(*windows, other))
 
 

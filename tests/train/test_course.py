@@ -158,7 +158,7 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
     own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
     asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.start=base"]
     made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).classifier
-    was = Segmenter(load_model(base)).classifier
+    was = Segmenter(load_model(base)).lesion_classifier
     assert made is not None
     assert was is not None
     assert (made.content.glance, made.content.extent) == (was.content.glance, was.content.extent)

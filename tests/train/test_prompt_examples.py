@@ -16,8 +16,6 @@ from sam_pet.models.parts import JUDGE
 from sam_pet.train.prompt_examples import Pointed, fit, pointed
 from tests.detection.studies import SPOT, ball, body_study
 
-SCRIPT = Path(__file__).parents[2] / "finetune" / "train_opinion.py"
-
 
 def stump(names: int) -> xgboost.Booster:
     """Trees that have learned next to nothing."""
@@ -45,14 +43,14 @@ def made(seed: int) -> Pointed:
     return Pointed(features, lesion)
 
 
-def test_trees_of_their_own_overrule_the_verdicts_and_are_kept_with_the_classifier(tmp_path: Path) -> None:
+def test_trees_of_their_own_overrule_the_probabilities_and_are_kept_with_the_classifier(tmp_path: Path) -> None:
     plain = classifier()
     unseen = made(9)
     np.testing.assert_array_equal(plain.prompt_score(unseen.features), np.where(unseen.lesion, -1, 1))
     plain.with_prompt_score(fit([made(seed) for seed in range(6)])).write(tmp_path / JUDGE)
     learned = LesionClassifier.read(tmp_path / JUDGE)
-    words = learned.prompt_score(unseen.features)
-    assert (words[unseen.lesion][:, None] > words[~unseen.lesion]).mean() > 0.95
+    scores = learned.prompt_score(unseen.features)
+    assert (scores[unseen.lesion][:, None] > scores[~unseen.lesion]).mean() > 0.95
     nothing = np.full((1, len(PROMPT_SCORE_NAMES)), np.nan, np.float32)
     assert np.isnan(learned.prompt_score(nothing)).all()
     again = plain.with_prompt_score(fit([made(seed) for seed in range(6)]))
