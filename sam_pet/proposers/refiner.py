@@ -12,7 +12,7 @@ import torch
 
 from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.refiner_input import CHANNELS, RefinerInput, cells_of, view
+from sam_pet.proposers.refiner_input import CHANNELS, RefinerInput, cells_of, refiner_input
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
 from sam_pet.sam2.clips import Clip
@@ -60,7 +60,7 @@ class Refiner:
             background: those of background strokes anywhere.
         """
         cells = cells_of(clip, held, study, self.settings)
-        seen = view(study, cells, held, tumor, background)
+        seen = refiner_input(study, cells, held, tumor, background)
         corner, values = cells.restore(self.logits(seen), study.axial_pet.shape[1:])
         return LogitBox(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
 

@@ -14,7 +14,7 @@ from scipy.special import logit
 from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
-from sam_pet.proposers.volume_input import CHANNELS, cells_round, window
+from sam_pet.proposers.volume_input import CHANNELS, cells_round, volume_input
 from sam_pet.study import Study
 
 _LEVELS = (24, 48, 96)
@@ -59,7 +59,7 @@ class VolumeNetwork:
             width_mm: side of the cube, one of `WIDTHS_MM`.
         """
         cells = cells_round(study, tumor, width_mm)
-        logits = from_both_sides(self.network, window(study, cells, tumor, background).inputs())
+        logits = from_both_sides(self.network, volume_input(study, cells, tumor, background).inputs())
         logits -= np.float32(logit(_LESION_FROM.get(width_mm, 0.5)))
         corner, values = cells.restore(logits, study.axial_pet.shape[1:])
         return LogitBox(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))

@@ -19,7 +19,7 @@ from sam_pet.study import Study
 from sam_pet.train.candidate_examples import sample
 from sam_pet.train.refiner_examples import lesions_of
 from sam_pet.train.store import ExampleStore
-from sam_pet.train.volume_examples import cubes_of, save_cubes
+from sam_pet.train.volume_examples import save_cubes, training_cubes
 
 
 def cubes_file(store: ExampleStore, seed: int, case: Case) -> Path:
@@ -27,7 +27,7 @@ def cubes_file(store: ExampleStore, seed: int, case: Case) -> Path:
 
     def make(path: Path) -> None:
         study = case.study()
-        save_cubes(list(cubes_of(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(seed))), path)
+        save_cubes(list(training_cubes(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(seed))), path)
 
     return store.get("cubes", [store.fingerprint(case), seed], make)
 

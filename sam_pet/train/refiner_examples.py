@@ -16,7 +16,7 @@ from sam_pet.cases import Case
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
-from sam_pet.proposers.refiner_input import RefinerInput, cells_of, view
+from sam_pet.proposers.refiner_input import RefinerInput, cells_of, refiner_input
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.segmenter import Segmenter
@@ -126,7 +126,7 @@ class RefinerExamples:
     def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> RefinerExample:
         held = lesion.bank.all()
         cells = cells_of(lesion.clip, held, study, self.settings)
-        seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
+        seen = refiner_input(study, cells, held, drawn_voxels(lesion.prompts), background)
         return RefinerExample(seen, cells.sample(mask.astype(np.float32), 0.0))
 
 

@@ -16,7 +16,7 @@ from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outline_features import NAMES
 from sam_pet.proposers.outlines import Outlines
 from sam_pet.proposers.sam2 import Sam2Proposer
-from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
+from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, volume_input
 from sam_pet.proposers.volume_net import VolumeNetwork, new_network
 from sam_pet.sam2.clip_width import first_clip
 from sam_pet.sam2.clips import ClipRecipe
@@ -24,7 +24,7 @@ from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.train.network import TrainSettings
-from sam_pet.train.volume_examples import Cube, cubes_of, load_cubes, save_cubes
+from sam_pet.train.volume_examples import Cube, load_cubes, save_cubes, training_cubes
 from sam_pet.train.volume_net import prompted, train_contour
 from tests.fakes import random_segmenter, two_lesion_study
 
@@ -55,7 +55,7 @@ def lesions(study: Study) -> np.ndarray:
 
 
 def cubes(study: Study) -> list[Cube]:
-    return list(cubes_of(study, lesions(study), np.random.default_rng(0)))
+    return list(training_cubes(study, lesions(study), np.random.default_rng(0)))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_window_shows_what_is_round_a_stroke_and_where_the_stroke_is(width: fl
     study = study if with_ct else replace(study, ct=None)
     drawn, beside = np.array([FIRST, (21, 24, 10)]), np.array([(24, 24, 10)])
     cells = cells_round(study, drawn, width)
-    seen = window(study, cells, drawn, beside)
+    seen = volume_input(study, cells, drawn, beside)
     assert seen.pet.shape[1:] == (SIDE, SIDE)
     assert seen.pet.shape[0] <= SIDE
     inputs = seen.inputs()

@@ -157,7 +157,7 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
     base = done / "out" / "checkpoint"
     own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
     asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.start=base"]
-    made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).classifier
+    made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).lesion_classifier
     was = Segmenter(load_model(base)).lesion_classifier
     assert made is not None
     assert was is not None
