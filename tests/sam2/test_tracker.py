@@ -59,7 +59,7 @@ def test_gradients_flow_back_through_the_memory_to_the_prompted_slice(video: tor
 
 
 @torch.no_grad()
-def test_lanes_end_where_the_lesion_does(video: torch.Tensor) -> None:
+def test_paths_end_where_the_lesion_does(video: torch.Tensor) -> None:
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
@@ -122,7 +122,7 @@ def test_a_new_prompt_makes_stale_what_lies_between_its_neighbours() -> None:
     assert sorted(stale_slices(bank, 2)) == [0, 1, 3, 4, 5]
 
 
-def test_lanes_run_outward_and_meet_in_the_middle_and_skip_what_is_tracked() -> None:
+def test_paths_run_outward_and_meet_in_the_middle_and_skip_what_is_tracked() -> None:
     paths = paths_to_fill(bank_of([2, 7], []), 0, 9)
     assert [list(path.slices) for path in paths] == [[1, 0], [8, 9], [3, 4], [6, 5]]
     assert [path.reverse for path in paths] == [True, False, False, True]
@@ -130,7 +130,7 @@ def test_lanes_run_outward_and_meet_in_the_middle_and_skip_what_is_tracked() -> 
     assert [list(path.slices) for path in paths] == [[1, 0], [3, 4], [6, 5]]
 
 
-def test_lanes_go_on_from_the_outermost_slices() -> None:
+def test_paths_go_on_from_the_outermost_slices() -> None:
     assert [list(path.slices) for path in paths_beyond(bank_of([5], [4, 6, 7]), 2, 9)] == [[3, 2], [8, 9]]
 
 
