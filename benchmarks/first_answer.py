@@ -28,7 +28,7 @@ import torch
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.benchmark.watched import Watched
 from sam_pet.cases import find_cases
-from sam_pet.detection.classifier import Judge, Point
+from sam_pet.detection.classifier import LesionClassifier, OperatingPoint
 from sam_pet.detection.detect import FALLBACK_TO_LIVER
 from sam_pet.detection.features import NAMES
 from sam_pet.files import read_image
@@ -55,22 +55,22 @@ WORSE = 0.01
 
 
 class Uptake:
-    """In place of a judge: every peak above 1.5 times the liver is a lesion."""
+    """In place of a classifier: every peak above 1.5 times the liver is a lesion."""
 
-    listens = False
+    uses_model = False
     appearance = None
 
-    def point(self, _: str) -> Point:
-        return Point(ask=0.5, keep=0.5, open=0.5)
+    def operating_point(self, _: str) -> OperatingPoint:
+        return OperatingPoint(prefilter=0.5, candidate=0.5, study=0.5)
 
-    def glance(self, features: np.ndarray) -> np.ndarray:
+    def prefilter(self, features: np.ndarray) -> np.ndarray:
         return (features[:, NAMES.index("suv_to_liver")] >= np.log(FALLBACK_TO_LIVER)).astype(float)
 
-    def verdict(self, features: np.ndarray, *_: np.ndarray) -> np.ndarray:
-        return self.glance(features)
+    def lesion_probability(self, features: np.ndarray, *_: np.ndarray) -> np.ndarray:
+        return self.prefilter(features)
 
-    def weigh(self, verdicts: np.ndarray, *_: np.ndarray) -> np.ndarray:
-        return verdicts
+    def rescore_with_context(self, probabilities: np.ndarray, *_: np.ndarray) -> np.ndarray:
+        return probabilities
 
     def extent(self, features: np.ndarray) -> np.ndarray:
         return np.full(len(features), STANDARD)
@@ -102,23 +102,23 @@ class Stage(SamPet):
     stage: str = STAGES[-1]
 
     def answer(self, study: Study) -> MethodSession:
-        whole = self.segmenter.judge
-        self.segmenter.__dict__["judge"] = part(whole, self.stage)
+        whole = self.segmenter.lesion_classifier
+        self.segmenter.__dict__["lesion_classifier"] = part(whole, self.stage)
         try:
             return super().answer(study)
         finally:
-            self.segmenter.__dict__["judge"] = whole
+            self.segmenter.__dict__["lesion_classifier"] = whole
 
 
-def part(judge: Judge | None, stage: str) -> Any:
+def part(classifier: LesionClassifier | None, stage: str) -> Any:
     if stage == "proposals":
         return Uptake()
-    if stage == "object-score" or judge is None:
+    if stage == "object-score" or classifier is None:
         return None
     if stage in STAGES[STAGES.index("gate") :]:
-        return judge
-    points = {t: p.model_copy(update={"open": p.keep}) for t, p in judge.content.points.items()}
-    return replace(judge, content=judge.content.model_copy(update={"points": points}))
+        return classifier
+    points = {t: p.model_copy(update={"study": p.candidate}) for t, p in classifier.content.points.items()}
+    return replace(classifier, content=classifier.content.model_copy(update={"points": points}))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from sam_pet.phantom import make_phantom
 from sam_pet.prompts import Click
 from sam_pet.sam2.memory import Memory, MemoryBank
 from sam_pet.sam2.memory_filter import MemoryFilter
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 
@@ -38,7 +38,7 @@ NOTHING = np.zeros((0, 3), np.int64)
 SMALLEST_ML = 0.5
 
 
-class ByScore(Core):
+class ByScore(Sam2Steps):
     """The model's steps with slices that expect little of themselves passed over."""
 
     least_iou = 0.0
@@ -93,9 +93,9 @@ def rows_of(
         core = segmenter.core
         core.offered = core.shown = 0
         tracker, began = segmenter.tracker(study), time.process_time()
-        sketch = tracker.sketch([Click(voxel)], NOTHING)[0]
+        sketch = tracker.track([Click(voxel)], NOTHING)[0]
         seconds = time.process_time() - began
-        outlined = tracker.outlined(sketch, NOTHING)
+        outlined = tracker.select_outline(sketch, NOTHING)
         yield {
             "lesion": name,
             "variant": variant,
@@ -124,7 +124,7 @@ def main() -> None:
     segmenters = {name: Segmenter.from_pretrained(options.model, "cpu") for name in options.variants.split(",")}
     pruning = MemoryFilter(alike=options.alike, change=options.change)
     for name, segmenter in segmenters.items():
-        kind = ByScore if name in ("score", "both") else Core
+        kind = ByScore if name in ("score", "both") else Sam2Steps
         segmenter.core = kind(segmenter.core.model, memory_filter=pruning if name in ("pruned", "both") else None)
         if isinstance(segmenter.core, ByScore):
             segmenter.core.least_iou = options.least_iou

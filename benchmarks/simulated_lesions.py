@@ -22,8 +22,8 @@ from rich.progress import track
 from scipy.ndimage import distance_transform_edt
 from scipy.stats import mannwhitneyu
 
-from sam_pet.detection.detect import gather
-from sam_pet.detection.prompt_score import opinions
+from sam_pet.detection.detect import find_candidates
+from sam_pet.detection.prompt_score import prompt_scores
 from sam_pet.phantom import Phantom, make_phantom
 from sam_pet.prompts import Click
 from sam_pet.proposers.lesion import Lesion
@@ -63,7 +63,9 @@ def rows_of(phantom: Phantom, segmenter: Segmenter) -> Iterator[dict[str, Any]]:
         voxels.append((int(x), int(y), int(z)))
     places = hottest_places(study.axial_pet, (numbers > 0).astype(np.uint8), spacing, HOT_SPOTS)
     others = [(int(x), int(y), int(z)) for z, y, x in places]
-    words = opinions(study, segmenter.judge, gather(study), [np.array([v]) for v in [*voxels, *others]]).tolist()
+    words = prompt_scores(
+        study, segmenter.lesion_classifier, find_candidates(study), [np.array([v]) for v in [*voxels, *others]]
+    ).tolist()
     for number, lesion, word in zip(kept, clicked(tracker, voxels), words[: len(kept)], strict=True):
         size = int(boxes["voxel_counts"][number])
         shared = int((numbers[lesion.block.slices][lesion.block.values] == number).sum())

@@ -30,9 +30,9 @@ from transformers.initialization import no_init_weights
 from sam_pet.models.architectures import architecture
 from sam_pet.sam2.families import family_of
 from sam_pet.sam2.features import EncodedFrames, Features
-from sam_pet.sam2.lanes import lanes_to_fill
 from sam_pet.sam2.memory import MemoryBank, Prediction
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.paths import paths_to_fill
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.sam2.tracker import SlicePrompt, Tracker, TrackRequest
 from sam_pet.train.lora import add_lora, parameter_counts
 from sam_pet.train.losses import clip_loss
@@ -79,7 +79,7 @@ def counted(name: str, image_size: int, recipe: Recipe) -> Cost:
         if recipe.mode == "lora":
             add_lora(model, recipe.lora)
         trained = parameter_counts(model)[0]
-        core = Core(model)
+        core = Sam2Steps(model)
         frames = torch.empty(length, 3, image_size, image_size)
         with FlopCounterMode(display=False) as encoding, kept() as held:
             features = core.encode(frames)
@@ -90,11 +90,11 @@ def counted(name: str, image_size: int, recipe: Recipe) -> Cost:
         seen: list[Prediction] = []
         with FlopCounterMode(display=False) as tracking, kept() as held:
             tracker = Tracker(core, EncodedFrames(features), depth=max(length, 16), patience=None)
-            job = TrackRequest(MemoryBank(), [], key=lambda z: z, observe=lambda _, p: seen.append(p))
-            click = SlicePrompt(middle, torch.empty(1, 2), torch.ones(1, dtype=torch.int32), believed=True)
-            job.bank = tracker.prompt([job], [click])[0]
-            job.lanes = lanes_to_fill(job.bank, 0, length - 1)
-            tracker.track([job])
+            request = TrackRequest(MemoryBank(), [], key=lambda z: z, observe=lambda _, p: seen.append(p))
+            click = SlicePrompt(middle, torch.empty(1, 2), torch.ones(1, dtype=torch.int32), force_present=True)
+            request.bank = tracker.prompt([request], [click])[0]
+            request.paths = paths_to_fill(request.bank, 0, length - 1)
+            tracker.track([request])
             loss = clip_loss(seen, [torch.empty(image_size, image_size)] * len(seen))["loss"]
             track_kept = held()
             loss.backward()

@@ -22,7 +22,7 @@ LOGIT_LIMIT = 8.0
 
 
 @dataclass(frozen=True)
-class Block:
+class MaskBox:
     """A mask within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
 
     corner: Corner
@@ -54,13 +54,13 @@ class Block:
         found: Voxels = np.argwhere(self.values)[:, ::-1] + np.asarray(self.corner)
         return found
 
-    def trimmed(self) -> Block:
+    def trimmed(self) -> MaskBox:
         """The same mask in the smallest box."""
         box = find_objects(self.values.astype(np.uint8))
         if not box:
-            return Block(self.corner, np.zeros((1, 1, 1), bool))
+            return MaskBox(self.corner, np.zeros((1, 1, 1), bool))
         x, y, z = (c + s.start for c, s in zip(self.corner, box[0][::-1], strict=True))
-        return Block((x, y, z), self.values[box[0]].copy())
+        return MaskBox((x, y, z), self.values[box[0]].copy())
 
     def within(self, corner: Corner, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         """The part of the mask in a box of this shape [z, y, x] whose first voxel is `corner` (x, y, z)."""
@@ -70,22 +70,22 @@ class Block:
             inside[shared[0]] = self.values[shared[1]]
         return inside
 
-    def joined(self, other: Block) -> Block:
+    def joined(self, other: MaskBox) -> MaskBox:
         """What is in either mask, in the smallest box that holds both boxes."""
         corners = np.array([self.corner, other.corner])
         ends = corners + np.array([self.values.shape[::-1], other.values.shape[::-1]])
         x, y, z = corners.min(axis=0).tolist()
         shape = tuple((ends.max(axis=0) - (x, y, z))[::-1].tolist())
-        return Block((x, y, z), self.within((x, y, z), shape) | other.within((x, y, z), shape))
+        return MaskBox((x, y, z), self.within((x, y, z), shape) | other.within((x, y, z), shape))
 
-    def less(self, others: Iterable[Block]) -> Block:
+    def less(self, others: Iterable[MaskBox]) -> MaskBox:
         """The mask without others."""
         values = self.values.copy()
         for other in others:
             shared = overlap(self.corner, values.shape, other.corner, other.values.shape)
             if shared is not None:
                 values[shared[0]] &= ~other.values[shared[1]]
-        return Block(self.corner, values)
+        return MaskBox(self.corner, values)
 
     def touches(self, voxels: Voxels) -> int:
         """How many of the axial voxels (n, 3) are in the mask."""
@@ -93,19 +93,19 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Field:
+class LogitBox:
     """Logits within a box of the axial view: `values` [z, y, x], whose first voxel is `corner` (x, y, z)."""
 
     corner: tuple[int, int, int]
     values: Floats
 
-    def widened(self, voxels: Voxels) -> Field:
+    def widened(self, voxels: Voxels) -> LogitBox:
         """The field in the smallest box that also holds axial voxels (n, 3); what is new shows nothing."""
         corner, shape = np.asarray(self.corner), np.array(self.values.shape[::-1])
         low = np.minimum(corner, voxels.min(axis=0))
         high = np.maximum(corner + shape, voxels.max(axis=0) + 1)
         x, y, z = low.tolist()
-        return Field((x, y, z), self.within(low, tuple((high - low)[::-1].tolist())))
+        return LogitBox((x, y, z), self.within(low, tuple((high - low)[::-1].tolist())))
 
     def within(self, corner: npt.ArrayLike, shape: tuple[int, ...]) -> Floats:
         """The logits in a box [z, y, x] of this shape, whose first voxel is `corner`; what is new shows nothing."""
@@ -115,13 +115,13 @@ class Field:
             box[shared[0]] = self.values[shared[1]]
         return box
 
-    def plus(self, other: Field, weight: float) -> Field:
+    def plus(self, other: LogitBox, weight: float) -> LogitBox:
         """The field with so much of another one's logits, where that one shows anything."""
         values = self.values.copy()
         shared = overlap(self.corner, values.shape, other.corner, other.values.shape)
         if shared is not None:
             values[shared[0]] += np.float32(weight) * other.values[shared[1]]
-        return Field(self.corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+        return LogitBox(self.corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
 
 
 def overlap(

@@ -12,19 +12,19 @@ import torch
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.models.parts import NAMES
-from sam_pet.models.record import ModelRecord
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.sam2 import Sam2Proposer
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.threads import fit_to_work
 
 if TYPE_CHECKING:
-    from sam_pet.detection.classifier import Judge
-    from sam_pet.proposers.ranker import Chooser
+    from sam_pet.detection.classifier import LesionClassifier
+    from sam_pet.proposers.ranker import OutlineRanker
     from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 logger = logging.getLogger(__name__)
@@ -50,13 +50,13 @@ class Segmenter:
     """
 
     def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
-        self.record: ModelRecord = loaded.record
+        self.record: ModelManifest = loaded.record
         self.sha256 = loaded.sha256
         self.source = loaded.source
         self.facts = loaded.facts
         self._parts = loaded.parts
         where = find_device(device)
-        self.core = Core(loaded.model.eval().to(where), memory_filter=self.record.memory_filter)
+        self.core = Sam2Steps(loaded.model.eval().to(where), memory_filter=self.record.memory_filter)
         if where.type == "cpu":
             fit_to_work(self.core.multiply_adds)
         self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
@@ -79,7 +79,7 @@ class Segmenter:
         return cls(load_model(os.fspath(source), image_size), device)
 
     @cached_property
-    def judge(self) -> Judge | None:
+    def lesion_classifier(self) -> LesionClassifier | None:
         """The lesion classifier stored with the weights, for first answers; None if there is none.
 
         Raises:
@@ -88,27 +88,27 @@ class Segmenter:
         if "judge" not in self._parts:
             return None
         from sam_pet.detection.appearance import Appearance
-        from sam_pet.detection.classifier import Judge
+        from sam_pet.detection.classifier import LesionClassifier
 
         seen = Appearance.read(self._parts["appearance"]) if "appearance" in self._parts else None
-        return Judge.read(self._parts["judge"], seen)
+        return LesionClassifier.read(self._parts["judge"], seen)
 
     @cached_property
-    def chooser(self) -> Chooser | None:
-        """What chooses a new lesion's outline, stored with the weights; None if there is none.
+    def outline_ranker(self) -> OutlineRanker | None:
+        """What picks a new lesion's outline, stored with the weights; None if there is none.
 
         Raises:
             InputError: its file cannot be used.
         """
         if "chooser" not in self._parts:
             return None
-        from sam_pet.proposers.ranker import Chooser
+        from sam_pet.proposers.ranker import OutlineRanker
 
-        return Chooser.read(self._parts["chooser"])
+        return OutlineRanker.read(self._parts["chooser"])
 
     @cached_property
     def stroke_ranker(self) -> StrokeRanker | None:
-        """What chooses a lesion's outline after a stroke, stored with the weights; None if there is none.
+        """What picks a lesion's outline after a stroke, stored with the weights; None if there is none.
 
         Raises:
             InputError: its file cannot be used.
@@ -129,7 +129,7 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""
-        return LesionSegmenter(self.proposers(study), self.chooser, self.stroke_ranker)
+        return LesionSegmenter(self.proposers(study), self.outline_ranker, self.stroke_ranker)
 
     def proposers(self, study: Study) -> Proposers:
         """What proposes outlines in a study: SAM 2 and the networks stored with it."""

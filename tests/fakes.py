@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from sam_pet.geometry import Grid
-from sam_pet.models import LoadedModel, ModelRecord, untrained
+from sam_pet.models import LoadedModel, ModelManifest, untrained
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
@@ -21,7 +21,7 @@ def random_segmenter(seed: int = 0, first_mm: float = 64.0, largest_mm: float = 
         for parameter in model.parameters():
             parameter += 0.3 * parameter.abs().mean() * torch.randn(parameter.shape, generator=generator)
         model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(20.0)
-    record = ModelRecord(name="random", clip=ClipRecipe(first_mm=first_mm, largest_mm=largest_mm), trained=True)
+    record = ModelManifest(name="random", clip=ClipRecipe(first_mm=first_mm, largest_mm=largest_mm), trained=True)
     return Segmenter(LoadedModel(model, record, sha256=f"random-{seed}", source="random"), device="cpu")
 
 

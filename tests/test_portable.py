@@ -111,14 +111,14 @@ def test_names_that_differ_in_case_alone_are_one() -> None:
 def test_what_workers_are_given_can_be_sent_to_them(tmp_path: Path) -> None:
     """Windows and macOS start workers anew: what they work on is pickled."""
     from sam_pet.cases import find_cases
-    from sam_pet.models import ModelRecord
+    from sam_pet.models import ModelManifest
     from sam_pet.train.crops import CropFolder
     from sam_pet.train.samples import ClipDataset, SampleSettings
     from sam_pet.train.store import ExampleStore
     from tests.train.cases import write_cases
 
     crops = CropFolder(ExampleStore(tmp_path / "store")).prepare(find_cases(write_cases(tmp_path / "cases", 1)))
-    record = ModelRecord(name="any")
+    record = ModelManifest(name="any")
     dataset = ClipDataset([(crops, 1.0)], SampleSettings(record.frames, record.clip, 64, 2), size=2, seed=0)
     sent = pickle.loads(pickle.dumps(dataset))
     assert all(np.array_equal(a, b) for a, b in zip(vars(dataset[1]).values(), vars(sent[1]).values(), strict=True))

@@ -40,9 +40,9 @@ def test_no_rows_have_no_answers_and_many_rows_all() -> None:
     assert np.array_equal(trees.predict(many), np.tile(trees.predict(rows), 1000))
 
 
-def test_a_chooser_is_read_without_xgboost() -> None:
+def test_an_outline_ranker_is_read_without_xgboost() -> None:
     code = (
-        "import sys; from sam_pet.segmenter import Segmenter; Segmenter.from_pretrained('default').chooser\n"
+        "import sys; from sam_pet.segmenter import Segmenter; Segmenter.from_pretrained('default').outline_ranker\n"
         "print([name for name in ('xgboost', 'pandas', 'torch._dynamo', 'scipy.optimize') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

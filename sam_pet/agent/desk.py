@@ -126,22 +126,22 @@ class AgentDesk:
         if tracer not in self._candidates:
             self._candidates[tracer] = self.session.candidates.probabilities(tracer)
         numbers, probabilities = self._candidates[tracer]
-        spots = self.session.candidates.evidence(tracer).spots if len(numbers) else []
+        regions = self.session.candidates.table(tracer).regions if len(numbers) else []
         labels = self.sight.axial(self.sight.labels)
         rows = []
         for rank in np.argsort(-probabilities, kind="stable")[:most].tolist():
-            spot = spots[numbers[rank]]
-            region = spot.region()
-            here = labels[spot.window][region]
+            region = regions[numbers[rank]]
+            mask = region.mask()
+            here = labels[region.window][mask]
             here = here[here > 0]
-            x, y, z = self.study.order.stored([innermost(spot, self.study)])[0].tolist()
+            x, y, z = self.study.order.stored([innermost(region, self.study)])[0].tolist()
             rows.append(
                 CandidateRow(
                     candidate=int(numbers[rank]),
                     voxel=(x, y, z),
                     probability=float(probabilities[rank]),
-                    suv=float(spot.candidate.suv),
-                    volume_ml=self._ml(region),
+                    suv=float(region.candidate.suv),
+                    volume_ml=self._ml(mask),
                     lesion=int(np.bincount(here).argmax()) if here.size else None,
                     score=None,
                 )
@@ -161,8 +161,8 @@ class AgentDesk:
     @property
     def peaks(self) -> list[Voxel]:
         """The voxels of all peaks of uptake in the body, likely lesions or not."""
-        spots = self.session.candidates.evidence(self.session.asked or "auto").spots
-        axial = np.array([spot.candidate.peak for spot in spots], np.int64).reshape(-1, 3)
+        regions = self.session.candidates.table(self.session.asked or "auto").regions
+        axial = np.array([region.candidate.peak for region in regions], np.int64).reshape(-1, 3)
         return [(x, y, z) for x, y, z in self.study.order.stored(axial).tolist()]
 
     def measure(self, lesion: int | None) -> Measured:

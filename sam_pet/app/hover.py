@@ -9,7 +9,7 @@ from sam_pet.boxes import Slices, bounding_box
 from sam_pet.prompts import Voxels
 from sam_pet.study import Study
 from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import STANDARD, connected, look_at
+from sam_pet.uptake.regions import STANDARD, connected, crop_candidate
 
 Bools = npt.NDArray[np.bool_]
 _FRACTION = 0.41
@@ -30,16 +30,16 @@ def region_at(study: Study, voxel: Voxels) -> tuple[Slices, Bools] | None:
     suv = float(study.axial_pet[tuple(at)])
     reach = np.ceil(_REACH_MM / np.asarray(study.frame_spacing[::-1])).astype(np.int64)
     low, high = np.maximum(at - reach, 0), np.minimum(at + reach + 1, study.axial_pet.shape)
-    region = connected(study.axial_pet[_box(low, high)] >= min(_FRACTION * candidates[0].suv, suv), tuple(at - low))
-    found = bounding_box(region)
+    mask = connected(study.axial_pet[_box(low, high)] >= min(_FRACTION * candidates[0].suv, suv), tuple(at - low))
+    found = bounding_box(mask)
     assert found is not None
     if any(s.start <= at_ - r or s.stop > at_ + r for s, at_, r in zip(_moved(found, low), at, reach, strict=True)):
-        spot = look_at(study, candidates[-1])
-        low = np.asarray(spot.corner[::-1])
-        region = connected(spot.basin & (spot.pet >= min(spot.level(STANDARD), suv)), tuple(at - low))
-        found = bounding_box(region)
+        region = crop_candidate(study, candidates[-1])
+        low = np.asarray(region.corner[::-1])
+        mask = connected(region.basin & (region.pet >= min(region.level(STANDARD), suv)), tuple(at - low))
+        found = bounding_box(mask)
         assert found is not None
-    return _moved(found, low), region[found]
+    return _moved(found, low), mask[found]
 
 
 def _moved(box: Slices, by: npt.NDArray[np.int64]) -> Slices:

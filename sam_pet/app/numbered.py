@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import Block, Slices, bounding_box, overlap
+from sam_pet.boxes import MaskBox, Slices, bounding_box, overlap
 from sam_pet.geometry import AxialOrder
 from sam_pet.session.state import Lesions
 from sam_pet.study import Study
@@ -89,7 +89,7 @@ def pack(values: npt.NDArray[Any], box: Slices | None) -> dict[str, Any]:
     return {"low": low, "size": list(values.shape[::-1]), "data": base64.b64encode(data).decode()}
 
 
-def _around(blocks: Iterable[Block]) -> Slices:
+def _around(blocks: Iterable[MaskBox]) -> Slices:
     corners = [block.slices for block in blocks]
     low = [min(c[axis].start for c in corners) for axis in range(3)]
     high = [max(c[axis].stop for c in corners) for axis in range(3)]

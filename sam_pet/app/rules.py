@@ -18,7 +18,7 @@ from sam_pet.prompts import Voxels
 from sam_pet.readers.stroke import Stroke
 from sam_pet.study import Study
 from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 
 MODEL = "model"
 _HALF = 0.5
@@ -33,8 +33,10 @@ def adaptive_half_of_peak(study: Study, stroke: Stroke) -> float:
     """
     mask = region_growing(fraction_of_max(0.41))(study, [stroke])
     window = bounding_box(mask)
-    spots = [look_at(study, candidate) for candidate in candidates_at(study, study.order.voxels(stroke.voxels))]
-    around = spots[0].around if spots else 0.0
+    regions = [
+        crop_candidate(study, candidate) for candidate in candidates_at(study, study.order.voxels(stroke.voxels))
+    ]
+    around = regions[0].around if regions else 0.0
     if window is None:
         return float("inf")
     wide = tuple(slice(max(s.start - 16, 0), s.stop + 16) for s in window)

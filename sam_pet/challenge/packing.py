@@ -12,7 +12,7 @@ import numpy.typing as npt
 import safetensors.torch
 import torch
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Box, Click, Rejection, Scribble
 from sam_pet.proposers.lesion import Lesion, Offered
 from sam_pet.sam2.clips import Clip
@@ -21,7 +21,7 @@ from sam_pet.session.state import Entry
 
 _TREE = "tree"
 _CLASSES: dict[str, type[Any]] = {
-    c.__name__: c for c in (Block, Box, Click, Clip, Entry, Lesion, Memory, MemoryBank, Offered, Rejection, Scribble)
+    c.__name__: c for c in (MaskBox, Box, Click, Clip, Entry, Lesion, Memory, MemoryBank, Offered, Rejection, Scribble)
 }
 # One key each marks what JSON has no form for.
 _OBJECT, _TENSOR, _ARRAY, _TUPLE, _MAP = "object", "tensor", "array", "tuple", "map"

@@ -16,7 +16,7 @@ import numpy as np
 from sam_pet.challenge.answers import Mask
 from sam_pet.challenge.packing import pack, unpack
 from sam_pet.challenge.points import Points
-from sam_pet.detection.detect import gather, glimpse
+from sam_pet.detection.detect import find_candidates, quick_mask
 from sam_pet.detection.detector import Detector
 from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Prompt, strokes
@@ -31,23 +31,23 @@ logger = logging.getLogger(__name__)
 def first_answer(
     segmenter: Segmenter,
     study: Study,
-    glance: Callable[[Mask], None] = lambda _: None,
+    show: Callable[[Mask], None] = lambda _: None,
     detector: Callable[[], Detector] | None = None,
 ) -> bytes:
     """The session as it is before any stroke, packed.
 
     Args:
-        glance: called with what the study alone leads to, before the model is asked, which may take long.
+        show: called with the mask of the study alone, before the model is prompted, which may take long.
         detector: opens the detector that is to answer, where that is not ours.
 
     Raises:
         InputError: the other detector cannot be used, or not on this study.
     """
-    evidence = gather(study)
-    glance(glimpse(study, evidence, segmenter.judge).view(np.uint8))
+    table = find_candidates(study)
+    show(quick_mask(study, table, segmenter.lesion_classifier).view(np.uint8))
     session = segmenter.open(study)
     if detector is None:
-        session.first_answer(evidence=evidence)
+        session.first_answer(evidence=table)
     else:
         session.first_answer(detector=detector())
     return packed(session)

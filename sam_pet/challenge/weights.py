@@ -13,7 +13,7 @@ from sam_pet.detection.nnunet_folder import PLANS, is_nnunet
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256
 from sam_pet.models import registry
-from sam_pet.models.record import ADAPTER_CONFIG, CONFIG, META_SUFFIXES
+from sam_pet.models.manifest import ADAPTER_CONFIG, CONFIG, META_SUFFIXES
 
 if TYPE_CHECKING:
     from sam_pet.models.checkpoint import LoadedModel

@@ -124,14 +124,14 @@ def _answer(
     # With that of the last step at hand, a mask without its strokes is none to fall back on.
     alone = store.read(LAST) is None
 
-    def glance(mask: Mask) -> None:
+    def show(mask: Mask) -> None:
         if alone:
             channel.send(Answer.of(mask, PROPOSALS))
 
     first = store.read(FIRST)
     logger.info("first answer: %s", "computed" if first is None else "kept from an earlier step")
     if first is None:
-        first, faults = _first(segmenter, study, detector, glance, store, faults)
+        first, faults = _first(segmenter, study, detector, show, store, faults)
     session = opened(segmenter, study, first)
     prompts = drawn_strokes(job.points, study.order)
     if alone:
@@ -154,7 +154,7 @@ def _first(
     segmenter: Segmenter,
     study: Study,
     detector: Path | None,
-    glance: Callable[[Mask], None],
+    show: Callable[[Mask], None],
     store: Store,
     faults: tuple[str, ...],
 ) -> tuple[bytes, tuple[str, ...]]:
@@ -165,13 +165,13 @@ def _first(
     if detector is not None:
         where = str(segmenter.core.device)
         try:
-            first = first_answer(segmenter, study, glance, lambda: open_detector(detector, device=where))
+            first = first_answer(segmenter, study, show, lambda: open_detector(detector, device=where))
             store.write(FIRST, first)
             return first, faults
         except Exception as error:  # ours is there
             logger.error("the uploaded detector cannot be used: %s", one_line(error))
             # Not kept: the next step is to say so again.
             return first_answer(segmenter, study), (*faults, "the uploaded detector cannot be used")
-    first = first_answer(segmenter, study, glance)
+    first = first_answer(segmenter, study, show)
     store.write(FIRST, first)
     return first, faults

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sam_pet.models.record import ModelRecord
+    from sam_pet.models.manifest import ModelManifest
 
 models = typer.Typer(name="models", help="List, fetch, verify, convert and merge models.", no_args_is_help=True)
 
@@ -149,7 +149,7 @@ def _place(folder: Path | None, out: Path | None) -> Path:
     return folder or out or Path()
 
 
-def _report_record(record: ModelRecord, out: Path, as_json: bool) -> None:
+def _report_record(record: ModelManifest, out: Path, as_json: bool) -> None:
     content = {"name": record.name, "folder": str(out), "trained": record.trained, "sha256": record.sha256}
     _report(content, as_json)
 

@@ -1,4 +1,4 @@
-"""A trained network that says how much candidates look like lesions."""
+"""A trained network that tells lesions from other candidates by their surroundings."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ class Appearance:
         return cls(network.eval(), file_sha256(path))
 
     @torch.no_grad()
-    def look(self, scene: CoarseStudy, places: Floats, features: Floats) -> Floats:
+    def predict_logits(self, coarse: CoarseStudy, places: Floats, features: Floats) -> Floats:
         """Logits (n,) of being a lesion.
 
         Args:
-            scene: of the study.
+            coarse: the study.
             places: (n, 3) peaks (x, y, z) in mm from the first voxel.
             features: (n, `features.NAMES`).
         """
-        stack = CoarseBatch.of([scene])
+        batch = CoarseBatch.of([coarse])
         there, known = torch.from_numpy(np.asarray(places, float)), torch.from_numpy(np.asarray(features, np.float32))
         logits = []
         for rows in torch.split(torch.arange(len(places)), _BATCH):
-            near, far = stack.windows(torch.zeros_like(rows), there[rows], suv_of(known[rows]))
+            near, far = batch.windows(torch.zeros_like(rows), there[rows], suv_of(known[rows]))
             logits.append(self.network(near, far, known[rows]).double().numpy())
         return np.concatenate(logits) if len(places) else np.zeros(0)
 

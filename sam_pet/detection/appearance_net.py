@@ -35,11 +35,11 @@ class AppearanceNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("spread", torch.ones(features))
 
-    def forward(self, near: Tensor, far: Tensor, features: Tensor, heard: Tensor | None = None) -> Tensor:
-        """`heard` (n, 1), if given, is 0 where the features are to be left out."""
+    def forward(self, near: Tensor, far: Tensor, features: Tensor, feature_mask: Tensor | None = None) -> Tensor:
+        """`feature_mask` (n, 1), if given, is 0 where the features are to be left out."""
         known = ((features - self.mean) / self.spread).clamp(-_FAR_OFF, _FAR_OFF).nan_to_num()
-        if heard is not None:
-            known = known * heard
+        if feature_mask is not None:
+            known = known * feature_mask
         seen = torch.cat([self.near(near), self.far(far), F.silu(self.known(known))], dim=1)
         logits: Tensor = self.head(seen)[:, 0]
         return logits

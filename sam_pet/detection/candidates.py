@@ -6,19 +6,19 @@ from sam_pet.boxes import Slices, bounding_box
 from sam_pet.detection.body import Body
 from sam_pet.study import Study
 from sam_pet.uptake.blocks import Step, block_step
-from sam_pet.uptake.peaks import BLOCK_MM, Candidate, Terrain
+from sam_pet.uptake.peaks import BLOCK_MM, Candidate, PeakBasins
 
-# Below one and a half times the body's own uptake, and below what nobody marks, nothing is looked at.
+# Below one and a half times the body's own uptake, and below what nobody marks, nothing is a candidate.
 _LOWEST_TO_BACKGROUND = 1.5
 _LOWEST_SUV = 0.9
 
 
-def find_candidates(study: Study, body: Body) -> list[Candidate]:
+def find_peaks(study: Study, body: Body) -> list[Candidate]:
     """The peaks of a study in the body, the hottest first."""
     step = block_step(study.frame_spacing, BLOCK_MM)
     lowest = max(_LOWEST_SUV, _LOWEST_TO_BACKGROUND * body.background)
-    terrain = Terrain.of(study, _body_box(study, body, step), step, lowest)
-    return sorted(terrain.candidates(), key=lambda c: -c.suv)
+    basins = PeakBasins.of(study, _body_box(study, body, step), step, lowest)
+    return sorted(basins.candidates(), key=lambda c: -c.suv)
 
 
 def _body_box(study: Study, body: Body, step: Step) -> Slices:

@@ -1,4 +1,4 @@
-"""Lesion or physiology: what trees and a look make of candidates, calibrated, and the points at which to believe it."""
+"""The lesion classifier: trees and a network tell lesions from physiology; thresholds for each tracer."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from sam_pet.trees import Floats, Trees, as_logits, from_text, to_text
 if TYPE_CHECKING:
     import xgboost
 
-# What is known of a place that a reader points at: of the candidate in whose basin it lies, and of it as one itself.
-OPINION_NAMES = ("basin_verdict", "basin_look", "verdict", "look", *NAMES)
-# What a glance takes for less probable is out.
-ASK = 0.01
-# The most that a look can say for a lesion, a logit: the network may be sure of what it has never seen.
-_LOOK_LIMIT = 4.0
+# Features of a place that a reader points at: of the candidate in whose basin it lies, and of it as a candidate itself.
+PROMPT_SCORE_NAMES = ("basin_probability", "basin_cnn_logit", "probability", "cnn_logit", *NAMES)
+# Candidates to which the prefilter gives less are out.
+LEAST_PREFILTER = 0.01
+# The highest logit of the network that counts: it may be sure of what it has never seen.
+_CNN_LOGIT_LIMIT = 4.0
 
 
-class Point(BaseModel):
-    """Where to draw the line for a tracer, in calibrated probabilities.
+class OperatingPoint(BaseModel):
+    """The thresholds for a tracer; in files they are `ask`, `keep` and `open`.
 
     Attributes:
-        ask: the model is asked about candidates that the study alone gives at least this.
-        keep: a candidate is a lesion from this on,
-        open: if one of the study's candidates reaches this; otherwise the answer is empty.
+        prefilter: candidates to which the prefilter gives less are out.
+        candidate: a candidate is a lesion from this calibrated probability on,
+        study: if one of the study's candidates reaches this; otherwise the answer is empty.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    ask: float = Field(ge=0, le=1)
-    keep: float = Field(ge=0, le=1)
-    open: float = Field(ge=0, le=1)
+    prefilter: float = Field(validation_alias="ask", serialization_alias="ask", ge=0, le=1)
+    candidate: float = Field(validation_alias="keep", serialization_alias="keep", ge=0, le=1)
+    study: float = Field(validation_alias="open", serialization_alias="open", ge=0, le=1)
 
     def accept(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
         """Which candidates of a study make the answer."""
-        if probabilities.max(initial=0.0) < self.open:
+        if probabilities.max(initial=0.0) < self.study:
             return np.zeros(len(probabilities), bool)
-        kept: npt.NDArray[np.bool_] = probabilities >= self.keep
+        kept: npt.NDArray[np.bool_] = probabilities >= self.candidate
         return kept
 
 
@@ -65,36 +65,40 @@ class _Content(BaseModel):
     extent: str
     context: str
     opinion: str | None = None
-    # Weights of the logits of the verdict and of the look, and an offset.
+    # Weights of the logits of the trees and of the network, and an offset.
     calibration: tuple[float, float, float]
-    # SHA-256 of the appearance network whose looks it was calibrated with.
+    # SHA-256 of the appearance network that it was calibrated with.
     appearance: str | None
-    points: dict[Tracer, Point]
+    points: dict[Tracer, OperatingPoint]
     training: dict[str, Any]
 
 
 class _Boosters(NamedTuple):
-    glance: Trees
-    verdict: Trees | None
+    prefilter: Trees
+    probability: Trees | None
     extent: Trees
     context: Trees
 
 
-def bounded(looks: Floats) -> Floats:
-    """Looks as they are weighed; 0 where there is none."""
-    within: Floats = np.nan_to_num(np.minimum(looks, _LOOK_LIMIT))
+def bounded(cnn_logits: Floats) -> Floats:
+    """The network's logits as they count; 0 where there is none."""
+    within: Floats = np.nan_to_num(np.minimum(cnn_logits, _CNN_LOGIT_LIMIT))
     return within
 
 
 @dataclass(frozen=True)
-class Judge:
+class LesionClassifier:
     """Sets of trees, as stored beside a checkpoint in `first_answer.json`.
 
-    `glance` knows the study alone (`features.NAMES`), `verdict`, if there is one, also what the model says
-    (`features.MODEL_NAMES`), `extent` gives the part of the way from the surroundings to the peak at which a lesion
-    ends, `context` weighs the verdicts on a study's candidates (`CONTEXT_NAMES`), `opinion`, if there is one, says of a
-    place that is pointed at (`OPINION_NAMES`) whether it is on a lesion.
-    Beside them may stand the network that looks at candidates.
+    | in the file | what it gives | from |
+    | --- | --- | --- |
+    | `glance` | the prefilter's probability | `features.NAMES` |
+    | `verdict`, optional | the probability of a lesion | `features.NAMES`, `features.MODEL_NAMES` |
+    | `extent` | the part of the way from surroundings to peak at which a lesion ends | `features.NAMES` |
+    | `context` | the probability beside the study's other candidates | `CONTEXT_NAMES` |
+    | `opinion`, optional | whether a place that is pointed at is on a lesion | `PROMPT_SCORE_NAMES` |
+
+    The appearance network may stand beside them.
     """
 
     content: _Content
@@ -103,23 +107,23 @@ class Judge:
     @classmethod
     def make(
         cls,
-        glance: xgboost.Booster,
-        verdict: xgboost.Booster | None,
+        prefilter: xgboost.Booster,
+        probability: xgboost.Booster | None,
         extent: xgboost.Booster,
         context: xgboost.Booster,
         calibration: tuple[float, float, float],
-        points: dict[Tracer, Point],
+        points: dict[Tracer, OperatingPoint],
         training: dict[str, Any],
         appearance: Appearance | None = None,
     ) -> Self:
-        """A judge of boosters trained on `NAMES`, on these and `MODEL_NAMES`, on `NAMES`, and on `CONTEXT_NAMES`."""
+        """A classifier of boosters; what each was trained on is in the table above."""
         return cls(
             _Content(
                 features=list(NAMES),
                 model_features=list(MODEL_NAMES),
                 context_features=list(CONTEXT_NAMES),
-                glance=to_text(glance),
-                verdict=None if verdict is None else to_text(verdict),
+                glance=to_text(prefilter),
+                verdict=None if probability is None else to_text(probability),
                 extent=to_text(extent),
                 context=to_text(context),
                 calibration=calibration,
@@ -132,15 +136,15 @@ class Judge:
 
     @classmethod
     def read(cls, path: Path, appearance: Appearance | None = None) -> Self:
-        """The judge in a file, with the appearance network of its checkpoint.
+        """The classifier in a file, with the appearance network of its checkpoint.
 
         Raises:
             InputError: it is damaged, of another version of the features, or was trained beside another network.
         """
         try:
             content = _Content.model_validate_json(path.read_text(encoding="utf-8"))
-            judge = cls(content, appearance)
-            _ = judge._boosters, judge._opinion
+            classifier = cls(content, appearance)
+            _ = classifier._boosters, classifier._prompt_score_trees
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} is not a lesion classifier ({reason}); train or fetch it again") from error
@@ -152,77 +156,79 @@ class Judge:
                 f"{path} was not trained beside the appearance network of its checkpoint; "
                 "train it again with sam-pet train"
             )
-        return judge
+        return classifier
 
-    def with_opinion(self, trees: xgboost.Booster) -> Judge:
-        """The judge with trees trained on `OPINION_NAMES`."""
+    def with_prompt_score(self, trees: xgboost.Booster) -> LesionClassifier:
+        """The classifier with trees trained on `PROMPT_SCORE_NAMES`."""
         return replace(self, content=self.content.model_copy(update={"opinion": to_text(trees)}))
 
-    def with_bar(self, probability: float) -> Judge:
-        """The judge that takes every candidate of at least this probability for a lesion."""
+    def with_bar(self, probability: float) -> LesionClassifier:
+        """The classifier that takes every candidate of at least this probability for a lesion."""
         points = {
-            tracer: point.model_copy(update={"keep": probability, "open": probability})
+            tracer: point.model_copy(update={"candidate": probability, "study": probability})
             for tracer, point in self.content.points.items()
         }
         return replace(self, content=self.content.model_copy(update={"points": points}))
 
     def write(self, path: Path) -> None:
-        write_json(self.content.model_dump(mode="json"), path)
+        write_json(self.content.model_dump(mode="json", by_alias=True), path)
 
     @property
-    def listens(self) -> bool:
-        """Whether the verdict depends on what the model says."""
+    def uses_model(self) -> bool:
+        """Whether the probability depends on the model's lesion of a click at the candidate."""
         return self.content.verdict is not None
 
-    def point(self, tracer: Tracer) -> Point:
+    def operating_point(self, tracer: Tracer) -> OperatingPoint:
         return self.content.points[tracer]
 
-    def glance(self, features: Floats) -> Floats:
+    def prefilter(self, features: Floats) -> Floats:
         """Probability (n,) of a lesion from features (n, `NAMES`)."""
-        return self._boosters.glance.predict(features)
+        return self._boosters.prefilter.predict(features)
 
-    def verdict(self, features: Floats, said: Floats, looks: Floats) -> Floats:
+    def lesion_probability(self, features: Floats, model_features: Floats, cnn_logits: Floats) -> Floats:
         """Calibrated probability (n,) of each by itself.
 
         Args:
             features: (n, `NAMES`).
-            said: what the model says (n, `MODEL_NAMES`).
-            looks: the network's logits (n,), NaN without one.
+            model_features: (n, `MODEL_NAMES`).
+            cnn_logits: the network's logits (n,), NaN without one.
         """
-        raw = self.glance(features)
-        if self._boosters.verdict is not None:
-            raw = self._boosters.verdict.predict(np.concatenate([features, said], axis=1))
-        judged, looked, offset = self.content.calibration
-        known = judged * logit(np.clip(raw, 1e-6, 1 - 1e-6))
-        calibrated: Floats = expit(known + looked * bounded(looks) + offset)
+        raw = self.prefilter(features)
+        if self._boosters.probability is not None:
+            raw = self._boosters.probability.predict(np.concatenate([features, model_features], axis=1))
+        of_trees, of_network, offset = self.content.calibration
+        known = of_trees * logit(np.clip(raw, 1e-6, 1 - 1e-6))
+        calibrated: Floats = expit(known + of_network * bounded(cnn_logits) + offset)
         return calibrated
 
-    def weigh(self, verdicts: Floats, looks: Floats, features: Floats, places: Floats) -> Floats:
+    def rescore_with_context(
+        self, probabilities: Floats, cnn_logits: Floats, features: Floats, places: Floats
+    ) -> Floats:
         """Probability (n,) of each likely candidate of a study beside the others; see `describe_context`."""
-        return self._boosters.context.predict(describe_context(verdicts, bounded(looks), features, places))
+        return self._boosters.context.predict(describe_context(probabilities, bounded(cnn_logits), features, places))
 
     def extent(self, features: Floats) -> Floats:
-        """The fraction (n,) for `Spot.region` from features (n, `NAMES`)."""
+        """The fraction (n,) for `CandidateRegion.mask` from features (n, `NAMES`)."""
         fraction: Floats = np.clip(self._boosters.extent.predict(features), 0.15, 0.8)
         return fraction
 
-    def opinion(self, features: Floats) -> Floats:
-        """Logits (n,) that places are on a lesion, from features (n, `OPINION_NAMES`); NaN where all of these are.
+    def prompt_score(self, features: Floats) -> Floats:
+        """Logits (n,) that places are on a lesion, from features (n, `PROMPT_SCORE_NAMES`); NaN where all of these are.
 
-        Without trees of its own it is the verdict on the place or on its basin, whichever speaks more for a lesion.
+        Without trees of its own it is the higher logit of two: that of the place, and that of its basin.
         """
-        if self._opinion is None:
-            word: Floats = np.fmax(features[:, 0], features[:, 2])
-            return word
+        if self._prompt_score_trees is None:
+            higher: Floats = np.fmax(features[:, 0], features[:, 2])
+            return higher
         nothing = np.isnan(features).all(axis=1)
-        return np.where(nothing, np.nan, as_logits(self._opinion.predict(features)))
+        return np.where(nothing, np.nan, as_logits(self._prompt_score_trees.predict(features)))
 
     @cached_property
-    def _opinion(self) -> Trees | None:
+    def _prompt_score_trees(self) -> Trees | None:
         return None if self.content.opinion is None else from_text(self.content.opinion)
 
     @cached_property
     def _boosters(self) -> _Boosters:
         content = self.content
-        verdict = None if content.verdict is None else from_text(content.verdict)
-        return _Boosters(from_text(content.glance), verdict, from_text(content.extent), from_text(content.context))
+        probability = None if content.verdict is None else from_text(content.verdict)
+        return _Boosters(from_text(content.glance), probability, from_text(content.extent), from_text(content.context))

@@ -1,4 +1,4 @@
-"""How a candidate stands among the others of its study: where some convince, what is like them is likelier."""
+"""Features of a candidate beside the others: if a study has clear lesions, what resembles them is likelier one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.special import expit
 from sam_pet.detection.features import NAMES
 from sam_pet.trees import Floats, as_logits
 
-# Features that are compared with their mean over the others, which count by their verdicts.
+# Features that are compared with their mean over the others, which count by their probabilities.
 _COMPARED = ("suv_to_liver", "volume", "hu", "bone", "below_top")
 CONTEXT_NAMES = (
     *("verdict", "look", "likelier", "best_other", "best_elsewhere", "others", "near_best", "near_others", "likely"),
@@ -18,21 +18,21 @@ CONTEXT_NAMES = (
 _NEAR_MM = 60.0
 
 
-def describe_context(verdicts: Floats, looks: Floats, features: Floats, places: Floats) -> Floats:
-    """What there is to know of each likely candidate of one study, rows of `CONTEXT_NAMES`.
+def describe_context(probabilities: Floats, cnn_logits: Floats, features: Floats, places: Floats) -> Floats:
+    """Features of each likely candidate of one study, rows of `CONTEXT_NAMES`.
 
-    Others count by their verdicts, but those near each other not for more than one: a large mass has many peaks.
+    Others count by their probabilities, but those near each other not for more than one: a large mass has many peaks.
 
     Args:
-        verdicts: (n,) probabilities of each by itself.
-        looks: (n,) the appearance network's logits, bounded; 0 without one.
+        probabilities: (n,) of each by itself.
+        cnn_logits: (n,) the appearance network's logits, bounded; 0 without one.
         features: (n, `features.NAMES`).
         places: (n, 3) peaks (x, y, z) in mm.
     """
-    count = len(verdicts)
+    count = len(probabilities)
     if not count:
         return np.zeros((0, len(CONTEXT_NAMES)), np.float32)
-    logits = as_logits(verdicts)
+    logits = as_logits(probabilities)
     likely = expit(logits)
     alone = np.eye(count, dtype=bool)
     within = np.linalg.norm(places[:, None] - places, axis=2) < _NEAR_MM
@@ -48,7 +48,7 @@ def describe_context(verdicts: Floats, looks: Floats, features: Floats, places: 
         mean = (weights @ compared) / total[:, None]
     rows = [
         logits,
-        looks,
+        cnn_logits,
         (weights * (logits > logits[:, None])).sum(axis=1),
         _best(others),
         _best(np.where(elsewhere, logits, -np.inf)),

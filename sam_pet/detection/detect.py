@@ -1,4 +1,4 @@
-"""The first answer: propose, ask the model, judge, and stay silent where nothing convinces."""
+"""The first answer: find candidates, classify them, outline the lesions; empty if no candidate reaches the gate."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
-from sam_pet.boxes import CONNECTIVITY, Block
+from sam_pet.boxes import CONNECTIVITY, MaskBox
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.body import Body, find_body
-from sam_pet.detection.candidates import find_candidates
-from sam_pet.detection.classifier import Judge
+from sam_pet.detection.candidates import find_peaks
+from sam_pet.detection.classifier import LesionClassifier
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import MODEL_NAMES, Floats, describe
 from sam_pet.detection.tracer import TRACERS, Tracer, find_tracer
@@ -24,7 +24,7 @@ from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outlines import FINE_MM, cube_round
 from sam_pet.study import Study
-from sam_pet.uptake.regions import Spot, look_at
+from sam_pet.uptake.regions import CandidateRegion, crop_candidate
 
 if TYPE_CHECKING:
     from sam_pet.session.engine import LesionSegmenter
@@ -35,102 +35,109 @@ AUTO = "auto"
 FALLBACK_SCORE = 4.0
 FALLBACK_TO_LIVER = 1.5
 _BATCH = 16
-# The most that the model is asked about: of the likeliest, or without a classifier of the most prominent.
-_MOST_ASKED = 250
-_MOST_ASKED_BLINDLY = 60
+# The model is prompted at so many at most: the likeliest, or without a classifier the most prominent.
+_MOST_PROMPTED = 250
+_MOST_PROMPTED_WITHOUT_CLASSIFIER = 60
 # What is less probable than this is not part of a lesion whose outline holds it.
 _APART = 0.1
-# To be told from a lesion a liver need not be tracked to its ends.
+# To tell a liver from a lesion it need not be tracked to its ends.
 _WIDEST_MM = 100.0
 _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the model makes of a click at a candidate, and the `probability` that it is a lesion."""
+    """The model's lesion of a click at a candidate, and the `probability` that it is one."""
 
     lesion: Lesion
     probability: float
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """A study's candidates in the order of `spots`: features (n, `features.NAMES`), peaks (n, 3) as (x, y, z) in mm."""
+class CandidateTable:
+    """A study's candidates: `regions`, their features (n, `features.NAMES`), and their peaks (n, 3), x, y, z in mm."""
 
     body: Body
     tracer: Tracer
-    spots: list[Spot]
+    regions: list[CandidateRegion]
     features: Floats
     places: Floats
 
     @classmethod
-    def of(cls, study: Study, body: Body, tracer: Tracer, spots: list[Spot]) -> Self:
-        features = describe(study, body, tracer, spots, [spot.region() for spot in spots])
-        places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * study.frame_spacing
-        return cls(body, tracer, spots, features, places)
+    def of(cls, study: Study, body: Body, tracer: Tracer, regions: list[CandidateRegion]) -> Self:
+        features = describe(study, body, tracer, regions, [region.mask() for region in regions])
+        places = np.array([region.candidate.peak for region in regions], float).reshape(-1, 3) * study.frame_spacing
+        return cls(body, tracer, regions, features, places)
 
 
 def first_answer(
-    tracker: LesionSegmenter, judge: Judge | None, tracer: str = AUTO, evidence: Evidence | None = None
+    tracker: LesionSegmenter,
+    classifier: LesionClassifier | None,
+    tracer: str = AUTO,
+    table: CandidateTable | None = None,
 ) -> list[Lesion]:
-    """The lesions of a study without prompts, the most probable first; none where nothing convinces.
+    """The lesions of a study without prompts, the most probable first; none if no candidate reaches the gate.
 
     Args:
         tracker: of the study.
-        judge: None where the checkpoint has none; then lesions are what the model's object score (at least
+        classifier: None where the checkpoint has none; then lesions are what the model's object score (at least
             `FALLBACK_SCORE`) and uptake (1.5 times the liver's) agree on, and the model's masks stand.
         tracer: "fdg", "psma" or "auto".
-        evidence: what `gather` has found in the study, if it was called before.
+        table: what `find_candidates` has found in the study, if it was called before.
 
     Raises:
         InputError: unknown tracer.
     """
-    evidence = evidence or gather(tracker.study, tracer)
-    if judge is None:
-        return _by_score(tracker, evidence)
-    point = judge.point(evidence.tracer)
-    likely, probabilities, asked = weigh(tracker, judge, evidence)
-    spots, features = [evidence.spots[i] for i in likely], evidence.features[likely]
+    table = table or find_candidates(tracker.study, tracer)
+    if classifier is None:
+        return _by_score(tracker, table)
+    point = classifier.operating_point(table.tracer)
+    likely, probabilities, prompted = classify_candidates(tracker, classifier, table)
+    regions, features = [table.regions[i] for i in likely], table.features[likely]
     accepted = np.flatnonzero(point.accept(probabilities))
     if not accepted.size:
         return []
-    lesions = [asked[i] for i in accepted] if asked else ask(tracker, [spots[i] for i in accepted])
-    if tracker.chooser is None:
-        fractions = judge.extent(features[accepted])
-        outlined = [_extent(lesion, spots[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
+    lesions = [prompted[i] for i in accepted] if prompted else prompt_model_at(tracker, [regions[i] for i in accepted])
+    if tracker.outline_ranker is None:
+        fractions = classifier.extent(features[accepted])
+        found = [_at_level(lesion, regions[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
     else:
-        possible = set(likely[probabilities >= min(_APART, point.keep)].tolist())
-        others = [spot for i, spot in enumerate(evidence.spots) if i not in possible]
-        outlined = [_apart(tracker.outlined(lesion, _NO_VOXELS), others) for lesion in lesions]
-    told = probabilities[accepted].tolist()
-    proposals = [Proposal(replace(lesion, probability=p), p) for lesion, p in zip(outlined, told, strict=True)]
-    found = [lesion.unseen().tidied() for lesion in _joined(proposals, tracker.study.frame_spacing)]
-    return [lesion for lesion in found if lesion.block.values.any()]
+        possible = set(likely[probabilities >= min(_APART, point.candidate)].tolist())
+        others = [region for i, region in enumerate(table.regions) if i not in possible]
+        found = [_without_basins(tracker.select_outline(lesion, _NO_VOXELS), others) for lesion in lesions]
+    values = probabilities[accepted].tolist()
+    proposals = [Proposal(replace(lesion, probability=p), p) for lesion, p in zip(found, values, strict=True)]
+    joined = [lesion.unseen().tidied() for lesion in _joined(proposals, tracker.study.frame_spacing)]
+    return [lesion for lesion in joined if lesion.block.values.any()]
 
 
-def weigh(
-    tracker: LesionSegmenter, judge: Judge, evidence: Evidence
+def classify_candidates(
+    tracker: LesionSegmenter, classifier: LesionClassifier, table: CandidateTable
 ) -> tuple[npt.NDArray[np.int64], Floats, list[Lesion]]:
     """The likely candidates of a study, each with its probability beside the others.
 
     Returns:
-        Their numbers in `evidence.spots`, the probabilities of a lesion, and the model's lesions of a click at each,
-        where the judge listens to the model.
+        Their numbers in `table.regions`, the probabilities of a lesion, and the model's lesions of a click at each, if
+        the classifier uses the model.
     """
-    glances = judge.glance(evidence.features)
-    worth_asking = glances >= judge.point(evidence.tracer).ask
-    likely = np.argsort(-glances, kind="stable")[: min(_MOST_ASKED, int(worth_asking.sum()))]
-    spots = [evidence.spots[i] for i in likely]
-    features = evidence.features[likely]
-    asked = ask(tracker, spots) if judge.listens else []
-    said = hear(tracker.study, spots, asked) if asked else np.full((len(spots), len(MODEL_NAMES)), np.nan, np.float32)
-    looks = look(tracker.study, evidence, judge.appearance, likely)
-    verdicts = judge.verdict(features, said, looks)
-    return likely, judge.weigh(verdicts, looks, features, evidence.places[likely]), asked
+    prefiltered = classifier.prefilter(table.features)
+    possible = prefiltered >= classifier.operating_point(table.tracer).prefilter
+    likely = np.argsort(-prefiltered, kind="stable")[: min(_MOST_PROMPTED, int(possible.sum()))]
+    regions = [table.regions[i] for i in likely]
+    features = table.features[likely]
+    prompted = prompt_model_at(tracker, regions) if classifier.uses_model else []
+    model_features = (
+        describe_model_lesions(tracker.study, regions, prompted)
+        if prompted
+        else np.full((len(regions), len(MODEL_NAMES)), np.nan, np.float32)
+    )
+    cnn_logits = appearance_logits(tracker.study, table, classifier.appearance, likely)
+    alone = classifier.lesion_probability(features, model_features, cnn_logits)
+    return likely, classifier.rescore_with_context(alone, cnn_logits, features, table.places[likely]), prompted
 
 
-def gather(study: Study, tracer: str = AUTO) -> Evidence:
-    """Candidates of a study and what the study says of them.
+def find_candidates(study: Study, tracer: str = AUTO) -> CandidateTable:
+    """The candidates of a study with their features.
 
     Raises:
         InputError: unknown tracer.
@@ -139,74 +146,80 @@ def gather(study: Study, tracer: str = AUTO) -> Evidence:
         raise InputError(f"tracer: unknown {tracer!r}; use {', '.join(TRACERS)} or {AUTO}")
     body = find_body(study)
     known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
-    return Evidence.of(study, body, known, [look_at(study, candidate) for candidate in find_candidates(study, body)])
+    return CandidateTable.of(
+        study, body, known, [crop_candidate(study, candidate) for candidate in find_peaks(study, body)]
+    )
 
 
-def look(study: Study, evidence: Evidence, appearance: Appearance | None, rows: npt.NDArray[np.int64]) -> Floats:
-    """How much these candidates look like lesions, logits; NaN without a network."""
+def appearance_logits(
+    study: Study, table: CandidateTable, appearance: Appearance | None, rows: npt.NDArray[np.int64]
+) -> Floats:
+    """The appearance network's logits for these candidates; NaN without a network."""
     if appearance is None or not rows.size:
         return np.full(len(rows), np.nan)
-    scene = CoarseStudy.of(study, evidence.body, evidence.tracer)
-    return appearance.look(scene, evidence.places[rows], evidence.features[rows])
+    coarse = CoarseStudy.of(study, table.body, table.tracer)
+    return appearance.predict_logits(coarse, table.places[rows], table.features[rows])
 
 
-def glimpse(study: Study, evidence: Evidence, judge: Judge | None) -> Bools:
+def quick_mask(study: Study, table: CandidateTable, classifier: LesionClassifier | None) -> Bools:
     """The mask [z, y, x] of an answer that does not wait for the model; empty without a classifier."""
     mask = np.zeros(study.grid.shape, bool)
-    if judge is None:
+    if classifier is None:
         return mask
-    likely = judge.point(evidence.tracer).accept(judge.glance(evidence.features))
-    fractions = judge.extent(evidence.features)
+    likely = classifier.operating_point(table.tracer).accept(classifier.prefilter(table.features))
+    fractions = classifier.extent(table.features)
     for i in np.flatnonzero(likely):
-        spot = evidence.spots[i]
-        study.order.view(mask)[spot.window] |= spot.region(fractions[i])
+        region = table.regions[i]
+        study.order.view(mask)[region.window] |= region.mask(fractions[i])
     return mask
 
 
-def ask(tracker: LesionSegmenter, spots: Sequence[Spot], largest_mm: float = _WIDEST_MM) -> list[Lesion]:
-    """The model's lesion of a click at the innermost voxel of each spot's standard region, in clips up to a width."""
-    clicks = [Click(innermost(spot, tracker.study)) for spot in spots]
+def prompt_model_at(
+    tracker: LesionSegmenter, regions: Sequence[CandidateRegion], largest_mm: float = _WIDEST_MM
+) -> list[Lesion]:
+    """The model's lesion of a click at the innermost voxel of each region, in clips up to a width."""
+    clicks = [Click(innermost(region, tracker.study)) for region in regions]
     return [
         lesion
         for first in range(0, len(clicks), _BATCH)
-        for lesion in tracker.sketch(clicks[first : first + _BATCH], _NO_VOXELS, largest_mm)
+        for lesion in tracker.track(clicks[first : first + _BATCH], _NO_VOXELS, largest_mm)
     ]
 
 
-def hear(study: Study, spots: Sequence[Spot], lesions: Sequence[Lesion]) -> Floats:
-    """What the model says of each spot, rows of `features.MODEL_NAMES`."""
+def describe_model_lesions(study: Study, regions: Sequence[CandidateRegion], lesions: Sequence[Lesion]) -> Floats:
+    """Features of the model's lesion of a click at each region, rows of `features.MODEL_NAMES`."""
     rows = []
-    for spot, lesion in zip(spots, lesions, strict=True):
-        region = spot.region()
-        shared = int((lesion.block.within(spot.corner, spot.pet.shape) & region).sum())
+    for region, lesion in zip(regions, lesions, strict=True):
+        mask = region.mask()
+        shared = int((lesion.block.within(region.corner, region.pet.shape) & mask).sum())
         size = int(lesion.block.values.sum())
-        agreement = 2 * shared / max(size + int(region.sum()), 1)
+        agreement = 2 * shared / max(size + int(mask.sum()), 1)
         rows.append([lesion.score, agreement, np.log(max(size, 1) * study.grid.voxel_ml)])
     return np.array(rows, np.float32).reshape(-1, 3)
 
 
-def innermost(spot: Spot, study: Study) -> tuple[int, int, int]:
-    """The axial voxel (x, y, z) of a spot's standard region that is farthest from its outside."""
-    depth = distance_transform_edt(np.pad(spot.region(), 1), sampling=study.frame_spacing[::-1])
-    z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + spot.corner[::-1]
+def innermost(region: CandidateRegion, study: Study) -> tuple[int, int, int]:
+    """The axial voxel (x, y, z) of a region that is farthest from its outside."""
+    depth = distance_transform_edt(np.pad(region.mask(), 1), sampling=study.frame_spacing[::-1])
+    z, y, x = np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + region.corner[::-1]
     return int(x), int(y), int(z)
 
 
-def _extent(lesion: Lesion, spot: Spot, fraction: float) -> Lesion:
-    """The lesion of a click at a spot, its mask what lies above a level of uptake."""
-    return replace(lesion, block=Block(spot.corner, spot.region(fraction)), of_uptake=True)
+def _at_level(lesion: Lesion, region: CandidateRegion, fraction: float) -> Lesion:
+    """The lesion of a click at a region, its mask what lies above a level of uptake."""
+    return replace(lesion, block=MaskBox(region.corner, region.mask(fraction)), of_uptake=True)
 
 
-def _apart(lesion: Lesion, others: Sequence[Spot]) -> Lesion:
-    """The lesion less what leads up to peaks that are none."""
-    basins = (Block(spot.candidate.corner, spot.candidate.basin) for spot in others)
+def _without_basins(lesion: Lesion, others: Sequence[CandidateRegion]) -> Lesion:
+    """The lesion without the basins of peaks that are no lesion."""
+    basins = (MaskBox(region.candidate.corner, region.candidate.basin) for region in others)
     return replace(lesion, block=lesion.block.less(basins))
 
 
-def _by_score(tracker: LesionSegmenter, evidence: Evidence) -> list[Lesion]:
-    hot = [s for s in evidence.spots if s.candidate.suv >= FALLBACK_TO_LIVER * evidence.body.reference]
-    hot = sorted(hot, key=lambda spot: -spot.candidate.prominence)[:_MOST_ASKED_BLINDLY]
-    lesions = [lesion for lesion in ask(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]
+def _by_score(tracker: LesionSegmenter, table: CandidateTable) -> list[Lesion]:
+    hot = [s for s in table.regions if s.candidate.suv >= FALLBACK_TO_LIVER * table.body.reference]
+    hot = sorted(hot, key=lambda region: -region.candidate.prominence)[:_MOST_PROMPTED_WITHOUT_CLASSIFIER]
+    lesions = [lesion for lesion in prompt_model_at(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]
     return sorted(lesions, key=lambda lesion: -lesion.score)
 
 
@@ -234,7 +247,7 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
         shape = tuple((high - (x, y, z))[::-1].tolist())
         values = np.logical_or.reduce([blocks[member].within((x, y, z), shape) for member in members])
         values = np.stack([binary_fill_holes(plane) for plane in values])
-        first, block = ordered[members[0]].lesion, Block((x, y, z), values)
+        first, block = ordered[members[0]].lesion, MaskBox((x, y, z), values)
         if len(members) > 1 and first.contour_mm is not None:
             prompts = tuple(prompt for member in members for prompt in ordered[member].lesion.prompts)
             first = replace(
@@ -245,7 +258,7 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
     return lesions
 
 
-def _touch(one: Block, other: Block) -> bool:
+def _touch(one: MaskBox, other: MaskBox) -> bool:
     low = np.maximum(one.corner, other.corner) - 1
     high = (
         np.minimum(np.asarray(one.corner) + one.values.shape[::-1], np.asarray(other.corner) + other.values.shape[::-1])

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import find_objects
 
-from sam_pet.boxes import CONNECTIVITY, Block
+from sam_pet.boxes import CONNECTIVITY, MaskBox
 from sam_pet.errors import InputError
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.study import Study
@@ -27,7 +27,7 @@ MOST_LESIONS = np.iinfo(np.uint16).max
 
 @dataclass(frozen=True)
 class Detection:
-    """What a detector says of a study, on its grid.
+    """A detector's answer for a study, on its grid.
 
     Attributes:
         labels: uint16 [z, y, x], the number of the lesion at each voxel, 0 elsewhere.
@@ -78,7 +78,7 @@ def from_probability(probability: Floats) -> Detection:
 
 
 def found_lesions(tracker: LesionSegmenter, detection: Detection) -> dict[int, Lesion]:
-    """The lesions of a detection by number, for a session; SAM 2 looks at one when a stroke first touches it.
+    """The lesions of a detection by number, for a session; SAM 2 is shown one when a stroke first touches it.
 
     A lesion that has several pieces stays one.
     """
@@ -88,6 +88,6 @@ def found_lesions(tracker: LesionSegmenter, detection: Detection) -> dict[int, L
         if box is None:
             continue
         x, y, z = (s.start for s in box[::-1])
-        lesion = tracker.taken(Block((x, y, z), labels[box] == number))
+        lesion = tracker.taken(MaskBox((x, y, z), labels[box] == number))
         lesions[number] = replace(lesion, probability=detection.probabilities.get(number, float("nan")))
     return lesions

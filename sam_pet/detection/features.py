@@ -1,4 +1,4 @@
-"""What a reader would look at to tell a lesion from physiology, as numbers; what is not known is NaN."""
+"""Features that tell a lesion from physiology; NaN where one is not known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sam_pet.detection.body import Body
 from sam_pet.detection.tracer import Tracer
 from sam_pet.study import Study
-from sam_pet.uptake.regions import Spot
+from sam_pet.uptake.regions import CandidateRegion
 
 Floats = npt.NDArray[np.floating[Any]]
 Bools = npt.NDArray[np.bool_]
@@ -34,7 +34,7 @@ NAMES = (
     *("to_lungs", "liver_x", "liver_y", "liver_z", "mirror", "rank", "count", "near_count", "near_hottest"),
     *("voxel_ml", "liver", "tracer"),
 )
-# Known once the model has been asked.
+# Known once the model has been prompted.
 MODEL_NAMES = ("object_score", "agreement", "model_volume")
 _LUNG_HU, _FAT_HU, _BONE_HU = -500.0, (-150.0, -20.0), 150.0
 _SHELL_MM = (3.0, 9.0)
@@ -42,18 +42,20 @@ _NEAR_MM = 50.0
 _SMALL = 1e-3
 
 
-def describe(study: Study, body: Body, tracer: Tracer, spots: Sequence[Spot], regions: Sequence[Bools]) -> Floats:
-    """One row of `NAMES` for each spot with its region."""
+def describe(
+    study: Study, body: Body, tracer: Tracer, regions: Sequence[CandidateRegion], masks: Sequence[Bools]
+) -> Floats:
+    """One row of `NAMES` for each region with its mask."""
     spacing = np.asarray(study.frame_spacing)
-    places = np.array([spot.candidate.peak for spot in spots], float).reshape(-1, 3) * spacing
-    suvs = np.array([spot.candidate.suv for spot in spots], float)
+    places = np.array([region.candidate.peak for region in regions], float).reshape(-1, 3) * spacing
+    suvs = np.array([region.candidate.suv for region in regions], float)
     rows = []
-    for i, (spot, region) in enumerate(zip(spots, regions, strict=True)):
+    for i, (region, mask) in enumerate(zip(regions, masks, strict=True)):
         rows.append(
             [
-                *_uptake(spot, region, body),
-                *_shape(spot, region, spacing),
-                *_density(spot, region),
+                *_uptake(region, mask, body),
+                *_shape(region, mask, spacing),
+                *_density(region, mask),
                 *_place(body, places[i]),
                 _mirror(body, places[i], suvs[i]),
                 *_company(i, places, suvs),
@@ -65,46 +67,46 @@ def describe(study: Study, body: Body, tracer: Tracer, spots: Sequence[Spot], re
     return np.array(rows, np.float32).reshape(-1, len(NAMES))
 
 
-def _uptake(spot: Spot, region: Bools, body: Body) -> list[float]:
-    suv = max(spot.candidate.suv, _SMALL)
+def _uptake(region: CandidateRegion, mask: Bools, body: Body) -> list[float]:
+    suv = max(region.candidate.suv, _SMALL)
     return [
         np.log(suv),
         np.log(suv / body.reference),
         np.log(suv / body.background),
-        float(spot.pet[region].mean()) / suv,
-        np.log(spot.candidate.prominence),
-        np.log(suv / max(spot.around, 0.05)),
-        spot.around / body.reference,
+        float(region.pet[mask].mean()) / suv,
+        np.log(region.candidate.prominence),
+        np.log(suv / max(region.around, 0.05)),
+        region.around / body.reference,
     ]
 
 
-def _shape(spot: Spot, region: Bools, spacing: Floats) -> list[float]:
+def _shape(region: CandidateRegion, mask: Bools, spacing: Floats) -> list[float]:
     voxel_ml = float(np.prod(spacing)) / 1000
-    at = np.stack(np.nonzero(region), axis=1) * spacing[::-1]
+    at = np.stack(np.nonzero(mask), axis=1) * spacing[::-1]
     # A voxel is no point: its own extent keeps the axes of small regions above 0.
     axes = np.sqrt(np.linalg.eigvalsh(np.cov(at.T, ddof=0).reshape(3, 3) + np.diag(spacing[::-1] ** 2 / 12)))
     extent = (np.ptp(at, axis=0) + spacing[::-1]).astype(float)
-    outside = spot.pet[(spot.away > 0) & (spot.away < 4.0) & ~region]
+    outside = region.pet[(region.away > 0) & (region.away < 4.0) & ~mask]
     return [
         np.log(len(at) * voxel_ml),
-        np.log(max(int((spot.away == 0).sum()), 1) * voxel_ml),
-        np.log(spot.candidate.joined_ml + _SMALL),
-        np.log(spot.candidate.plateau_ml + _SMALL),
-        spot.candidate.plateau_suv / max(spot.candidate.suv, _SMALL),
+        np.log(max(int((region.away == 0).sum()), 1) * voxel_ml),
+        np.log(region.candidate.joined_ml + _SMALL),
+        np.log(region.candidate.parent_ml + _SMALL),
+        region.candidate.parent_suv / max(region.candidate.suv, _SMALL),
         np.log(axes[2] / axes[0]),
         np.log(axes[1] / axes[0]),
         np.log(extent[0]),
         len(at) * voxel_ml * 1000 / float(np.prod(extent)),
-        float(outside.mean()) / max(spot.candidate.suv, _SMALL) if outside.size else np.nan,
+        float(outside.mean()) / max(region.candidate.suv, _SMALL) if outside.size else np.nan,
     ]
 
 
-def _density(spot: Spot, region: Bools) -> list[float]:
-    if spot.ct is None:
+def _density(region: CandidateRegion, mask: Bools) -> list[float]:
+    if region.ct is None:
         return [np.nan] * 9
-    inside = spot.ct[region]
+    inside = region.ct[mask]
     low, high = np.percentile(inside, (10, 90))
-    shell = spot.ct[(spot.away > _SHELL_MM[0]) & (spot.away < _SHELL_MM[1])]
+    shell = region.ct[(region.away > _SHELL_MM[0]) & (region.away < _SHELL_MM[1])]
     shell = shell if shell.size else inside
     return [
         float(inside.mean()),

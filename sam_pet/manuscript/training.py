@@ -13,7 +13,7 @@ from sam_pet.manuscript.facts import Facts, shown
 from sam_pet.manuscript.log import log_facts, say_of_log
 from sam_pet.manuscript.weights import say_optimization, say_record
 from sam_pet.models.card import CURVE
-from sam_pet.models.record import RECORD, require_record
+from sam_pet.models.manifest import RECORD, require_manifest
 from sam_pet.page import Cell, Table
 from sam_pet.train.recipe import Recipe
 from sam_pet.train.run_folder import RunFolder
@@ -32,7 +32,7 @@ def draft_training(folder: Path) -> Draft:
     recipe = run.recipe()
     if recipe is None:
         raise InputError(f"methods: {folder} has no recipe; give the folder of a training run")
-    record = require_record(folder / "checkpoint")
+    record = require_manifest(folder / "checkpoint")
     facts = _facts(folder, tracker, recipe)
     draft = Draft(
         facts, facts.say("Training of {recipe.name}, a network for interactive lesion segmentation in PET/CT")
@@ -105,7 +105,7 @@ def _data(draft: Draft) -> None:
 
 
 def _record(draft: Draft, folder: Path) -> None:
-    record = require_record(folder / "checkpoint")
+    record = require_manifest(folder / "checkpoint")
     draft.facts.add(f"checkpoint/{RECORD}", {"frames": record.frames.name})
     patients = record.training.get("patients")
     if isinstance(patients, dict):

@@ -10,8 +10,8 @@ from sam_pet.errors import InputError
 from sam_pet.manuscript.draft import Draft
 from sam_pet.models import registry
 from sam_pet.models.checkpoint import read_config
+from sam_pet.models.manifest import CONFIG, RECORD, ModelManifest, read_manifest
 from sam_pet.models.parts import NAMES
-from sam_pet.models.record import CONFIG, RECORD, ModelRecord, read_record
 
 
 def say(draft: Draft, number: int, method: str, cases: Sequence[str]) -> bool:
@@ -45,7 +45,7 @@ def say(draft: Draft, number: int, method: str, cases: Sequence[str]) -> bool:
     return True
 
 
-def say_record(draft: Draft, key: str, record: ModelRecord, source: str, folder: Path) -> None:
+def say_record(draft: Draft, key: str, record: ModelManifest, source: str, folder: Path) -> None:
     """Say what the record of the checkpoint in a folder tells of model and training, with its facts under `key`."""
     facts = draft.facts
     content: dict[str, Any] = record.model_dump(mode="json")
@@ -97,18 +97,18 @@ def say_optimization(draft: Draft, key: str, recipe: str = "") -> None:
     draft.say(25, text)
 
 
-def _data(record: ModelRecord) -> list[dict[str, Any]]:
+def _data(record: ModelManifest) -> list[dict[str, Any]]:
     data = record.training.get("recipe", {}).get("train", [])
     return [one for one in data if isinstance(one, dict)]
 
 
-def _found(name: str, sha256: str) -> tuple[ModelRecord, Path] | None:
+def _found(name: str, sha256: str) -> tuple[ModelManifest, Path] | None:
     """Record and folder of the checkpoint with these weights, if it is the named one or one of the registry."""
     folders = [Path(name)] if name else []
     folders += [entry.folder for entry in registry.entries().values() if entry.folder is not None]
     for folder in folders:
         try:
-            record = read_record(folder)
+            record = read_manifest(folder)
         except InputError:
             continue
         if record is not None and record.sha256 == sha256:

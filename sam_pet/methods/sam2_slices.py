@@ -21,7 +21,7 @@ from sam_pet.models.checkpoint import LoadedModel
 from sam_pet.models.loading import load_model
 from sam_pet.readers.stroke import Stroke
 from sam_pet.sam2.features import FeatureCache
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.segmenter import find_device
 from sam_pet.study import Study, Volume
 
@@ -39,7 +39,7 @@ class Sam2Slices:
 
     def open(self, study: Study) -> MethodSession:
         slices = WholeSlices(study, self.loaded.image_size)
-        core = Core(self.loaded.model.to(find_device("auto")))
+        core = Sam2Steps(self.loaded.model.to(find_device("auto")))
 
         def load(keys: Sequence[Any]) -> torch.Tensor:
             frames = slices.clip.frames(study, self.loaded.record.frames, [int(key) for key in keys])
@@ -52,7 +52,7 @@ class Sam2Slices:
 class _Predictor:
     """SAM 2 for images: points in, the likeliest mask out."""
 
-    def __init__(self, core: Core, features: FeatureCache) -> None:
+    def __init__(self, core: Sam2Steps, features: FeatureCache) -> None:
         self._core = core
         self._features = features
 

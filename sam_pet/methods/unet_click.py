@@ -30,7 +30,7 @@ from sam_pet.methods.near import seeds
 from sam_pet.methods.window import around, grown, merged
 from sam_pet.models.hashes import check_sha256
 from sam_pet.models.registry import checkpoints_folder
-from sam_pet.proposers.distance_map import nearness
+from sam_pet.proposers.distance_map import distance_map
 from sam_pet.readers.stroke import Stroke
 from sam_pet.sam2.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
 from sam_pet.study import AIR_HU, Study, Volume
@@ -83,7 +83,7 @@ def build(settings: Settings) -> nn.Module:
 
 def encode(ct: Volume | None, pet: Volume, marks: Marks, spacing: tuple[float, ...], settings: Settings) -> Tensor:
     """The network's input (5, z, y, x) of HU and SUV, and strokes (1 tumor, -1 background), all [z, y, x]."""
-    near = [nearness(marks == label, settings.reach_mm, spacing) for label in (1, -1)]
+    near = [distance_map(marks == label, settings.reach_mm, spacing) for label in (1, -1)]
     images = [np.zeros_like(pet) if ct is None else SOFT_TISSUE.render(ct), PET_LINEAR.render(pet), PET_LOG.render(pet)]
     return torch.from_numpy(np.stack([*images, *near]).astype(np.float32))
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sam_pet.models.architectures import architecture, set_image_size
     from sam_pet.models.checkpoint import LoadedModel, save_model, untrained
     from sam_pet.models.loading import load_model, merge_adapter
-    from sam_pet.models.record import ModelRecord
+    from sam_pet.models.manifest import ModelManifest
 
 _HOME = {
     "attach_adapter": "adapters",
@@ -25,12 +25,12 @@ _HOME = {
     "untrained": "checkpoint",
     "load_model": "loading",
     "merge_adapter": "loading",
-    "ModelRecord": "record",
+    "ModelManifest": "manifest",
 }
 
 __all__ = [
     "LoadedModel",
-    "ModelRecord",
+    "ModelManifest",
     "architecture",
     "attach_adapter",
     "load_model",

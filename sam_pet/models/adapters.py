@@ -22,7 +22,7 @@ from sam_pet.models.checkpoint import (
     with_parts,
 )
 from sam_pet.models.hashes import check_sha256
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelRecord, read_record
+from sam_pet.models.manifest import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelManifest, read_manifest
 from sam_pet.models.state import unwrapped
 from sam_pet.sam2.families.library import PreTrainedModel
 
@@ -33,10 +33,10 @@ _HIGHEST_RANK = 4096
 def save_adapter(
     model: PeftModel,
     base: LoadedModel,
-    record: ModelRecord,
+    record: ModelManifest,
     folder: str | Path,
     parts: Mapping[str, Path] = MappingProxyType({}),
-) -> ModelRecord:
+) -> ModelManifest:
     """Write the adapter of `model`, which was put on `base`, whole or not at all, and return its record.
 
     The base brings its own parts; `parts` are those that the adapter brings in their place.
@@ -68,7 +68,7 @@ def base_of(folder: Path) -> str:
     Raises:
         InputError: the adapter does not say.
     """
-    record = read_record(folder)
+    record = read_manifest(folder)
     base = record.base if record is not None else None
     if base is None:
         try:
@@ -98,7 +98,7 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
         >>> type(attach_adapter(load_model("nano-untrained"), Path("adapter"))).__name__
         'PeftModel'
     """
-    record = read_record(folder)
+    record = read_manifest(folder)
     if record is not None and record.base_sha256 not in (None, base.sha256):
         raise InputError(
             f"{folder} is an adapter for another base model: {record.base} with SHA-256 "
@@ -154,7 +154,7 @@ def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torc
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     """The base with an adapter's weights added in: a plain model, as fast as the base."""
     model: PreTrainedModel = attach_adapter(base, folder).merge_and_unload()
-    record = read_record(folder)
+    record = read_manifest(folder)
     if record is None:
         record = base.record.model_copy(
             update={

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.models.parts import NAMES
-from sam_pet.models.record import ModelRecord
 
 CARD = "README.md"
 CURVE = "training.png"
@@ -27,7 +27,7 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _parts(record: ModelRecord) -> list[str]:
+def _parts(record: ModelManifest) -> list[str]:
     """The table of parts."""
     lines = ["| part | what it does | fitted to | SHA-256 |", "| --- | --- | --- | --- |"]
     lines.append(f"| tracker | SAM 2 with its memory | cases | `{record.sha256}` |")
@@ -39,7 +39,7 @@ def _parts(record: ModelRecord) -> list[str]:
     return lines
 
 
-def model_card(record: ModelRecord) -> str:
+def model_card(record: ModelManifest) -> str:
     """What a user must know of a checkpoint, in Markdown."""
     training = record.training
     recipe: dict[str, Any] = training.get("recipe", {})

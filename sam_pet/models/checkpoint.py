@@ -23,20 +23,20 @@ from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.bounded import AtMost
 from sam_pet.models.card import CARD, model_card
 from sam_pet.models.hashes import check_sha256, read_hashes
-from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
-from sam_pet.models.record import (
+from sam_pet.models.init import init_weights
+from sam_pet.models.manifest import (
     CONFIG,
     RECORD,
     WEIGHTS,
-    ModelRecord,
-    read_record,
-    require_record,
-    write_record,
+    ModelManifest,
+    read_manifest,
+    require_manifest,
+    write_manifest,
 )
-from sam_pet.models.start import start_weights
+from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.state import require_numbers, unwrapped
 from sam_pet.proposers.refiner import Refiner
-from sam_pet.proposers.volume_net import Contour
+from sam_pet.proposers.volume_net import VolumeNetwork
 from sam_pet.sam2.families import adapt, family_of
 from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel, no_init_weights
 from sam_pet.threads import one_thread
@@ -63,12 +63,12 @@ class LoadedModel:
     """
 
     model: PreTrainedModel
-    record: ModelRecord
+    record: ModelManifest
     sha256: str
     source: str
     parts: Mapping[str, Path] = field(default_factory=dict)
     refiner: Refiner | None = None
-    contour: Contour | None = None
+    contour: VolumeNetwork | None = None
 
     @property
     def facts(self) -> dict[str, str]:
@@ -100,7 +100,7 @@ def untrained(name: str, image_size: int | None = None, seed: int = 0) -> PreTra
         torch.manual_seed(seed)
         config = architecture(name, image_size)
         model: PreTrainedModel = family_of(config.model_type).build(config)
-        start_weights(model)
+        init_weights(model)
     basis = model.shared_image_embedding.positional_embedding
     with torch.no_grad():
         model.prompt_encoder.shared_embedding.positional_embedding.copy_(basis)
@@ -118,8 +118,8 @@ def _serialised(model: torch.nn.Module) -> bytes:
 
 
 def save_model(
-    model: PreTrainedModel, record: ModelRecord, folder: str | Path, parts: Mapping[str, Path] = MappingProxyType({})
-) -> ModelRecord:
+    model: PreTrainedModel, record: ModelManifest, folder: str | Path, parts: Mapping[str, Path] = MappingProxyType({})
+) -> ModelManifest:
     """Write a checkpoint folder, whole or not at all, and return its record with the SHA-256 of its files.
 
     Args:
@@ -132,8 +132,8 @@ def save_model(
         InputError: `folder` holds something that is not a checkpoint.
 
     Examples:
-        >>> from sam_pet.models import ModelRecord, load_model, save_model, untrained
-        >>> record = save_model(untrained("nano"), ModelRecord(name="mine"), "mine")
+        >>> from sam_pet.models import ModelManifest, load_model, save_model, untrained
+        >>> record = save_model(untrained("nano"), ModelManifest(name="mine"), "mine")
         >>> load_model("mine").sha256 == record.sha256
         True
     """
@@ -143,11 +143,11 @@ def save_model(
         return finish_folder(temporary, record, parts)
 
 
-def finish_folder(folder: Path, record: ModelRecord, parts: Mapping[str, Path]) -> ModelRecord:
+def finish_folder(folder: Path, record: ModelManifest, parts: Mapping[str, Path]) -> ModelManifest:
     """Give a folder that holds weights its parts, record and card."""
     for name, path in parts.items():
         shutil.copyfile(path, folder / PARTS[name])
-    record = write_record(record, folder)
+    record = write_manifest(record, folder)
     (folder / CARD).write_text(model_card(record), encoding="utf-8")
     return record
 
@@ -158,7 +158,7 @@ def add_part(
     write: Callable[[Path], object],
     fitted_to: Mapping[str, str] = MappingProxyType({}),
     **changes: Any,
-) -> ModelRecord:
+) -> ModelManifest:
     """Give a checkpoint or adapter folder a part, in place of the one that it may have, and return its new record.
 
     Args:
@@ -171,7 +171,7 @@ def add_part(
     Raises:
         InputError: `folder` is no checkpoint of this project.
     """
-    record = require_record(folder)
+    record = require_manifest(folder)
     part = Part(file=PARTS[name], sha256="", about=ABOUT[name], fitted_to=dict(fitted_to))
     record = record.model_copy(update={"parts": {**record.parts, name: part}, **changes})
     with replacing_folder(folder) as temporary:
@@ -299,7 +299,7 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
         InputError: a file is missing, damaged, or does not fit the others.
     """
     config = read_config(folder, image_size)
-    record = read_record(folder)
+    record = read_manifest(folder)
     path = folder / WEIGHTS
     if not path.is_file():
         raise InputError(f"{folder} is no checkpoint: it has no {WEIGHTS}; give a checkpoint's folder")
@@ -315,13 +315,13 @@ def load_folder(folder: Path, source: str, image_size: int | None = None) -> Loa
     else:
         check_sha256(folder / CONFIG, record.config_sha256)
     model = build(config, state, path)
-    record = record or ModelRecord(name=folder.name, trained=True, sha256=sha256)
+    record = record or ModelManifest(name=folder.name, trained=True, sha256=sha256)
     return with_parts(LoadedModel(model, record, sha256, source), folder)
 
 
 def with_parts(loaded: LoadedModel, folder: Path) -> LoadedModel:
     """The model with the parts that a checkpoint or adapter folder has, beside or in place of those that it brings."""
-    own = read_record(folder)
+    own = read_manifest(folder)
     if own is None or not own.parts:
         return loaded
     parts = {name: _checked(folder / part.file, part.sha256) for name, part in own.parts.items()}
@@ -329,11 +329,13 @@ def with_parts(loaded: LoadedModel, folder: Path) -> LoadedModel:
         update={"parts": {**loaded.record.parts, **own.parts}, "refiner": own.refiner or loaded.record.refiner}
     )
     refiner = _refiner(parts["refiner"], record) if "refiner" in parts else loaded.refiner
-    contour = Contour.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
+    contour = (
+        VolumeNetwork.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
+    )
     return replace(loaded, record=record, parts={**loaded.parts, **parts}, refiner=refiner, contour=contour)
 
 
-def _refiner(path: Path, record: ModelRecord) -> Refiner:
+def _refiner(path: Path, record: ModelManifest) -> Refiner:
     if record.refiner is None:
         raise InputError(
             f"{path.parent / RECORD} does not say how {path.name} is to be used; fetch the checkpoint again"

@@ -22,7 +22,7 @@ from sam_pet.models.hashes import (
     read_revision,
     write_hashes,
 )
-from sam_pet.models.record import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, RECORD, WEIGHTS, read_record
+from sam_pet.models.manifest import ADAPTER_CONFIG, ADAPTER_WEIGHTS, CONFIG, RECORD, WEIGHTS, read_manifest
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -105,7 +105,7 @@ def fetch_checkpoint(repository: str) -> Path:
     """
     folder = fetch(repository, (CONFIG,), optional=(RECORD, ADAPTER_CONFIG))
     adapter = (folder / ADAPTER_CONFIG).is_file()
-    record = read_record(folder) if (folder / RECORD).is_file() else None
+    record = read_manifest(folder) if (folder / RECORD).is_file() else None
     parts = [] if record is None else [part.file for part in record.parts.values()]
     return fetch(repository, (CONFIG, ADAPTER_WEIGHTS if adapter else WEIGHTS, *parts))
 

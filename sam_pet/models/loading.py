@@ -20,16 +20,16 @@ from sam_pet.models.checkpoint import (
 )
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import check_sha256, read_hashes
-from sam_pet.models.parts import TRACKER
-from sam_pet.models.record import (
+from sam_pet.models.manifest import (
     ADAPTER_CONFIG,
     CONFIG,
     META_SUFFIXES,
     WEIGHTS,
-    ModelRecord,
-    read_record,
-    require_record,
+    ModelManifest,
+    read_manifest,
+    require_manifest,
 )
+from sam_pet.models.parts import TRACKER
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def checkpoint_folder(source: str) -> Path:
     """
     entry = registry.find(source)
     folder = Path(source).expanduser() if entry is None or entry.folder is None else entry.folder
-    require_record(folder)
+    require_manifest(folder)
     return folder
 
 
@@ -97,7 +97,7 @@ def _load_entry(entry: registry.ModelEntry, source: str, image_size: int | None)
         return _load_folder(entry.folder, source, image_size, None)
     model = untrained("nano", image_size)
     sha256 = weights_sha256(model)
-    return LoadedModel(model, ModelRecord(name=entry.name, sha256=sha256, licence=entry.licence), sha256, source)
+    return LoadedModel(model, ModelManifest(name=entry.name, sha256=sha256, licence=entry.licence), sha256, source)
 
 
 def _fetch(source: str) -> Path:
@@ -142,12 +142,12 @@ def _load_meta(path: Path, source: str, image_size: int | None) -> LoadedModel:
     sha256 = check_sha256(path, expected) if expected is not None else file_sha256(path)
     config, state = convert_meta(read_meta(path), image_size, path)
     model = build(config, state, path)
-    return LoadedModel(model, ModelRecord(name=path.stem, trained=True, sha256=sha256), sha256, source)
+    return LoadedModel(model, ModelManifest(name=path.stem, trained=True, sha256=sha256), sha256, source)
 
 
 def convert_model(
     source: str | Path, folder: str | Path, name: str | None = None, image_size: int | None = None
-) -> ModelRecord:
+) -> ModelManifest:
     """Write any model that can be loaded, a `.pt` of Meta's above all, as a checkpoint folder of its own."""
     _require_other_folder(folder, source)
     loaded = load_model(source, image_size)
@@ -155,7 +155,7 @@ def convert_model(
     return _kept(loaded, record, folder) or save_model(loaded.model, refitted(loaded, record), folder, loaded.parts)
 
 
-def refitted(loaded: LoadedModel, record: ModelRecord) -> ModelRecord:
+def refitted(loaded: LoadedModel, record: ModelManifest) -> ModelManifest:
     """The record of the same model stored otherwise: what was fitted to its weights is fitted to those it then has."""
     old, new = loaded.hashes[TRACKER], weights_sha256(loaded.model)
     parts = {
@@ -167,7 +167,7 @@ def refitted(loaded: LoadedModel, record: ModelRecord) -> ModelRecord:
     return record.model_copy(update={"parts": parts})
 
 
-def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None = None) -> ModelRecord:
+def merge_adapter(folder: str | Path, out: str | Path, base: str | Path | None = None) -> ModelManifest:
     """Write the sum of an adapter and its base as a checkpoint folder that needs neither.
 
     Raises:
@@ -199,13 +199,13 @@ def _require_other_folder(out: str | Path, source: str | Path) -> None:
         raise InputError(f"cannot write {out}: {place} lies there, which is read; give another folder")
 
 
-def _kept(loaded: LoadedModel, record: ModelRecord, folder: str | Path) -> ModelRecord | None:
+def _kept(loaded: LoadedModel, record: ModelManifest, folder: str | Path) -> ModelManifest | None:
     """The record of the checkpoint that is already there, if it is this one; None where there is none.
 
     Raises:
         InputError: it is another one, or this one with parts that were trained for it since.
     """
-    earlier = read_record(Path(folder))
+    earlier = read_manifest(Path(folder))
     if earlier is None:
         return None
     same = earlier.part_hashes == record.part_hashes and earlier.name == record.name

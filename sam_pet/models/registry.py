@@ -11,7 +11,7 @@ import sam_pet
 from sam_pet.errors import InputError
 from sam_pet.models import hub
 from sam_pet.models.hashes import download_folder, read_hashes
-from sam_pet.models.record import CONFIG, RECORD, WEIGHTS, read_record
+from sam_pet.models.manifest import CONFIG, RECORD, WEIGHTS, read_manifest
 
 DEFAULT, UNTRAINED = "default", "nano-untrained"
 
@@ -56,7 +56,7 @@ class ModelEntry:
     def sha256(self) -> str | None:
         """The recorded SHA-256 of the weights; None before a first fetch, and where there is no file."""
         if self.folder is not None:
-            record = read_record(self.folder)
+            record = read_manifest(self.folder)
             return None if record is None else record.sha256
         return None if self.repository is None else read_hashes(self.location).get(self.files[-1])
 
@@ -137,7 +137,7 @@ def entries() -> dict[str, ModelEntry]:
     """All known models by name; every checkpoint folder among the embedded weights is one."""
     embedded = {}
     for path in sorted(checkpoints_folder().glob(f"*/{RECORD}")):
-        record = read_record(path.parent)
+        record = read_manifest(path.parent)
         if record is not None:
             about = str(record.training.get("about", "embedded"))
             name = path.parent.name

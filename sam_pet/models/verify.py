@@ -8,7 +8,7 @@ from sam_pet.errors import InputError
 from sam_pet.models import registry
 from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import CONFIG, read_record, weights_name
+from sam_pet.models.manifest import CONFIG, read_manifest, weights_name
 
 
 def verify(source: str | Path) -> dict[str, str]:
@@ -50,7 +50,7 @@ def verify_all() -> dict[str, dict[str, str]]:
 
 
 def _recorded(folder: Path) -> dict[str, str | None]:
-    record = read_record(folder)
+    record = read_manifest(folder)
     if record is None:
         return {**read_hashes(folder)}
     return {

@@ -16,10 +16,10 @@ from scipy.ndimage import gaussian_filter
 from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder, Grid
 from sam_pet.phantom import spread
+from sam_pet.phantom.atypical import cut_short
 from sam_pet.phantom.benign import BENIGN
 from sam_pet.phantom.frame import Patient
 from sam_pet.phantom.make import Phantom, make_phantom
-from sam_pet.phantom.odd import cut_short
 from sam_pet.phantom.patients import RealLesion, RealPatient
 from sam_pet.phantom.scanner import Ligand, Scanner
 from sam_pet.phantom.shapes import Canvas, Floats, smooth_noise

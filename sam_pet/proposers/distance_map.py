@@ -1,4 +1,4 @@
-"""How near every place is to strokes, as networks are shown them."""
+"""Distance maps of strokes, as networks get them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 
-def nearness(
+def distance_map(
     strokes: npt.NDArray[np.bool_], reach: float, spacing: tuple[float, ...] | None = None
 ) -> npt.NDArray[np.float32]:
     """1 on strokes, falling to 0 `reach` off, in the unit of `spacing` (in the array's order) or else in voxels."""

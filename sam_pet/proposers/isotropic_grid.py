@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Cells:
+class IsotropicGrid:
     """`clip` with `side` cells along x and y on its slices `clip.first`..`clip.last`; `between` mm lie between two."""
 
     clip: Clip

@@ -10,7 +10,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import CONNECTIVITY, Block, Field
+from sam_pet.boxes import CONNECTIVITY, LogitBox, MaskBox
 from sam_pet.prompts import Box, Prompt, Voxels
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
@@ -27,7 +27,7 @@ class Offered:
     `levels` (n,) are parts of the way from the surroundings to the peak; 0, -1, -2 ... for those of networks.
     """
 
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[MaskBox, ...] = ()
     expected: tuple[float, ...] = ()
     levels: tuple[float, ...] = ()
 
@@ -47,7 +47,7 @@ class Lesion:
     prompts: tuple[Prompt, ...]
     clip: Clip
     bank: MemoryBank
-    block: Block
+    block: MaskBox
     score: float
     of_uptake: bool = False
     contour_mm: float | None = None
@@ -74,7 +74,7 @@ class Lesion:
         lone[drawn] = False
         if not lone.any():
             return self
-        return replace(self, block=Block(self.block.corner, self.block.values & ~lone[pieces]))
+        return replace(self, block=MaskBox(self.block.corner, self.block.values & ~lone[pieces]))
 
     @property
     def pointed_at(self) -> bool:
@@ -82,14 +82,14 @@ class Lesion:
         return any(prompt.label == "tumor" for prompt in self.prompts[self.found :])
 
 
-def shown_mask(field: Field, prompts: Sequence[Prompt], background: Voxels) -> Block:
+def shown_mask(field: LogitBox, prompts: Sequence[Prompt], background: Voxels) -> MaskBox:
     """The mask that logits make, with what was drawn."""
-    block = Block(field.corner, field.values > 0)
+    block = MaskBox(field.corner, field.values > 0)
     obey(block, prompts, background)
     return block
 
 
-def obey(block: Block, prompts: Sequence[Prompt], background: Voxels) -> None:
+def obey(block: MaskBox, prompts: Sequence[Prompt], background: Voxels) -> None:
     """Give a mask, in place, what was drawn: tumor voxels and what is connected to them, no background voxels."""
     mask = block.values
     mask[block.rows(background)] = False
@@ -101,7 +101,7 @@ def obey(block: Block, prompts: Sequence[Prompt], background: Voxels) -> None:
 
 
 def cut_off(
-    block: Block, before: Bools, prompts: Sequence[Prompt], background: Voxels, shown: Bools | None = None
+    block: MaskBox, before: Bools, prompts: Sequence[Prompt], background: Voxels, shown: Bools | None = None
 ) -> None:
     """Give a corrected mask, in place, what was drawn, less the pieces that the correction cut off from it.
 

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 from scipy.special import expit
 
-from sam_pet.boxes import Block, Field, Slices, overlap
+from sam_pet.boxes import LogitBox, MaskBox, Slices, overlap
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.study import Study
-from sam_pet.uptake.regions import Spot
+from sam_pet.uptake.regions import CandidateRegion
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -40,11 +40,11 @@ _SMALL = 1e-3
 
 
 @dataclass(frozen=True)
-class Drawn:
+class NetworkOutline:
     """What the contour network makes of a prompt in a cube: its logits there, and the mask that they make."""
 
-    field: Field
-    block: Block
+    field: LogitBox
+    block: MaskBox
 
     @cached_property
     def volume(self) -> float:
@@ -53,7 +53,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Prompted:
+class OutlineContext:
     """What is known of a lesion that one prompt has started.
 
     Attributes:
@@ -64,18 +64,18 @@ class Prompted:
         field: the model's logits.
         model: the mask that they make.
         contours: what the contour network makes of it, one for each of its `WIDTHS_MM`, or nothing.
-        spot: the uptake that the prompt points at.
-        hottest: SUV of the peak that the prompt leads up to; above the spot's own if that lies on its slope.
+        region: the uptake that the prompt points at.
+        hottest: SUV of the peak that the prompt leads up to; above the region's own if that lies on its slope.
     """
 
     study: Study
     drawn: Voxels
     score: float
     width_mm: float
-    field: Field
-    model: Block
-    contours: Sequence[Drawn]
-    spot: Spot
+    field: LogitBox
+    model: MaskBox
+    contours: Sequence[NetworkOutline]
+    region: CandidateRegion
     hottest: float
 
     def describe_networks(self) -> Floats:
@@ -84,14 +84,14 @@ class Prompted:
         nothing = [0.0] * len(blocks)
         return self._rows([float(-number) for number in range(len(blocks))], blocks, nothing, nothing)
 
-    def describe(self, outlines: Sequence[Block]) -> Floats:
-        """The rows of `NAMES` for outlines of the spot at each of `LEVELS`."""
+    def describe(self, outlines: Sequence[MaskBox]) -> Floats:
+        """The rows of `NAMES` for outlines of the region at each of `LEVELS`."""
         sizes = np.array([max(int(block.values.sum()), 1) for block in outlines])
         steps = np.log(sizes[:-2] / sizes[2:]).tolist()
         return self._rows(LEVELS, outlines, [*steps, 0.0, 0.0], [0.0, 0.0, *steps])
 
     def _rows(
-        self, levels: Sequence[float], blocks: Sequence[Block], narrower: Sequence[float], wider: Sequence[float]
+        self, levels: Sequence[float], blocks: Sequence[MaskBox], narrower: Sequence[float], wider: Sequence[float]
     ) -> Floats:
         prompt, tight = self._of_prompt(), [block.trimmed() for block in blocks]
         scene = _Scene.round(self, tight)
@@ -101,19 +101,19 @@ class Prompted:
         ]
         return np.array(rows, np.float32)
 
-    def _log_ml(self, block: Block) -> float:
+    def _log_ml(self, block: MaskBox) -> float:
         return float(np.log(max(int(block.values.sum()), 1) * self.study.grid.voxel_ml))
 
     @property
     def _suv(self) -> float:
-        return max(self.spot.candidate.suv, _SMALL)
+        return max(self.region.candidate.suv, _SMALL)
 
     def _of_prompt(self) -> list[float]:
         x, y, z = self.drawn.T
         drawn = self.study.axial_pet[z, y, x]
         return [
             np.log(self._suv),
-            np.log(self._suv / max(self.spot.around, 0.05)),
+            np.log(self._suv / max(self.region.around, 0.05)),
             np.log(max(self.hottest, _SMALL) / self._suv),
             self.score,
             np.log(self.width_mm),
@@ -139,7 +139,7 @@ class Prompted:
             found += [self._log_ml(contour.block), logit, faces.sum() / max(int(mask.sum()), 1)]
         return found
 
-    def _shared(self, block: Block) -> list[float]:
+    def _shared(self, block: MaskBox) -> list[float]:
         """How far an outline agrees with the networks' masks."""
         size = max(int(block.values.sum()), 1)
         shared, model = _shared(block, self.model)
@@ -149,7 +149,7 @@ class Prompted:
             dice = [2 * both / (size + other) for both, other in with_contours]
         return [2 * shared / (size + model), shared / size, shared / model, *dice]
 
-    def _look(self, block: Block, scene: _Scene) -> list[float]:
+    def _look(self, block: MaskBox, scene: _Scene) -> list[float]:
         """Uptake, density, logits and shape within an outline, in its smallest box, and at its rim."""
         if not block.values.any():
             return [np.nan] * (len(_OF_OUTLINE) - 7 - len(WIDTHS_MM))
@@ -167,7 +167,7 @@ class Prompted:
             float(hottest) / suv,
             float(at_rim.mean()) / suv,
             float((at_rim >= coldest).mean()),
-            float(slope.mean()) / max(suv - self.spot.around, 0.1 * suv),
+            float(slope.mean()) / max(suv - self.region.around, 0.1 * suv),
             float(shown.mean()),
             float(logits[rim].mean()),
             float((shown > 0).mean()),
@@ -192,7 +192,7 @@ class Prompted:
 
 @dataclass(frozen=True)
 class _Scene:
-    """What is looked at in a box that holds some outlines and what is round them, its first voxel at `corner`.
+    """The images in a box that holds some outlines and what is round them, its first voxel at `corner`.
 
     `contours` are the logits of each and its probabilities, `slope` that of the uptake, per mm.
     """
@@ -205,7 +205,7 @@ class _Scene:
     contours: Sequence[tuple[Floats, Floats]]
 
     @classmethod
-    def round(cls, known: Prompted, blocks: Sequence[Block]) -> _Scene:
+    def round(cls, known: OutlineContext, blocks: Sequence[MaskBox]) -> _Scene:
         corners = np.array([block.corner for block in blocks])
         low = corners.min(axis=0) - _MARGIN
         high = (corners + [block.values.shape[::-1] for block in blocks]).max(axis=0) + _MARGIN
@@ -221,7 +221,7 @@ class _Scene:
             [(logits, expit(logits)) for logits in contours],
         )
 
-    def box(self, block: Block) -> Slices:
+    def box(self, block: MaskBox) -> Slices:
         """Where an outline and its margin lie in the arrays."""
         start = (np.asarray(block.corner) - _MARGIN - self.corner)[::-1]
         z, y, x = (slice(int(a), int(a) + n + 2 * _MARGIN) for a, n in zip(start, block.values.shape, strict=True))
@@ -235,7 +235,7 @@ def _density(ct: Floats | None, mask: Bools, rim: Bools) -> list[float]:
     return [float(np.nanmean(inside)), float(np.nanstd(inside)), float(np.nanmean(ct[rim]))]
 
 
-def _shared(block: Block, other: Block) -> tuple[int, int]:
+def _shared(block: MaskBox, other: MaskBox) -> tuple[int, int]:
     """Voxels that two masks share, and those of the other one, at least 1."""
     both = overlap(block.corner, block.values.shape, other.corner, other.values.shape)
     shared = 0 if both is None else int((block.values[both[0]] & other.values[both[1]]).sum())

@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sam_pet.boxes import Block, Field
+from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion, Offered, drawn_voxels, obey, shown_mask
-from sam_pet.proposers.outline_features import NAMES, Drawn, Floats, Prompted
+from sam_pet.proposers.outline_features import NAMES, Floats, NetworkOutline, OutlineContext
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.uptake_levels import above_levels
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 
 if TYPE_CHECKING:
     from sam_pet.proposers.refiner import Refiner
-    from sam_pet.proposers.volume_net import Contour
+    from sam_pet.proposers.volume_net import VolumeNetwork
 
 # In cubes wider than this cells are too coarse to correct a lesion in.
 FINE_MM = 128.0
 # A cube in which a lesion is corrected is so much wider than it.
 _ROOM = 1.3
-# What the contour network's widest cube weighs beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
-_SECOND_OPINION = 0.5
+# The weight of the contour network's widest cube beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
+_WIDEST_WEIGHT = 0.5
 _LEVEL = NAMES.index("level")
 
 
@@ -37,7 +37,7 @@ class Outlines:
     `blocks` with their `features` (n, `outline.features.NAMES`); `widths` are the cubes of the network's, in mm.
     """
 
-    blocks: list[Block]
+    blocks: list[MaskBox]
     features: Floats
     widths: tuple[float, ...] = ()
 
@@ -55,7 +55,7 @@ class Outlines:
         return replace(lesion, block=block, of_uptake=number > 0, contour_mm=width)
 
 
-def cube_round(block: Block, spacing: tuple[float, ...]) -> float:
+def cube_round(block: MaskBox, spacing: tuple[float, ...]) -> float:
     """How wide, in mm, the contour network's cubes for a mask are, on voxels of this `spacing` (x, y, z)."""
     extent = float((np.array(block.values.shape) * spacing[::-1]).max())
     return next((width for width in WIDTHS_MM if width >= _ROOM * extent), WIDTHS_MM[-1])
@@ -67,49 +67,52 @@ class Proposers:
 
     Attributes:
         sam2: tracks lesions.
-        refiner: takes a last look at what it shows, where there is one.
-        contour: draws lesions by itself, where there is one.
+        refiner: corrects what it shows, where there is one.
+        contour: outlines lesions by itself, where there is one.
     """
 
     sam2: Sam2Proposer
     refiner: Refiner | None = None
-    contour: Contour | None = None
+    contour: VolumeNetwork | None = None
 
-    def logits(self, lesion: Lesion, background: Voxels, widest: Field | None = None) -> Field:
+    def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> LogitBox:
         """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
-            return self.contour.draw(self.sam2.study, drawn, background, lesion.contour_mm)
+            return self.contour.predict_logits(self.sam2.study, drawn, background, lesion.contour_mm)
         if self.refiner is None:
             field = self.sam2.logits(lesion.clip, lesion.bank)
         else:
             field = self.refiner.refine(self.sam2.study, lesion.clip, lesion.bank.all(), drawn, background)
         if self.contour is None or not len(drawn):
             return field
-        widest = widest or self.contour.draw(self.sam2.study, drawn, background, WIDTHS_MM[-1])
-        return field.plus(widest, _SECOND_OPINION)
+        widest = widest or self.contour.predict_logits(self.sam2.study, drawn, background, WIDTHS_MM[-1])
+        return field.plus(widest, _WIDEST_WEIGHT)
 
     def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
         """The outlines that a lesion of one click or stroke may have, the model's first."""
         drawn, tumor = lesion.prompts[0].voxels, drawn_voxels(lesion.prompts)
-        spots = [look_at(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
-        contour = self.contour if spots and len(tumor) else None
+        regions = [crop_candidate(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
+        contour = self.contour if regions and len(tumor) else None
         widths = WIDTHS_MM if contour is not None else ()
-        cubes = [] if contour is None else [contour.draw(self.sam2.study, tumor, background, w) for w in widths]
+        cubes = (
+            [] if contour is None else [contour.predict_logits(self.sam2.study, tumor, background, w) for w in widths]
+        )
         field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)
         model = shown_mask(field, lesion.prompts, background)
-        if not spots:
+        if not regions:
             return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
         fields = [cube.widened(tumor) for cube in cubes]
-        contours = [Drawn(each, shown_mask(each, lesion.prompts, background)) for each in fields]
-        hottest = spots[0].candidate.suv
+        contours = [NetworkOutline(each, shown_mask(each, lesion.prompts, background)) for each in fields]
+        hottest = regions[0].candidate.suv
+        width_mm = lesion.clip.width_mm
         known = [
-            Prompted(self.sam2.study, drawn, lesion.score, lesion.clip.width_mm, field, model, contours, spot, hottest)
-            for spot in spots
-        ]  # fmt: skip
+            OutlineContext(self.sam2.study, drawn, lesion.score, width_mm, field, model, contours, region, hottest)
+            for region in regions
+        ]
         blocks, features = [model, *(contour.block for contour in contours)], [known[0].describe_networks()]
         for prompted in known:
-            levels = above_levels(prompted.spot, drawn)
+            levels = above_levels(prompted.region, drawn)
             for block in levels:
                 obey(block, lesion.prompts, background)
             features.append(prompted.describe(levels))

@@ -1,4 +1,4 @@
-"""The outline of a new lesion: the one that trees expect to fit best."""
+"""The outline ranker: trees that expect the Dice of each outline of a new lesion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sam_pet.trees import Trees, from_text, to_text
 if TYPE_CHECKING:
     import xgboost
 
-# Networks' masks have 0, -1, -2... in place of a level: the model's, then the contours from the narrowest cube on.
+# Networks' masks have 0, -1, -2... in place of a level: the tracker's, then the network's from the narrowest cube on.
 _LEVEL = NAMES.index("level")
 
 
@@ -34,11 +34,12 @@ class _Content(BaseModel):
 
 
 @dataclass(frozen=True)
-class Chooser:
-    """Trees that expect a Dice of each outline, as stored beside a checkpoint in `chooser.json`.
+class OutlineRanker:
+    """Trees that expect the Dice of each outline, as stored beside a checkpoint in `chooser.json`.
 
-    The contour in the widest cube has to be better than the others by more than `margin`: it draws the largest lesions,
-    few of which it has learned from, and is trusted too much where it has seen those that the trees learned from.
+    The network's outline in the widest cube has to be better than the others by more than `margin`. It is of the
+    largest lesions, of which the network has learned from few. If the trees learned from lesions that the network has
+    seen, they trust it too much.
     """
 
     content: _Content
@@ -49,20 +50,20 @@ class Chooser:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The chooser in a file.
+        """The ranker in a file.
 
         Raises:
             InputError: it is damaged, or of another version of the features.
         """
         try:
-            chooser = cls(_Content.model_validate_json(path.read_text(encoding="utf-8")))
-            _ = chooser._trees
+            ranker = cls(_Content.model_validate_json(path.read_text(encoding="utf-8")))
+            _ = ranker._trees
         except ValueError as error:
             reason = str(error).strip().splitlines()[0]
             raise InputError(f"{path} does not choose outlines ({reason}); train or fetch it again") from error
-        if chooser.content.features != list(NAMES):
+        if ranker.content.features != list(NAMES):
             raise InputError(f"{path} was trained on other features; train it again with sam-pet train")
-        return chooser
+        return ranker
 
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)

@@ -10,10 +10,9 @@ from typing import Self
 import numpy as np
 import torch
 
-from sam_pet.boxes import LOGIT_LIMIT
-from sam_pet.boxes import Field as LogitField
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.refiner_input import CHANNELS, RefinerInput, cells_of, view
+from sam_pet.proposers.refiner_input import CHANNELS, RefinerInput, cells_of, refiner_input
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
 from sam_pet.sam2.clips import Clip
@@ -50,7 +49,7 @@ class Refiner:
     @torch.no_grad()
     def refine(
         self, study: Study, clip: Clip, held: Mapping[int, Memory], tumor: Voxels, background: Voxels
-    ) -> LogitField:
+    ) -> LogitBox:
         """Logits at the voxels of a lesion's window, on the slices it was tracked on and some beyond.
 
         Args:
@@ -61,9 +60,9 @@ class Refiner:
             background: those of background strokes anywhere.
         """
         cells = cells_of(clip, held, study, self.settings)
-        seen = view(study, cells, held, tumor, background)
+        seen = refiner_input(study, cells, held, tumor, background)
         corner, values = cells.restore(self.logits(seen), study.axial_pet.shape[1:])
-        return LogitField(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+        return LogitBox(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
 
     def logits(self, seen: RefinerInput) -> Volume:
         """The tracker's logits and what the network adds to them, on the cells of a view."""

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 
 from sam_pet.boxes import LOGIT_LIMIT
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.distance_map import nearness
-from sam_pet.proposers.isotropic_grid import Cells
+from sam_pet.proposers.distance_map import distance_map
+from sam_pet.proposers.isotropic_grid import IsotropicGrid
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
@@ -49,23 +49,25 @@ class RefinerInput:
                 PET_LOG.render(self.pet),
                 relative,
                 self.logits / LOGIT_LIMIT,
-                nearness(self.tumor, reach),
-                nearness(self.background, reach),
+                distance_map(self.tumor, reach),
+                distance_map(self.background, reach),
                 np.full_like(self.pet, np.log(self.mm / 3.0)),
             ]
         ).astype(np.float32)
 
 
-def cells_of(clip: Clip, held: Mapping[int, Memory], study: Study, settings: RefinerSettings) -> Cells:
+def cells_of(clip: Clip, held: Mapping[int, Memory], study: Study, settings: RefinerSettings) -> IsotropicGrid:
     """The cells of a lesion: the window of its clip, on the slices that are remembered and some beyond."""
     between = study.frame_spacing[2]
     more = int(np.ceil(settings.beyond * clip.width_mm / settings.side / between))
     first, last = max(min(held) - more, 0), min(max(held) + more, len(study.axial_pet) - 1)
-    return Cells(replace(clip, first=first, last=last), settings.side, between)
+    return IsotropicGrid(replace(clip, first=first, last=last), settings.side, between)
 
 
-def view(study: Study, cells: Cells, held: Mapping[int, Memory], tumor: Voxels, background: Voxels) -> RefinerInput:
-    """What there is to see of a lesion; strokes are axial voxels (n, 3)."""
+def refiner_input(
+    study: Study, cells: IsotropicGrid, held: Mapping[int, Memory], tumor: Voxels, background: Voxels
+) -> RefinerInput:
+    """The input of a lesion; strokes are axial voxels (n, 3)."""
     return RefinerInput(
         None if study.axial_ct is None else cells.sample(study.axial_ct, AIR_HU),
         cells.sample(study.axial_pet, 0.0),
@@ -76,7 +78,7 @@ def view(study: Study, cells: Cells, held: Mapping[int, Memory], tumor: Voxels, 
     )
 
 
-def _planes(cells: Cells, held: Mapping[int, Memory]) -> Volume:
+def _planes(cells: IsotropicGrid, held: Mapping[int, Memory]) -> Volume:
     """The tracker's logits on the clip's slices; one that it has not seen shows nothing."""
     side = cells.side
     planes = np.full((len(cells.clip.slices), side, side), -LOGIT_LIMIT, np.float32)

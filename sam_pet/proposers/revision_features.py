@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import drawn_voxels
 from sam_pet.proposers.revisions import KINDS, Revised, Revision
@@ -30,14 +30,14 @@ REVISION_NAMES = (*_OF_STROKE, *_OF_OUTLINE)
 _SMALL = 1e-3
 
 
-def describe_revisions(study: Study, told: Revised) -> Floats:
+def describe_revisions(study: Study, revised: Revised) -> Floats:
     """Rows of `REVISION_NAMES`, one for each outline."""
-    stroke = _of_stroke(study, told)
-    return np.array([[*stroke, *_of_outline(study, told, one)] for one in told.revisions], np.float32)
+    stroke = _of_stroke(study, revised)
+    return np.array([[*stroke, *_of_outline(study, revised, one)] for one in revised.revisions], np.float32)
 
 
-def _of_stroke(study: Study, told: Revised) -> list[float]:
-    stroke, lesion = told.stroke, told.new
+def _of_stroke(study: Study, revised: Revised) -> list[float]:
+    stroke, lesion = revised.stroke, revised.new
     suv = _uptake(study, stroke.voxels)
     labels = [prompt.label for prompt in lesion.prompts[lesion.found :]]
     return [
@@ -52,30 +52,30 @@ def _of_stroke(study: Study, told: Revised) -> list[float]:
         float(lesion.found > 0),
         lesion.probability,
         float(lesion.by_network),
-        max(told.old.offered.expected, default=float("nan")),
-        _log(int(told.old.block.values.sum()) * study.grid.voxel_ml),
+        max(revised.old.offered.expected, default=float("nan")),
+        _log(int(revised.old.block.values.sum()) * study.grid.voxel_ml),
     ]
 
 
-def _of_outline(study: Study, told: Revised, one: Revision) -> list[float]:
+def _of_outline(study: Study, revised: Revised, one: Revision) -> list[float]:
     block, ml = one.block.trimmed(), study.grid.voxel_ml
     size = int(block.values.sum())
-    stroke = told.stroke.voxels
-    tumor = told.stroke.label == "tumor"
-    background = [p.voxels for p in told.new.prompts[told.new.found :] if p.label == "background"]
-    drawn = drawn_voxels(told.new.prompts)
-    standing = told.old.block
+    stroke = revised.stroke.voxels
+    tumor = revised.stroke.label == "tumor"
+    background = [p.voxels for p in revised.new.prompts[revised.new.found :] if p.label == "background"]
+    drawn = drawn_voxels(revised.new.prompts)
+    standing = revised.old.block
     shared = _shared(block, standing)
     pet = study.axial_pet[block.slices]
     inside = pet[block.values]
     mean, hottest, coldest = (
         (float(inside.mean()), *np.percentile(inside, (95, 10)).tolist()) if size else (np.nan, np.nan, np.nan)
     )
-    logits = told.field.within(block.corner, block.values.shape)
+    logits = revised.field.within(block.corner, block.values.shape)
     own = block.values
     gained = own & ~standing.within(block.corner, own.shape)
     lost = standing.values & ~block.within(standing.corner, standing.values.shape)
-    lost_logits = told.field.within(standing.corner, lost.shape)[lost]
+    lost_logits = revised.field.within(standing.corner, lost.shape)[lost]
     suv = max(float(np.median(_uptake(study, stroke))), _SMALL)
     return [
         float(KINDS.index(one.kind)),
@@ -90,8 +90,8 @@ def _of_outline(study: Study, told: Revised, one: Revision) -> list[float]:
         _log(size * ml),
         float(np.log((size + 1) / (int(standing.values.sum()) + 1))),
         2 * shared / max(size + int(standing.values.sum()), 1),
-        _dice(block, told.revisions[1].block),
-        _dice(block, Block(told.field.corner, told.field.values > 0)),
+        _dice(block, revised.revisions[1].block),
+        _dice(block, MaskBox(revised.field.corner, revised.field.values > 0)),
         _log(mean),
         _log(hottest),
         _log(coldest),
@@ -109,7 +109,7 @@ def _of_outline(study: Study, told: Revised, one: Revision) -> list[float]:
     ]
 
 
-def _section(study: Study, block: Block, stroke: Voxels) -> list[float]:
+def _section(study: Study, block: MaskBox, stroke: Voxels) -> list[float]:
     """How deep a stroke lies in the section that most of it is in, in mm, and how large that section is."""
     planes, counts = np.unique(stroke[:, 2], return_counts=True)
     z = int(planes[counts.argmax()]) - block.corner[2]
@@ -139,9 +139,9 @@ def _log(value: float) -> float:
     return float(np.log(max(value, _SMALL))) if value == value else np.nan
 
 
-def _shared(block: Block, other: Block) -> int:
+def _shared(block: MaskBox, other: MaskBox) -> int:
     return int((block.values & other.within(block.corner, block.values.shape)).sum())
 
 
-def _dice(block: Block, other: Block) -> float:
+def _dice(block: MaskBox, other: MaskBox) -> float:
     return 2 * _shared(block, other) / max(int(block.values.sum()) + int(other.values.sum()), 1)

@@ -9,14 +9,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off, drawn_voxels, obey, shown_mask
-from sam_pet.proposers.stroke_rules import changed, hotter, weighed, within_reach
+from sam_pet.proposers.stroke_rules import add_stroke_affinity, apply_stroke, hotter_component, stroke_region
 from sam_pet.proposers.uptake_levels import LEVELS, above_levels
 from sam_pet.study import Study
 from sam_pet.uptake.peaks import candidates_at
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 
 Bools = npt.NDArray[np.bool_]
 # Where the outlines come from, from what changes least to what changes most.
@@ -25,7 +25,7 @@ KINDS = ("standing", "corrected", "far", "shown", "basin", "cooler", "drawn", "m
 _ADDED = (LEVELS.index(0.4), LEVELS.index(0.6))
 # How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
 # one that takes its place: where all others are far worse, the mask is left to the strokes.
-_DENIED, _BELIEVABLE = 0.15, 0.4
+_STROKE_INSIDE, _LEAST_SHARE = 0.15, 0.4
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Revision:
     """One outline: its `kind`, what it was before it was made to hold what was drawn (`raw`), and after (`block`)."""
 
     kind: str
-    raw: Block
-    block: Block
+    raw: MaskBox
+    block: MaskBox
     expected: float = float("nan")
     level: float = float("nan")
 
 
 @dataclass(frozen=True)
 class Revised:
-    """A lesion before and after it was told of a stroke, and the outlines it may have now.
+    """A lesion before and after a stroke, and the outlines it may have now.
 
     Attributes:
         study: the study.
@@ -56,7 +56,7 @@ class Revised:
     old: Lesion
     new: Lesion
     background: Voxels
-    field: Field
+    field: LogitBox
     changes: tuple[Revision, ...]
 
     @cached_property
@@ -81,16 +81,16 @@ class Revised:
         clicks = clicks or [self._hottest(lesion.block)]
         return replace(lesion, prompts=(*clicks, *lesion.prompts[lesion.found :]), found=len(clicks))
 
-    def _hottest(self, block: Block) -> Click:
+    def _hottest(self, block: MaskBox) -> Click:
         pet = np.where(block.values, self.study.axial_pet[block.slices], -np.inf)
         z, y, x = np.add(np.unravel_index(int(pet.argmax()), pet.shape), block.corner[::-1]).tolist()
         return Click((x, y, z))
 
 
 def revised(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: Field, by_network: bool = True
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool = True
 ) -> Revised:
-    """The outlines of a lesion that has been told of one more stroke.
+    """The outlines of a lesion after one more stroke.
 
     Args:
         study: the study.
@@ -107,42 +107,42 @@ def revised(
 
 
 def _changes(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: Field, by_network: bool
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool
 ) -> Iterator[Revision]:
     stroke, tumor = new.prompts[-1], drawn_voxels(new.prompts)
-    block = Block(field.corner, np.zeros(field.values.shape, bool))
+    block = MaskBox(field.corner, np.zeros(field.values.shape, bool))
     block.values[block.rows(old.block.voxels())] = True
     yield _cut("standing", block, block, new, background)
-    logits = field.values if new.by_network else weighed(study, field, tumor, background)
+    logits = field.values if new.by_network else add_stroke_affinity(study, field, tumor, background)
     shown = logits > 0 if new.by_network else None
-    reach = within_reach(study, stroke.voxels, stroke.label, field.corner, logits.shape, of_uptake=old.of_uptake)
+    reach = stroke_region(study, stroke.voxels, stroke.label, field.corner, logits.shape, of_uptake=old.of_uptake)
     near = logits
     if stroke.label == "background" and old.of_uptake:
-        doubted = _doubted(study, block, new)
-        reach |= doubted
-        # Without a 3-D network nothing else speaks against a mask that the model may have shown itself.
-        near = logits if by_network else np.where(doubted, np.float32(-LOGIT_LIMIT), logits)
+        rejected = _rejected_region(study, block, new)
+        reach |= rejected
+        # Without a 3-D network nothing else is evidence against a mask that the model may have shown itself.
+        near = logits if by_network else np.where(rejected, np.float32(-LOGIT_LIMIT), logits)
     rows = block.rows(stroke.voxels)
     for kind, seen, here in (("corrected", near, reach), ("far", logits, np.ones_like(reach))):
-        after = Block(field.corner, changed(block.values, seen, rows, stroke.label, here))
-        cut = Block(after.corner, after.values.copy())
+        after = MaskBox(field.corner, apply_stroke(block.values, seen, rows, stroke.label, here))
+        cut = MaskBox(after.corner, after.values.copy())
         cut_off(cut, block.values, new.prompts, background, shown)
         yield Revision(kind, after, cut)
-    now = Block(field.corner, field.values > 0)
+    now = MaskBox(field.corner, field.values > 0)
     yield Revision("shown", now, shown_mask(field, new.prompts, background))
     if stroke.label == "background":
         for peak in candidates_at(study, stroke.voxels)[:1]:
-            rest = block.less([Block(peak.corner, peak.basin)])
+            rest = block.less([MaskBox(peak.corner, peak.basin)])
             yield _cut("basin", rest, block, new, background) if new.pointed_at else _without("basin", rest, background)
-        hot = _hotter(study, block, new)
+        hot = _hotter_than_drawn(study, block, new)
         if hot.any():
-            yield _cut("cooler", Block(block.corner, block.values & ~hot), block, new, background)
+            yield _cut("cooler", MaskBox(block.corner, block.values & ~hot), block, new, background)
     elif not isinstance(stroke, Box):
         for peak in candidates_at(study, stroke.voxels)[:1]:
-            levels = above_levels(look_at(study, peak), stroke.voxels)
+            levels = above_levels(crop_candidate(study, peak), stroke.voxels)
             for number in _ADDED:
                 yield _obeyed("basin", _joined(block, levels[number]), new, background, level=LEVELS[number])
-    nothing = Block(block.corner, np.zeros_like(block.values))
+    nothing = MaskBox(block.corner, np.zeros_like(block.values))
     if new.pointed_at:
         yield _obeyed("drawn", nothing, new, background)
     else:
@@ -156,19 +156,19 @@ def _offered(old: Lesion, new: Lesion, background: Voxels) -> Iterator[Revision]
         yield _obeyed(kind, block, new, background, expected, level)
 
 
-def _doubted(study: Study, block: Block, lesion: Lesion) -> Bools:
-    """What of a mask that follows uptake a background stroke speaks of, however far off it is."""
-    return _hotter(study, block, lesion) | _refuted(block, lesion)
+def _rejected_region(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
+    """What a background stroke rejects of a mask that follows uptake, however far off it is."""
+    return _hotter_than_drawn(study, block, lesion) | _rejected_by_ranker(block, lesion)
 
 
-def _hotter(study: Study, block: Block, lesion: Lesion) -> Bools:
-    """What is hotter than all that was drawn as tumor; a click, in a necrosis perhaps, does not tell how hot it is."""
+def _hotter_than_drawn(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
+    """What is hotter than all that was drawn as tumor. A click does not count: it may lie in a necrosis."""
     if not any(isinstance(prompt, Scribble) and prompt.label == "tumor" for prompt in lesion.prompts):
         return np.zeros(block.values.shape, bool)
-    return hotter(study, block.corner, block.values, drawn_voxels(lesion.prompts), lesion.prompts[-1].voxels)
+    return hotter_component(study, block.corner, block.values, drawn_voxels(lesion.prompts), lesion.prompts[-1].voxels)
 
 
-def _refuted(block: Block, lesion: Lesion) -> Bools:
+def _rejected_by_ranker(block: MaskBox, lesion: Lesion) -> Bools:
     """What is outside the outline that background strokes leave as the best of those offered, if that is another."""
     nothing = np.zeros(block.values.shape, bool)
     first, *later = lesion.prompts
@@ -176,31 +176,33 @@ def _refuted(block: Block, lesion: Lesion) -> Bools:
     if not offered.blocks or isinstance(first, Box) or any(prompt.label == "tumor" for prompt in later):
         return nothing
     expected = np.array(offered.expected)
-    denied = [sum(2 * outline.touches(stroke) > len(stroke) for stroke in strokes) for outline in offered.blocks]
-    best, left = int(expected.argmax()), int((expected - _DENIED * np.array(denied)).argmax())
-    if left == best or expected[left] < _BELIEVABLE * expected[best]:
+    background_strokes_inside = np.array(
+        [sum(2 * outline.touches(stroke) > len(stroke) for stroke in strokes) for outline in offered.blocks]
+    )
+    best, left = int(expected.argmax()), int((expected - _STROKE_INSIDE * background_strokes_inside).argmax())
+    if left == best or expected[left] < _LEAST_SHARE * expected[best]:
         return nothing
     outside: Bools = ~offered.blocks[left].within(block.corner, block.values.shape)
-    # A reader draws along what is wrong: of few voxels a stroke does not speak of a large section.
+    # A reader draws along what is wrong: a stroke of few voxels does not reject a large section.
     section = int((block.values & outside).sum(axis=(1, 2)).max())
     return outside if len(strokes[-1]) ** 2 >= section else nothing
 
 
-def _cut(kind: str, raw: Block, before: Block, lesion: Lesion, background: Voxels) -> Revision:
-    block = Block(raw.corner, raw.values.copy())
+def _cut(kind: str, raw: MaskBox, before: MaskBox, lesion: Lesion, background: Voxels) -> Revision:
+    block = MaskBox(raw.corner, raw.values.copy())
     cut_off(block, before.values, lesion.prompts, background)
     return Revision(kind, raw, block)
 
 
-def _without(kind: str, raw: Block, background: Voxels) -> Revision:
-    block = Block(raw.corner, raw.values.copy())
+def _without(kind: str, raw: MaskBox, background: Voxels) -> Revision:
+    block = MaskBox(raw.corner, raw.values.copy())
     block.values[block.rows(background)] = False
     return Revision(kind, raw, block)
 
 
 def _obeyed(
     kind: str,
-    raw: Block,
+    raw: MaskBox,
     lesion: Lesion,
     background: Voxels,
     expected: float = float("nan"),
@@ -211,20 +213,20 @@ def _obeyed(
     return Revision(kind, raw, block, expected, level)
 
 
-def _room(block: Block, voxels: Voxels) -> Block:
+def _room(block: MaskBox, voxels: Voxels) -> MaskBox:
     """A copy of the mask in a box that also holds axial voxels (n, 3)."""
     low, high = np.asarray(block.corner), np.asarray(block.corner) + block.values.shape[::-1]
     if len(voxels):
         low, high = np.minimum(low, voxels.min(axis=0)), np.maximum(high, voxels.max(axis=0) + 1)
     x, y, z = low.tolist()
-    return Block((x, y, z), block.within((x, y, z), tuple((high - low)[::-1].tolist())))
+    return MaskBox((x, y, z), block.within((x, y, z), tuple((high - low)[::-1].tolist())))
 
 
-def _joined(one: Block, other: Block) -> Block:
+def _joined(one: MaskBox, other: MaskBox) -> MaskBox:
     low = np.minimum(one.corner, other.corner)
     high = np.maximum(
         np.asarray(one.corner) + one.values.shape[::-1], np.asarray(other.corner) + other.values.shape[::-1]
     )
     x, y, z = low.tolist()
     shape = tuple((high - low)[::-1].tolist())
-    return Block((x, y, z), one.within((x, y, z), shape) | other.within((x, y, z), shape))
+    return MaskBox((x, y, z), one.within((x, y, z), shape) | other.within((x, y, z), shape))

@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.prompts import Box, Prompt, Voxels
 from sam_pet.proposers.lesion import Lesion, shown_mask
 from sam_pet.sam2.clip_width import covering, first_clip, grown, narrow_clip
 from sam_pet.sam2.clips import Clip, ClipRecipe
 from sam_pet.sam2.features import FeatureCache, Key
 from sam_pet.sam2.frames import FrameRecipe
-from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank
+from sam_pet.sam2.paths import paths_beyond, paths_to_fill, stale_slices
 from sam_pet.sam2.points import spread_points
-from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
+from sam_pet.sam2.steps import Sam2Steps
+from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
@@ -42,8 +42,8 @@ class _Draft:
     shown: int = 0
     score: float = float("nan")
 
-    def judge(self) -> None:
-        """Take the object score of what has been pointed at, if that is the first time."""
+    def take_score(self) -> None:
+        """Take the object score of the first prompt, if that is the first time."""
         if math.isnan(self.score) and self.bank.conditioning:
             self.score = max(float(memory.object_score) for memory in self.bank.conditioning.values())
 
@@ -60,7 +60,7 @@ class Sam2Proposer:
     """
 
     def __init__(
-        self, study: Study, core: Core, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
+        self, study: Study, core: Sam2Steps, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
     ) -> None:
         self.study = study
         self.clips = clips
@@ -79,10 +79,10 @@ class Sam2Proposer:
         """New lesions, one for each prompt, in clips that grow no further than `largest_mm`."""
         clips = self.clips.model_copy(update={"largest_mm": min(largest_mm, self.clips.largest_mm)})
         drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
-        self._glance([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
+        self._score_narrow([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
         return self._settle(drafts, background, clips)
 
-    def unseen(self, prompt: Prompt, block: Block) -> Lesion:
+    def unseen(self, prompt: Prompt, block: MaskBox) -> Lesion:
         """A lesion with a mask that comes from elsewhere; the model has not been shown anything."""
         clip = first_clip(self.study, prompt.voxels, self.clips, self._size)
         return Lesion((prompt,), clip, MemoryBank(), block, float("nan"))
@@ -105,7 +105,7 @@ class Sam2Proposer:
         """A clip of the first width around axial voxels (n, 3)."""
         return narrow_clip(self.study, voxels, self.clips, self._size)
 
-    def logits(self, clip: Clip, bank: MemoryBank) -> Field:
+    def logits(self, clip: Clip, bank: MemoryBank) -> LogitBox:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
         held = bank.all()
         logits = torch.stack([m.logits[0] for m in held.values()]).float().cpu().numpy()
@@ -113,9 +113,9 @@ class Sam2Proposer:
         first, last = min(held), max(held)
         whole = np.full((last - first + 1, *values.shape[1:]), -LOGIT_LIMIT, np.float32)
         whole[[z - first for z in held]] = np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT)
-        return Field((columns.start, rows.start, first), whole)
+        return LogitBox((columns.start, rows.start, first), whole)
 
-    def _glance(self, drafts: Sequence[_Draft]) -> None:
+    def _score_narrow(self, drafts: Sequence[_Draft]) -> None:
         """The object scores of drafts whose own clips are wide."""
         narrow = [replace(d, clip=self.narrow_clip(d.prompts[0].voxels)) for d in drafts]
         if narrow:
@@ -126,7 +126,7 @@ class Sam2Proposer:
     def _settle(self, drafts: list[_Draft], background: Voxels, clips: ClipRecipe | None = None) -> list[Lesion]:
         """Show what is not shown yet, and grow clips until no mask touches an edge that can still move."""
         clips = clips or self.clips
-        blocks: dict[int, Block] = {}
+        blocks: dict[int, MaskBox] = {}
         pending = list(range(len(drafts)))
         while pending:
             while unseen := [i for i in pending if drafts[i].shown < len(drafts[i].prompts)]:
@@ -135,7 +135,7 @@ class Sam2Proposer:
                 blocks[i] = self._block(drafts[i].prompts, drafts[i].clip, drafts[i].bank, background)
             pending = [i for i in pending if self._grow(drafts[i], blocks[i], clips)]
             longer = [drafts[i] for i in pending if drafts[i].shown]
-            self._track(longer, [lanes_beyond(d.bank, d.clip.first, d.clip.last) for d in longer])
+            self._track(longer, [paths_beyond(d.bank, d.clip.first, d.clip.last) for d in longer])
         return [Lesion(d.prompts, d.clip, d.bank, blocks[i], d.score) for i, d in enumerate(drafts)]
 
     def _show(self, drafts: Sequence[_Draft]) -> None:
@@ -144,7 +144,7 @@ class Sam2Proposer:
         for draft in drafts:
             draft.shown += 1
         started = [d for d in drafts if d.bank.conditioning]
-        self._track(started, [lanes_to_fill(d.bank, d.clip.first, d.clip.last) for d in started])
+        self._track(started, [paths_to_fill(d.bank, d.clip.first, d.clip.last) for d in started])
 
     def _point(self, drafts: Sequence[_Draft]) -> None:
         """The next prompt of each draft on its own slices, one after the other."""
@@ -152,20 +152,20 @@ class Sam2Proposer:
         for turn in range(max(len(q) for q in queues)):
             rows = [i for i, q in enumerate(queues) if turn < len(q)]
             drawn = [self._with_earlier(drafts[i].bank, queues[i][turn]) for i in rows]
-            banks = self._tracker.prompt([self._job(drafts[i], []) for i in rows], drawn)
+            banks = self._tracker.prompt([self._request(drafts[i], []) for i in rows], drawn)
             for i, bank, prompt in zip(rows, banks, drawn, strict=True):
                 drafts[i].bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
         for draft in drafts:
-            draft.judge()
+            draft.take_score()
 
-    def _track(self, drafts: Sequence[_Draft], lanes: Sequence[Sequence[Lane]]) -> None:
-        banks = self._tracker.track([self._job(d, paths) for d, paths in zip(drafts, lanes, strict=True)])
+    def _track(self, drafts: Sequence[_Draft], paths: Sequence[Sequence[SlicePath]]) -> None:
+        banks = self._tracker.track([self._request(d, own) for d, own in zip(drafts, paths, strict=True)])
         for draft, bank in zip(drafts, banks, strict=True):
             draft.bank = bank
 
-    def _job(self, draft: _Draft, lanes: Sequence[Lane]) -> TrackRequest:
+    def _request(self, draft: _Draft, paths: Sequence[SlicePath]) -> TrackRequest:
         window = _window(draft.clip)
-        return TrackRequest(draft.bank, lanes, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
+        return TrackRequest(draft.bank, paths, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
 
     def _hottest(self, window: Clip, z: int) -> float:
         """The hottest uptake of a slice within `_NEAR_MM` of the middle of a clip's window, along x and y."""
@@ -199,18 +199,18 @@ class Sam2Proposer:
                     z,
                     torch.from_numpy(np.concatenate(points).astype(np.float32)),
                     torch.tensor(labels, dtype=torch.int32),
-                    believed=any(label != _BACKGROUND for label in labels),
+                    force_present=any(label != _BACKGROUND for label in labels),
                 )
             )
         return prompts
 
-    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> Block:
+    def _block(self, prompts: Sequence[Prompt], clip: Clip, bank: MemoryBank, background: Voxels) -> MaskBox:
         """The mask at the voxels of the clip's window: what the slices show, connected to what was drawn."""
         if not bank.all():
-            return Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+            return MaskBox((0, 0, 0), np.zeros((1, 1, 1), bool))
         return shown_mask(self.logits(clip, bank), prompts, background)
 
-    def _grow(self, draft: _Draft, block: Block, clips: ClipRecipe) -> bool:
+    def _grow(self, draft: _Draft, block: MaskBox, clips: ClipRecipe) -> bool:
         """Widen or lengthen the clip of a draft whose mask touches its edge; whether there is more to compute."""
         found = np.nonzero(block.values)
         if not found[0].size:
@@ -275,7 +275,7 @@ def _holds(bank: MemoryBank, z: int) -> bool:
 
 def _load(study: Study, recipe: FrameRecipe, device: torch.device, keys: Sequence[Key]) -> torch.Tensor:
     groups: dict[Clip, list[int]] = {}
-    # The tracker is the only one that asks, and `_job` names each frame by its window and slice.
+    # The tracker alone fetches, and `_request` names each frame by its window and slice.
     wanted = cast("Sequence[tuple[Clip, int]]", keys)
     for clip, z in wanted:
         groups.setdefault(clip, []).append(z)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.revisions import Revised, Revision
 from sam_pet.study import Study
@@ -16,7 +16,7 @@ from sam_pet.study import Study
 # first answers to 13 simulated studies, these two drop 94 % of the false lesions and 6 % of the true ones.
 _LARGEST = 0.99
 _HOT = 0.55
-# Voxels of such a stroke, as a part of the section's side: of few voxels it speaks of a small excess.
+# Voxels of such a stroke, as a part of the section's side: a stroke of few voxels rejects a small excess.
 _SPANNED = 0.8
 # In a section of fewer voxels rim and middle are one: a reader who comes back may be trimming it.
 _WIDE = 36
@@ -24,23 +24,23 @@ _WIDE = 36
 _MERGED = 0.25
 
 
-def by_rules(study: Study, told: Revised) -> Revision:
+def by_rules(study: Study, revised: Revised) -> Revision:
     """The corrected outline, unless the stroke means a whole lesion that nobody pointed at.
 
     Then it is what leads up to other peaks than the stroke's, or nothing where that is little.
     """
-    lesion, mask = told.new, told.old.block
+    lesion, mask = revised.new, revised.old.block
     *earlier, stroke = (prompt.voxels for prompt in lesion.prompts[lesion.found :])
-    by_kind = {one.kind: one for one in told.changes}
+    by_kind = {one.kind: one for one in revised.changes}
     unseen = lesion.found > 0 and not lesion.pointed_at
-    if told.stroke.label != "background" or not unseen or not denies(study, mask, stroke, earlier):
+    if revised.stroke.label != "background" or not unseen or not rejects_lesion(study, mask, stroke, earlier):
         return by_kind["corrected"]
     size = int(mask.values.sum())
     rest = int(by_kind["basin"].raw.values.sum()) if "basin" in by_kind else 0
     return by_kind["basin" if _MERGED * size <= rest < size else "drawn"]
 
 
-def denies(study: Study, block: Block, stroke: Voxels, earlier: Sequence[Voxels] = ()) -> bool:
+def rejects_lesion(study: Study, block: MaskBox, stroke: Voxels, earlier: Sequence[Voxels] = ()) -> bool:
     """Whether a background stroke means all of a mask rather than a part at its rim.
 
     Args:

@@ -58,9 +58,9 @@ class StrokeRanker:
     def write(self, path: Path) -> None:
         write_json(self.content.model_dump(mode="json"), path)
 
-    def best(self, study: Study, told: Revised) -> Revision:
+    def best(self, study: Study, revised: Revised) -> Revision:
         """The outline that is expected to fit best."""
-        return told.revisions[int(self.expect(describe_revisions(study, told)).argmax())]
+        return revised.revisions[int(self.expect(describe_revisions(study, revised)).argmax())]
 
     def expect(self, features: Floats) -> Floats:
         """The Dice (n,) expected of outlines with these features (n, `REVISION_NAMES`)."""

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import CONNECTIVITY, Block, Field, Floats
+from sam_pet.boxes import CONNECTIVITY, Floats, LogitBox, MaskBox
 from sam_pet.prompts import Label, Voxels
 from sam_pet.study import Study
 
@@ -31,13 +31,13 @@ _CORRECTS, _TRIMS = (8.0, 0.8), (6.0, 0.25)
 # its highest: beyond lies something else, the bladder beside a node, say.
 _COLDEST = 0.5
 _HOTTEST = 1.5
-# Where a mask follows a level of uptake a background stroke speaks of what is too cold in it, not of its core.
+# Where a mask follows a level of uptake a background stroke rejects what is too cold in it, not its core.
 _HOTTEST_AT_RIM = 1.1
 # Below this SUV uptake is noise, and ratios of it mean nothing.
 _NOISE_SUV = 0.3
 
 
-def changed(
+def apply_stroke(
     mask: Bools, logits: Floats, stroke: tuple[npt.NDArray[np.int64], ...], label: Label, reach: Bools
 ) -> Bools:
     """A mask after a stroke.
@@ -61,7 +61,9 @@ def changed(
     return mask ^ (change & np.isin(pieces, touched))
 
 
-def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels) -> Bools:
+def hotter_component(
+    study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxels, background: Voxels
+) -> Bools:
     """What of a mask hangs together with a background stroke and is hotter than all that was drawn as tumor.
 
     Nothing is if the stroke is not hotter itself.
@@ -77,7 +79,7 @@ def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxel
     hottest = study.axial_pet[z, y, x].max()
     if np.median(study.axial_pet[z2, y2, x2]) <= hottest:
         return np.zeros_like(mask)
-    block = Block(corner, mask)
+    block = MaskBox(corner, mask)
     stroke = np.zeros(mask.shape, bool)
     stroke[block.rows(background)] = True
     uptake = study.axial_pet[block.slices]
@@ -86,7 +88,7 @@ def hotter(study: Study, corner: tuple[int, int, int], mask: Bools, tumor: Voxel
     return found
 
 
-def within_reach(
+def stroke_region(
     study: Study,
     stroke: Voxels,
     label: Label,
@@ -95,7 +97,7 @@ def within_reach(
     *,
     of_uptake: bool = False,
 ) -> Bools:
-    """Which voxels of a box a stroke can speak of: those near it for its length, and not of quite another uptake.
+    """Which voxels of a box a stroke can change: those near it for its length, and not of quite another uptake.
 
     Args:
         study: the study.
@@ -134,7 +136,7 @@ def within_reach(
     return reach
 
 
-def resemblance(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
+def stroke_affinity(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
     """How much each voxel of a box is like the nearest voxel of strokes, 1 at these, 0 far off.
 
     It falls as a Gaussian with the distance and with the logarithm of the ratio of uptakes.
@@ -166,10 +168,10 @@ def resemblance(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], sh
     return likeness
 
 
-def weighed(study: Study, logits: Field, tumor: Voxels, background: Voxels) -> Floats:
-    """Logits with what strokes (n, 3) say of the voxels that resemble theirs, both labels against each other."""
+def add_stroke_affinity(study: Study, logits: LogitBox, tumor: Voxels, background: Voxels) -> Floats:
+    """Logits plus the affinity of each voxel to tumor strokes (n, 3), less that to background strokes."""
     corner, shape = np.asarray(logits.corner), logits.values.shape
-    pull = resemblance(study, tumor, corner, shape) - resemblance(study, background, corner, shape)
+    pull = stroke_affinity(study, tumor, corner, shape) - stroke_affinity(study, background, corner, shape)
     return logits.values + np.float32(_WEIGHT) * pull
 
 

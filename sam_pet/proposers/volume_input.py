@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.distance_map import nearness
-from sam_pet.proposers.isotropic_grid import Cells
+from sam_pet.proposers.distance_map import distance_map
+from sam_pet.proposers.isotropic_grid import IsotropicGrid
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.frames import PET_LINEAR, PET_LOG, SOFT_TISSUE
 from sam_pet.study import AIR_HU, Study, Volume
@@ -26,7 +26,7 @@ _SMALL = 1e-3
 
 
 @dataclass(frozen=True)
-class Window:
+class VolumeInput:
     """Cells [z, y, x] of `mm`: CT in HU (or None), PET in SUV, and where strokes are; at least one is tumor."""
 
     ct: Volume | None
@@ -45,25 +45,25 @@ class Window:
                 PET_LINEAR.render(self.pet),
                 PET_LOG.render(self.pet),
                 np.minimum(self.pet / level, _UPTAKE_LIMIT),
-                nearness(self.tumor, _REACH),
-                nearness(self.background, _REACH),
+                distance_map(self.tumor, _REACH),
+                distance_map(self.background, _REACH),
                 np.full_like(self.pet, np.log2(self.mm / 4.0)),
             ]
         ).astype(np.float32)
 
 
-def cells_round(study: Study, drawn: Voxels, width_mm: float) -> Cells:
+def cells_round(study: Study, drawn: Voxels, width_mm: float) -> IsotropicGrid:
     """The cells of a cube in whose middle axial voxels (n, 3) lie, cut at the study's first and last slice."""
     x, y, z = (drawn.min(axis=0) + drawn.max(axis=0)) / 2
     sx, sy, sz = study.frame_spacing
     half = max(int((width_mm / sz - 1) / 2), 0)
     first, last = max(int(z) - half, 0), min(int(z) + half, len(study.axial_pet) - 1)
-    return Cells(Clip((float(x), float(y)), width_mm, SIDE, (sx, sy), first, last), SIDE, sz)
+    return IsotropicGrid(Clip((float(x), float(y)), width_mm, SIDE, (sx, sy), first, last), SIDE, sz)
 
 
-def window(study: Study, cells: Cells, tumor: Voxels, background: Voxels) -> Window:
-    """What there is to see; strokes are axial voxels (n, 3)."""
-    return Window(
+def volume_input(study: Study, cells: IsotropicGrid, tumor: Voxels, background: Voxels) -> VolumeInput:
+    """The input round a lesion; strokes are axial voxels (n, 3)."""
+    return VolumeInput(
         None if study.axial_ct is None else cells.sample(study.axial_ct, AIR_HU),
         cells.sample(study.axial_pet, 0.0),
         cells.marked(tumor),

@@ -1,4 +1,4 @@
-"""A loaded contour network: from strokes to logits at the voxels round them."""
+"""The 3-D network that outlines lesions (the part `contour`): from strokes to logits at the voxels round them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from scipy.special import logit
 
-from sam_pet.boxes import LOGIT_LIMIT, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
-from sam_pet.proposers.volume_input import CHANNELS, cells_round, window
+from sam_pet.proposers.volume_input import CHANNELS, cells_round, volume_input
 from sam_pet.study import Study
 
 _LEVELS = (24, 48, 96)
@@ -29,7 +29,7 @@ def new_network() -> UNet:
 
 
 @dataclass(frozen=True)
-class Contour:
+class VolumeNetwork:
     """A trained network."""
 
     network: UNet
@@ -49,8 +49,8 @@ class Contour:
         return self
 
     @torch.no_grad()
-    def draw(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> Field:
-        """Logits of the lesion that strokes speak of, in a cube round the tumor strokes; it is where they are above 0.
+    def predict_logits(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> LogitBox:
+        """Logits of the lesion that strokes point at, in a cube round the tumor strokes; above 0 is lesion.
 
         Args:
             study: the study.
@@ -59,7 +59,7 @@ class Contour:
             width_mm: side of the cube, one of `WIDTHS_MM`.
         """
         cells = cells_round(study, tumor, width_mm)
-        logits = from_both_sides(self.network, window(study, cells, tumor, background).inputs())
+        logits = from_both_sides(self.network, volume_input(study, cells, tumor, background).inputs())
         logits -= np.float32(logit(_LESION_FROM.get(width_mm, 0.5)))
         corner, values = cells.restore(logits, study.axial_pet.shape[1:])
-        return Field(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))
+        return LogitBox(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))

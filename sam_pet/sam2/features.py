@@ -47,7 +47,7 @@ Key = Hashable
 
 
 class FrameSource(Protocol):
-    """Where a tracker gets the features of a lane's frames from."""
+    """Where a tracker gets the features of a path's frames from."""
 
     def fetch(self, keys: Sequence[Key], upcoming: Sequence[Key] = ()) -> Features:
         """The features of the frames `keys`, in this order; `upcoming` ones will probably be asked for next."""

@@ -25,7 +25,7 @@ _PROMPT_LOGIT_LIMIT = 32.0
 
 
 @dataclass(frozen=True)
-class Recollection:
+class MemorySelection:
     """Which memories a frame attends to, as (slices away, memory): the prompted ones, the recent ones, the pointers."""
 
     prompted: tuple[Memory, ...]
@@ -38,7 +38,7 @@ class Recollection:
         return len(self.prompted) + len(self.recent), len(self.pointers)
 
 
-class Core:
+class Sam2Steps:
     """A SAM video model as three batched steps.
 
     Args:
@@ -80,14 +80,14 @@ class Core:
         """The features of frames (n, 3, S, S); gradients flow."""
         return self._family.encode(frames)
 
-    def recollect(
+    def select_memories(
         self,
         bank: MemoryBank,
         slice_: int,
         reverse: bool,
         depth: int,
         uptake: Callable[[int], float] | None = None,
-    ) -> Recollection:
+    ) -> MemorySelection:
         """The memories a slice is shown: prompted ones, the latest tracked ones, the pointers behind it.
 
         `uptake` of a slice is what the filter goes by; where it is not known nothing is left out.
@@ -107,7 +107,7 @@ class Core:
             for distance in range(1, self._pointer_limit(depth))
             if slice_ + back * distance in bank.tracked
         ]
-        return Recollection(tuple(prompted.values()), tuple(recent), tuple(pointers))
+        return MemorySelection(tuple(prompted.values()), tuple(recent), tuple(pointers))
 
     def _recent(
         self, bank: MemoryBank, prompted: Mapping[int, Memory], slice_: int, back: int
@@ -129,42 +129,42 @@ class Core:
         coarse: Tensor = features.coarse + self.model.no_memory_embedding.view(1, -1, 1, 1)
         return coarse
 
-    def attend(self, features: Features, recollections: Sequence[Recollection], depth: int) -> Tensor:
+    def attend(self, features: Features, selections: Sequence[MemorySelection], depth: int) -> Tensor:
         """Coarse features (n, C, h, w) of n frames, conditioned on what each one's lesion remembers.
 
         `depth` is the number of slices of the volume: it scales the temporal encoding of pointers.
         """
         groups: dict[tuple[int, int], list[int]] = {}
-        for row, recollection in enumerate(recollections):
-            groups.setdefault(recollection.shape, []).append(row)
+        for row, selection in enumerate(selections):
+            groups.setdefault(selection.shape, []).append(row)
         parts = {
             row: part
             for rows in groups.values()
             for row, part in zip(
                 rows,
-                torch.split(self._attend_equal(features.coarse[rows], [recollections[r] for r in rows], depth), 1),
+                torch.split(self._attend_equal(features.coarse[rows], [selections[r] for r in rows], depth), 1),
                 strict=True,
             )
         }
-        return torch.cat([parts[row] for row in range(len(recollections))])
+        return torch.cat([parts[row] for row in range(len(selections))])
 
-    def _attend_equal(self, coarse: Tensor, recollections: Sequence[Recollection], depth: int) -> Tensor:
+    def _attend_equal(self, coarse: Tensor, selections: Sequence[MemorySelection], depth: int) -> Tensor:
         _, channels, height, width = coarse.shape
-        spatial, spatial_position = self._spatial_tokens(recollections, height, width)
+        spatial, spatial_position = self._spatial_tokens(selections, height, width)
         tokens, position = [spatial], [spatial_position]
         pointers = 0
-        if recollections[0].pointers:
-            pointer_tokens, pointer_position = self._pointer_tokens(recollections, channels, depth)
+        if selections[0].pointers:
+            pointer_tokens, pointer_position = self._pointer_tokens(selections, channels, depth)
             pointers = pointer_tokens.shape[1]
             tokens.append(pointer_tokens)
             position.append(pointer_position)
-        frames = recollections[0].shape[0]
+        frames = selections[0].shape[0]
         return self._family.attend(coarse, torch.cat(tokens, dim=1), torch.cat(position, dim=1), frames, pointers)
 
-    def _spatial_tokens(self, recollections: Sequence[Recollection], height: int, width: int) -> tuple[Tensor, Tensor]:
+    def _spatial_tokens(self, selections: Sequence[MemorySelection], height: int, width: int) -> tuple[Tensor, Tensor]:
         model = self.model
         tokens = torch.stack(
-            [torch.cat([m.tokens for m in r.prompted] + [m.tokens for _, m in r.recent]) for r in recollections]
+            [torch.cat([m.tokens for m in r.prompted] + [m.tokens for _, m in r.recent]) for r in selections]
         ).to(model.no_memory_embedding.dtype)
         spatial = self._family.token_positions(height, width)
         # A prompted slice has the last temporal encoding, whatever its distance.
@@ -172,21 +172,21 @@ class Core:
         position = torch.stack(
             [
                 torch.cat([spatial + temporal[d - 1] for d in [0] * len(r.prompted) + [d for d, _ in r.recent]])
-                for r in recollections
+                for r in selections
             ]
         )
         return tokens, position
 
     def _pointer_tokens(
-        self, recollections: Sequence[Recollection], channels: int, depth: int
+        self, selections: Sequence[MemorySelection], channels: int, depth: int
     ) -> tuple[Tensor, Tensor]:
         model = self.model
-        pointers = torch.stack([torch.stack([m.pointer for _, m in r.pointers]) for r in recollections])
+        pointers = torch.stack([torch.stack([m.pointer for _, m in r.pointers]) for r in selections])
         splits = channels // model.mem_dim
         tokens = pointers.reshape(len(pointers), -1, model.mem_dim)
         if not model.config.enable_temporal_pos_encoding_for_object_pointers:
             return tokens, torch.zeros_like(tokens)
-        distances = torch.tensor([[d for d, _ in r.pointers] for r in recollections], device=pointers.device)
+        distances = torch.tensor([[d for d, _ in r.pointers] for r in selections], device=pointers.device)
         scaled = distances.to(pointers.dtype) / max(self._pointer_limit(depth) - 1, 1)
         frequency = 10000 ** (2 * (torch.arange(channels // 2, device=pointers.device) // 2) / (channels // 2))
         angle = scaled.unsqueeze(-1) / frequency
@@ -240,16 +240,16 @@ class Core:
         prediction: Prediction,
         prompted: bool,
         reverse: Sequence[bool],
-        believed: Sequence[bool] | None = None,
+        force_present: Sequence[bool] | None = None,
     ) -> list[Memory]:
         """The memories of n frames whose masks are known.
 
-        On a `believed` frame the lesion is present whatever the object score says: a reader pointed at it.
+        On a `force_present` frame the lesion is present whatever the object score says: a reader pointed at it.
         """
         model = self.model
         present = prediction.object_score > 0
-        if believed is not None:
-            present = present | torch.tensor(believed, device=present.device)[:, None]
+        if force_present is not None:
+            present = present | torch.tensor(force_present, device=present.device)[:, None]
         shown = torch.where(present[:, :, None, None], prediction.logits, ABSENT_LOGIT)
         full = F.interpolate(shown.float(), size=(self.size, self.size), mode="bilinear", align_corners=False)
         side = 4 * prediction.logits.shape[-1]

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from sam_pet.sam2.features import FrameSource, Key
 from sam_pet.sam2.memory import Memory, MemoryBank, Prediction
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 
 Observer = Callable[[int, Prediction], None]
 
 
 @dataclass(frozen=True)
 class SlicePrompt:
-    """What is drawn on one slice of one lesion: pixels (p, 2) as (u, v) and labels (p,), see `Core.decode`.
+    """What is drawn on one slice of one lesion: pixels (p, 2) as (u, v) and labels (p,), see `Sam2Steps.decode`.
 
-    `earlier` are the logits (1, s, s) of the mask that is corrected. `believed` prompts, those of a reader who
+    `earlier` are the logits (1, s, s) of the mask that is corrected. `force_present` prompts, those of a reader who
     points at the lesion, overrule the object score on their slice.
     """
 
@@ -27,11 +27,11 @@ class SlicePrompt:
     points: Tensor
     labels: Tensor
     earlier: Tensor | None = None
-    believed: bool = False
+    force_present: bool = False
 
 
 @dataclass(frozen=True)
-class Lane:
+class SlicePath:
     """Consecutive slices to track one after the other; `reverse` when they go down."""
 
     slices: range
@@ -43,14 +43,14 @@ class Lane:
 
 @dataclass
 class TrackRequest:
-    """One lesion to track: its memories, the lanes to walk, and the key of each of its slices in the frame source.
+    """One lesion to track: its memories, the paths to walk, and the key of each of its slices in the frame source.
 
     `uptake` of a slice is the hottest near the lesion, for `MemoryFilter`.
     `observe` is called with (slice, prediction of one frame) as slices are tracked; training takes its losses there.
     """
 
     bank: MemoryBank
-    lanes: Sequence[Lane]
+    paths: Sequence[SlicePath]
     key: Callable[[int], Key]
     observe: Observer | None = None
     uptake: Callable[[int], float] | None = None
@@ -58,26 +58,26 @@ class TrackRequest:
 
 @dataclass
 class _Walk:
-    job: TrackRequest
-    lane: Lane
+    request: TrackRequest
+    path: SlicePath
     done: int = 0
     misses: int = 0
     ended: bool = field(default=False)
 
     @property
     def slice_(self) -> int:
-        return self.lane.slices[self.done]
+        return self.path.slices[self.done]
 
     def ahead(self, count: int) -> list[Key]:
-        return [self.job.key(z) for z in self.lane.slices[self.done + 1 : self.done + 1 + count]]
+        return [self.request.key(z) for z in self.path.slices[self.done + 1 : self.done + 1 + count]]
 
     def skip_prompted(self) -> None:
-        while not self.finished and self.slice_ in self.job.bank.conditioning:
+        while not self.finished and self.slice_ in self.request.bank.conditioning:
             self.done += 1
 
     @property
     def finished(self) -> bool:
-        return self.ended or self.done >= len(self.lane.slices)
+        return self.ended or self.done >= len(self.path.slices)
 
 
 class Tracker:
@@ -87,12 +87,12 @@ class Tracker:
         core: the model's steps.
         source: where the features of frames come from.
         depth: number of slices of the volume.
-        patience: a lane ends after so many slices in a row without the lesion; None walks every lane to its end.
-        lookahead: slices per lane that may be encoded together with one that is needed.
+        patience: a path ends after so many slices in a row without the lesion; None walks every path to its end.
+        lookahead: slices per path that may be encoded together with one that is needed.
     """
 
     def __init__(
-        self, core: Core, source: FrameSource, depth: int, patience: int | None = 1, lookahead: int = 3
+        self, core: Sam2Steps, source: FrameSource, depth: int, patience: int | None = 1, lookahead: int = 3
     ) -> None:
         self.core = core
         self.source = source
@@ -100,7 +100,7 @@ class Tracker:
         self.patience = patience
         self.lookahead = lookahead
 
-    def prompt(self, jobs: Sequence[TrackRequest], prompts: Sequence[SlicePrompt]) -> list[MemoryBank]:
+    def prompt(self, requests: Sequence[TrackRequest], prompts: Sequence[SlicePrompt]) -> list[MemoryBank]:
         """Show one prompted slice to each of n lesions.
 
         A slice that is prompted first sees no memory; any other one sees what its lesion remembers,
@@ -109,26 +109,26 @@ class Tracker:
         Returns:
             The banks with these slices as conditioning ones, nothing dropped.
         """
-        banks = [job.bank for job in jobs]
+        banks = [request.bank for request in requests]
         groups: dict[tuple[bool, int, bool], list[int]] = {}
-        for row, (job, prompt) in enumerate(zip(jobs, prompts, strict=True)):
-            known = bool(job.bank.without_prompted(prompt.slice_).conditioning)
+        for row, (request, prompt) in enumerate(zip(requests, prompts, strict=True)):
+            known = bool(request.bank.without_prompted(prompt.slice_).conditioning)
             groups.setdefault((known, len(prompt.labels), prompt.earlier is not None), []).append(row)
         for (known, _, corrected), rows in groups.items():
-            features = self.source.fetch([jobs[r].key(prompts[r].slice_) for r in rows])
+            features = self.source.fetch([requests[r].key(prompts[r].slice_) for r in rows])
             reverse = [_direction(banks[r], prompts[r].slice_) for r in rows]
             if known:
-                recollections = [
-                    self.core.recollect(
+                selections = [
+                    self.core.select_memories(
                         banks[r].without_prompted(prompts[r].slice_),
                         prompts[r].slice_,
                         backwards,
                         self.depth,
-                        jobs[r].uptake,
+                        requests[r].uptake,
                     )
                     for r, backwards in zip(rows, reverse, strict=True)
                 ]
-                conditioned = self.core.attend(features, recollections, self.depth)
+                conditioned = self.core.attend(features, selections, self.depth)
             else:
                 conditioned = self.core.without_memory(features)
             prediction = self.core.decode(
@@ -140,33 +140,37 @@ class Tracker:
                 first=not known,
             )
             memories = self.core.remember(
-                features, prediction, prompted=True, reverse=reverse, believed=[prompts[r].believed for r in rows]
+                features,
+                prediction,
+                prompted=True,
+                reverse=reverse,
+                force_present=[prompts[r].force_present for r in rows],
             )
             for i, (row, memory) in enumerate(zip(rows, memories, strict=True)):
                 banks[row] = banks[row].with_memory(prompts[row].slice_, memory)
-                _report(jobs[row], prompts[row].slice_, prediction, i)
+                _report(requests[row], prompts[row].slice_, prediction, i)
         return banks
 
-    def track(self, jobs: Sequence[TrackRequest]) -> list[MemoryBank]:
-        """Walk all lanes of all jobs at once, one slice each at a time.
+    def track(self, requests: Sequence[TrackRequest]) -> list[MemoryBank]:
+        """Walk all paths of all requests at once, one slice each at a time.
 
-        Prompted slices on the way are passed by. The lanes of a lesion share its memories.
+        Prompted slices on the way are passed by. The paths of a lesion share its memories.
         """
-        for job in jobs:
-            job.bank = MemoryBank(job.bank.conditioning, dict(job.bank.tracked))
-        walks = [_Walk(job, lane) for job in jobs for lane in job.lanes]
+        for request in requests:
+            request.bank = MemoryBank(request.bank.conditioning, dict(request.bank.tracked))
+        walks = [_Walk(request, path) for request in requests for path in request.paths]
         while True:
             for walk in walks:
                 walk.skip_prompted()
             walks = [w for w in walks if not w.finished]
             if not walks:
-                return [job.bank for job in jobs]
+                return [request.bank for request in requests]
             self._step(walks)
 
     def _step(self, walks: Sequence[_Walk]) -> None:
         slices = [w.slice_ for w in walks]
         features = self.source.fetch(
-            [w.job.key(z) for w, z in zip(walks, slices, strict=True)],
+            [w.request.key(z) for w, z in zip(walks, slices, strict=True)],
             upcoming=[
                 k
                 for steps in zip(*(_padded(w.ahead(self.lookahead), self.lookahead) for w in walks), strict=True)
@@ -174,16 +178,16 @@ class Tracker:
                 if k is not None
             ],
         )
-        recollections = [
-            self.core.recollect(w.job.bank, z, w.lane.reverse, self.depth, w.job.uptake)
+        selections = [
+            self.core.select_memories(w.request.bank, z, w.path.reverse, self.depth, w.request.uptake)
             for w, z in zip(walks, slices, strict=True)
         ]
-        conditioned = self.core.attend(features, recollections, self.depth)
+        conditioned = self.core.attend(features, selections, self.depth)
         prediction = self.core.decode(conditioned, features)
-        memories = self.core.remember(features, prediction, prompted=False, reverse=[w.lane.reverse for w in walks])
+        memories = self.core.remember(features, prediction, prompted=False, reverse=[w.path.reverse for w in walks])
         for i, (walk, z, memory) in enumerate(zip(walks, slices, memories, strict=True)):
-            walk.job.bank = walk.job.bank.with_memory(z, memory)
-            _report(walk.job, z, prediction, i)
+            walk.request.bank = walk.request.bank.with_memory(z, memory)
+            _report(walk.request, z, prediction, i)
             walk.done += 1
             self._judge(walk, memory)
 
@@ -211,9 +215,9 @@ def _padded(keys: list[Key], count: int) -> list[Key | None]:
     return [*keys, *[None] * (count - len(keys))]
 
 
-def _report(job: TrackRequest, slice_: int, prediction: Prediction, row: int) -> None:
-    if job.observe is not None:
-        job.observe(
+def _report(request: TrackRequest, slice_: int, prediction: Prediction, row: int) -> None:
+    if request.observe is not None:
+        request.observe(
             slice_,
             Prediction(
                 prediction.masks[row : row + 1],

@@ -1,4 +1,4 @@
-"""What the first answer's machinery says of a study's candidates, found once a tracer and kept with the session."""
+"""The candidates of a study and their probabilities, found once a tracer and kept with the session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sam_pet.session.state import Lesions
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
-    from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detect import CandidateTable
     from sam_pet.segmenter import Segmenter
 
 
@@ -24,7 +24,7 @@ class Candidates:
 
     Args:
         study: the study.
-        segmenter: whose lesion classifier is asked.
+        segmenter: whose lesion classifier is used.
         tracker: the segmenter's, of the study.
     """
 
@@ -32,46 +32,47 @@ class Candidates:
         self._study = study
         self._segmenter = segmenter
         self._tracker = tracker
-        self._evidence: dict[str, Evidence] = {}
+        self._tables: dict[str, CandidateTable] = {}
 
-    def evidence(self, tracer: str = "auto") -> Evidence:
-        """What the study says of them, see `sam_pet.detection.detect.gather`.
+    def table(self, tracer: str = "auto") -> CandidateTable:
+        """The candidates with their features, see `sam_pet.detection.detect.find_candidates`.
 
         Raises:
             InputError: unknown tracer.
         """
-        from sam_pet.detection.detect import gather  # heavy, and not every session wants it
+        from sam_pet.detection.detect import find_candidates  # heavy, and not every session wants it
 
-        if tracer not in self._evidence:
-            self._evidence[tracer] = gather(self._study, tracer)
-        return self._evidence[tracer]
+        if tracer not in self._tables:
+            self._tables[tracer] = find_candidates(self._study, tracer)
+        return self._tables[tracer]
 
     def probabilities(self, tracer: str = "auto") -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
-        """The likely ones, as numbers in `evidence().spots`, and the probability of a lesion of each.
+        """The likely ones, as numbers in `table().regions`, and the probability of a lesion of each.
 
         Both are empty where the checkpoint has no lesion classifier.
         """
-        from sam_pet.detection.detect import weigh
+        from sam_pet.detection.detect import classify_candidates
 
-        judge = self._segmenter.judge
-        if judge is None:
+        classifier = self._segmenter.lesion_classifier
+        if classifier is None:
             return np.zeros(0, np.int64), np.zeros(0)
-        return weigh(self._tracker, judge, self.evidence(tracer))[:2]
+        return classify_candidates(self._tracker, classifier, self.table(tracer))[:2]
 
     def scores(self, drawn: Sequence[Voxels], tracer: str = "auto") -> list[float]:
-        """The lesion classifier's word on places, axial voxels (n, 3) each, as logits; NaN where there is none."""
-        judge = self._segmenter.judge
-        if judge is None:
+        """The prompt scores of places, axial voxels (n, 3) each, as logits; NaN where there is none."""
+        classifier = self._segmenter.lesion_classifier
+        if classifier is None:
             return [float("nan")] * len(drawn)
-        from sam_pet.detection.prompt_score import opinions
+        from sam_pet.detection.prompt_score import prompt_scores
 
-        return [float(word) for word in opinions(self._study, judge, self.evidence(tracer), drawn)]
+        scores: list[float] = prompt_scores(self._study, classifier, self.table(tracer), drawn).tolist()
+        return scores
 
     def lesion_scores(self, lesions: Lesions, tracer: str) -> dict[int, float]:
         """By lesion, how surely its first prompt shows one, see `Session.scores`."""
         pointed = {number: lesion for number, lesion in lesions.items() if lesion.bank.conditioning}
         scores = {number: lesion.score for number, lesion in pointed.items()}
-        if self._segmenter.judge is not None and pointed:
-            said = self.scores([drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()], tracer)
-            scores.update({number: word for number, word in zip(pointed, said, strict=True) if not np.isnan(word)})
+        if self._segmenter.lesion_classifier is not None and pointed:
+            ours = self.scores([drawn_voxels(lesion.prompts[:1]) for lesion in pointed.values()], tracer)
+            scores.update({number: score for number, score in zip(pointed, ours, strict=True) if not np.isnan(score)})
         return scores

@@ -1,4 +1,4 @@
-"""What a stroke makes of a lesion's mask: of what the proposers answer, the part that the stroke speaks of."""
+"""Corrections: the outline of a lesion after a stroke, the best of the proposed ones."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ class Corrections:
         )
 
     def corrected(self, old: Lesion, new: Lesion, background: Voxels) -> Lesion:
-        """The new lesion, told of a stroke, with the outline that is expected to fit best; none if it is no lesion."""
-        told = self.told(old, new, background)
-        if told is None:
+        """The new lesion, shown a stroke, with the outline that is expected to fit best; none if it is no lesion."""
+        revisions = self.revisions(old, new, background)
+        if revisions is None:
             return self.refined(new, background)
         choose = by_rules if self.ranker is None else self.ranker.best
-        return told.taken(choose(self.study, told))
+        return revisions.taken(choose(self.study, revisions))
 
-    def told(self, old: Lesion, new: Lesion, background: Voxels) -> Revised | None:
+    def revisions(self, old: Lesion, new: Lesion, background: Voxels) -> Revised | None:
         """The outlines that a lesion may have after a stroke; None where there is none to go on from."""
         if not old.block.values.any() or not new.bank.conditioning:
             return None

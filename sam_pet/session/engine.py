@@ -1,4 +1,4 @@
-"""From prompts to the lesions of one study: propose, choose, correct."""
+"""From prompts to the lesions of one study: propose, rank, correct."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
@@ -19,7 +19,7 @@ from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
 
 if TYPE_CHECKING:
-    from sam_pet.proposers.ranker import Chooser
+    from sam_pet.proposers.ranker import OutlineRanker
     from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 
@@ -28,31 +28,34 @@ class LesionSegmenter:
 
     Args:
         proposers: what proposes outlines.
-        chooser: chooses between the outlines of a first prompt, where there is one.
-        ranker: chooses between those after a stroke, where there is one.
+        outline_ranker: picks one of the outlines of a first prompt, where there is one.
+        stroke_ranker: picks one of those after a stroke, where there is one.
     """
 
     def __init__(
-        self, proposers: Proposers, chooser: Chooser | None = None, ranker: StrokeRanker | None = None
+        self,
+        proposers: Proposers,
+        outline_ranker: OutlineRanker | None = None,
+        stroke_ranker: StrokeRanker | None = None,
     ) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
-        self.chooser = chooser
-        self.corrections = Corrections(proposers, ranker)
+        self.outline_ranker = outline_ranker
+        self.corrections = Corrections(proposers, stroke_ranker)
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
         """New lesions, one for each prompt."""
-        return [self.outlined(lesion, background).tidied() for lesion in self.sketch(prompts, background)]
+        return [self.select_outline(lesion, background).tidied() for lesion in self.track(prompts, background)]
 
-    def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
-        """New lesions as the tracker shows them: not yet `outlined`, and so in less time.
+    def track(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
+        """New lesions as the tracker shows them: their outline not yet selected, and so in less time.
 
         Clips grow no further than `largest_mm`.
         """
         return self.proposers.sam2.propose(prompts, background, largest_mm)
 
-    def taken(self, block: Block) -> Lesion:
+    def taken(self, block: MaskBox) -> Lesion:
         """A lesion with a mask made elsewhere, as if its innermost voxel had been clicked.
 
         The contour network corrects it where it has cubes for a mask as wide; the model is first shown it when it is
@@ -67,7 +70,7 @@ class LesionSegmenter:
     def _seen(self, lesions: Sequence[Lesion], background: Voxels) -> list[Lesion]:
         """The lesions with what the model remembers of them, those that it was never shown too."""
         new = [i for i, lesion in enumerate(lesions) if not lesion.bank.all()]
-        shown = self.sketch([lesions[i].prompts[0] for i in new], background) if new else []
+        shown = self.track([lesions[i].prompts[0] for i in new], background) if new else []
         seen = list(lesions)
         for i, one in zip(new, shown, strict=True):
             seen[i] = replace(lesions[i], clip=one.clip, bank=one.bank, score=one.score)
@@ -84,7 +87,7 @@ class LesionSegmenter:
 
     def painted(self, lesion: Lesion | None, voxels: Voxels) -> Lesion:
         """The lesion, or a new one, with axial voxels (n, 3) in its mask."""
-        block = Block.of(voxels)
+        block = MaskBox.of(voxels)
         if lesion is not None:
             return replace(lesion, block=lesion.block.joined(block))
         corners = np.stack([voxels.min(axis=0), voxels.max(axis=0)])
@@ -97,7 +100,7 @@ class LesionSegmenter:
             return lesion
         values = lesion.block.values.copy()
         values[rows] = False
-        block = Block(lesion.block.corner, values).trimmed()
+        block = MaskBox(lesion.block.corner, values).trimmed()
         if not block.values.any():
             return None
         gone = set(map(tuple, voxels.tolist()))
@@ -117,18 +120,18 @@ class LesionSegmenter:
 
     def _extended(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         lesions = self._seen(lesions, background)
-        told = self._told(lesions, prompt, background)
+        shown = self._with_prompt(lesions, prompt, background)
         if isinstance(prompt, Box):
-            return [self.corrections.refined(lesion, background) for lesion in told]
-        return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, told, strict=True)]
+            return [self.corrections.refined(lesion, background) for lesion in shown]
+        return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, shown, strict=True)]
 
     @torch.no_grad()
-    def told(self, lesion: Lesion, stroke: Prompt, background: Voxels) -> Revised | None:
+    def revisions(self, lesion: Lesion, stroke: Prompt, background: Voxels) -> Revised | None:
         """The outlines of a lesion after one more stroke; None where it starts anew."""
         (seen,) = self._seen([lesion], background)
-        return self.corrections.told(seen, self._told([seen], stroke, background)[0], background)
+        return self.corrections.revisions(seen, self._with_prompt([seen], stroke, background)[0], background)
 
-    def _told(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
+    def _with_prompt(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
         if isinstance(prompt, Box):
             return self.proposers.sam2.revise(lesions, prompt, background)
         # The contour network answers to all strokes at once; what it corrects need not be tracked again.
@@ -136,20 +139,20 @@ class LesionSegmenter:
         return [replace(x, prompts=(*x.prompts, prompt)) if x.by_network else next(by_model) for x in lesions]
 
     @torch.no_grad()
-    def outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
-        """The lesion with the outline that is expected to fit best: the refined one where there is no chooser."""
-        if self.chooser is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
+    def select_outline(self, lesion: Lesion, background: Voxels) -> Lesion:
+        """The lesion with the outline that is expected to fit best: the refined one where there is no ranker."""
+        if self.outline_ranker is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
             return self.corrections.refined(lesion, background)
         outlines = self.proposers.outlines(lesion, background)
-        expected = self.chooser.expect(outlines.features)
-        ranked = self.chooser.ranked(expected, outlines.features)
+        expected = self.outline_ranker.expect(outlines.features)
+        ranked = self.outline_ranker.ranked(expected, outlines.features)
         number = int(ranked.argmax())
         chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
         return replace(chosen, expected=float(expected[number]), offered=outlines.offered(ranked))
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
-        block = Block(lesion.block.corner, lesion.block.values.copy())
+        block = MaskBox(lesion.block.corner, lesion.block.values.copy())
         cut_off(block, lesion.block.values, lesion.prompts, background)
         return replace(lesion, block=block).tidied()
 
@@ -158,17 +161,17 @@ class WatchedSegmenter(LesionSegmenter):
     """A segmenter that reports each of its steps, and ends with what the report raises."""
 
     def __init__(self, segmenter: LesionSegmenter, progress: Callable[[int], None]) -> None:
-        super().__init__(segmenter.proposers, segmenter.chooser, segmenter.corrections.ranker)
+        super().__init__(segmenter.proposers, segmenter.outline_ranker, segmenter.corrections.ranker)
         self._progress = progress
         self._done = 0
 
-    def sketch(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
+    def track(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
         self._step()
-        return super().sketch(prompts, background, largest_mm)
+        return super().track(prompts, background, largest_mm)
 
-    def outlined(self, lesion: Lesion, background: Voxels) -> Lesion:
+    def select_outline(self, lesion: Lesion, background: Voxels) -> Lesion:
         self._step()
-        return super().outlined(lesion, background)
+        return super().select_outline(lesion, background)
 
     def _step(self) -> None:
         self._progress(self._done)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.session.state import Lesions
 
@@ -23,7 +23,7 @@ def nearest(voxels: Voxels, lesions: Lesions, spacing: tuple[float, ...]) -> int
     return number if number is not None and distances[number] <= NEIGHBOURHOOD_MM else None
 
 
-def _distance(voxels: Voxels, block: Block, spacing: tuple[float, ...]) -> float:
+def _distance(voxels: Voxels, block: MaskBox, spacing: tuple[float, ...]) -> float:
     """Shortest way in mm from axial voxels to a mask; infinite beyond the neighbourhood."""
     reach = np.ceil(NEIGHBOURHOOD_MM / np.asarray(spacing)).astype(int)
     local = voxels - np.asarray(block.corner) + reach

@@ -1,4 +1,4 @@
-"""What paint makes of lesions: voxels go in and out of masks as they are, and no model is asked."""
+"""What paint makes of lesions: voxels go in and out of masks as they are, and no model is run."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.session.state import Lesions
 from sam_pet.study import Study
 
@@ -17,19 +17,19 @@ _ALIKE_VOLUME = 2.5
 
 
 def rejected_lesions(
-    study: Study, before: Lesions, after: Lesions, told: Sequence[int], middle_mm: Callable[[], float] | None
+    study: Study, before: Lesions, after: Lesions, drawn_on: Sequence[int], middle_mm: Callable[[], float] | None
 ) -> set[int]:
-    """The lesions that a stroke says are none: those of the first answer that it empties, and their like.
+    """The lesions that a stroke rejects: those of the first answer that it empties, and their like.
 
     Args:
         study: the study.
         before: the lesions before the stroke.
         after: those after it.
-        told: the numbers of those that it was drawn on.
+        drawn_on: the numbers of those that it was drawn on.
         middle_mm: where the midline is, see `is_contralateral`; None leaves look-alikes alone.
     """
     found = {n: lesion for n, lesion in before.items() if n in after and lesion.found and not lesion.pointed_at}
-    gone = {n for n in told if n in found and not after[n].block.values.any()}
+    gone = {n for n in drawn_on if n in found and not after[n].block.values.any()}
     others = [n for n in found if n not in gone]
     if not gone or not others or middle_mm is None:
         return gone
@@ -37,7 +37,7 @@ def rejected_lesions(
     return gone | {n for n in others if any(is_contralateral(study, blocks[g], blocks[n], middle) for g in gone)}
 
 
-def is_contralateral(study: Study, one: Block, other: Block, middle_mm: float) -> bool:
+def is_contralateral(study: Study, one: MaskBox, other: MaskBox, middle_mm: float) -> bool:
     """Whether two masks lie on both sides of the midline, x = `middle_mm`, like kidneys or salivary glands."""
     spacing = np.asarray(study.frame_spacing)
     places = [block.voxels().mean(axis=0) * spacing for block in (one, other)]

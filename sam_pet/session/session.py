@@ -28,7 +28,7 @@ from sam_pet.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-    from sam_pet.detection.detect import Evidence
+    from sam_pet.detection.detect import CandidateTable
     from sam_pet.detection.detector import Detector
     from sam_pet.segmenter import Segmenter
     from sam_pet.viewer.still import Still
@@ -73,7 +73,7 @@ class Session:
     def first_answer(
         self,
         tracer: str = "auto",
-        evidence: Evidence | None = None,
+        evidence: CandidateTable | None = None,
         detector: Detector | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> int:
@@ -81,13 +81,13 @@ class Session:
 
         Args:
             tracer: "fdg", "psma" or "auto", which finds out from the study.
-            evidence: what `sam_pet.detection.detect.gather` has found in the study, if it was called before.
+            evidence: what `sam_pet.detection.detect.find_candidates` has found in the study, if it was called before.
             detector: another one than ours, such as `AnswerFile` or `open_detector` of `sam_pet.detection`.
             progress: called before each step of the model with the number of those done; what it raises ends the
                 search, and nothing has changed then.
 
         Returns:
-            The number of lesions found, 0 where nothing convinces.
+            The number of lesions found, 0 if no candidate reaches the gate.
 
         Raises:
             InputError: unknown tracer, something has been drawn already, or see `Detector.detect`.
@@ -103,8 +103,8 @@ class Session:
             return len(found)
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
-        known = evidence or self.candidates.evidence(tracer)
-        lesions = first_answer(tracker, self.segmenter.judge, tracer, known)
+        known = evidence or self.candidates.table(tracer)
+        lesions = first_answer(tracker, self.segmenter.lesion_classifier, tracer, known)
         self._change(State(found=unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
@@ -277,7 +277,7 @@ class Session:
     def scores(self) -> dict[int, float]:
         """By lesion, how surely its first prompt shows one, as a logit: above 0 the model takes it for a lesion.
 
-        That is the lesion classifier's word where the checkpoint has one (the first time it looks at the whole study,
+        That is the lesion classifier's logit where the checkpoint has one (the first time it looks at the whole study,
         which takes seconds), else the model's object score.
         """
         return self.candidates.lesion_scores(self._state.lesions, self.asked or "auto")

@@ -1,4 +1,4 @@
-"""What a session has been told, and the lesions that came of it."""
+"""The entries of a session, and the lesions that came of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Lesions = Mapping[int, Lesion]
 
 @dataclass(frozen=True)
 class State:
-    """Everything a session has been told, and the lesions after each entry; it never changes.
+    """All entries of a session, and the lesions after each; it never changes.
 
     `found` are the lesions before the first entry, `asked` the tracer of the first answer that found them, or None.
     Where another detector found them, `detector` says which (see `Detector.facts`).

@@ -1,4 +1,4 @@
-"""What trees say while they are being trained."""
+"""Predictions of trees while they are being trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Candidates of studies whose lesions are known, for training and for choosing where to draw the line."""
+"""Candidates of studies whose lesions are known, for training and for choosing operating points."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.detection.detect import Evidence
+from sam_pet.detection.detect import CandidateTable
 from sam_pet.detection.features import MODEL_NAMES
 from sam_pet.stored import stored_arrays
 from sam_pet.study import Study
 
-# The extents that are tried: fractions for `Spot.region`.
+# The extents that are tried: fractions for `CandidateRegion.mask`.
 FRACTIONS = np.round(np.arange(0.2, 0.76, 0.05), 2)
 _CORE = int(np.argmin(np.abs(FRACTIONS - 0.5)))
 _SHARE = 0.4
+# Names in files that differ from ours.
+_STORED = {"model_features": "said", "cnn_logits": "looks"}
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
@@ -31,8 +33,8 @@ class CandidateExample:
         tracer: "fdg" or "psma".
         features: (n, `features.NAMES`).
         places: (n, 3) peaks (x, y, z) in mm from the first voxel.
-        said: (n, `features.MODEL_NAMES`), NaN where the model was not asked.
-        looks: (n,) logits of the appearance network, NaN where it has not looked.
+        model_features: (n, `features.MODEL_NAMES`), NaN where the model was not prompted.
+        cnn_logits: (n,) of the appearance network, NaN where it was not run.
         voxels, true: (n, `FRACTIONS`) voxels of each extent, and how many of them are in a lesion.
         lesion: (n,) the lesion that most of the standard region's true voxels are of, 0 for none.
         sizes: voxels of each lesion; of lesion i at i - 1.
@@ -41,8 +43,8 @@ class CandidateExample:
     tracer: str
     features: Floats
     places: Floats
-    said: Floats
-    looks: Floats
+    model_features: Floats
+    cnn_logits: Floats
     voxels: Ints
     true: Ints
     lesion: Ints
@@ -65,36 +67,36 @@ class CandidateExample:
 
     def save(self, path: Path) -> None:
         with path.open("wb") as stream:
-            np.savez(stream, **{f.name: getattr(self, f.name) for f in fields(self)})
+            np.savez(stream, **{_STORED.get(f.name, f.name): getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         with stored_arrays(path) as stored:
-            content = {f.name: stored[f.name] for f in fields(cls)}
+            content = {f.name: stored[_STORED.get(f.name, f.name)] for f in fields(cls)}
         return cls(**{**content, "tracer": str(content["tracer"])})
 
 
-def sample(study: Study, lesions: npt.NDArray[np.integer], evidence: Evidence) -> CandidateExample:
+def sample(study: Study, lesions: npt.NDArray[np.integer], table: CandidateTable) -> CandidateExample:
     """The candidates of a study with known lesions (numbers [z, y, x] as stored, 0 elsewhere)."""
     axial = study.order.view(lesions)
     voxels, true, owners = [], [], []
-    for spot in evidence.spots:
-        truth = axial[spot.window]
-        standard = spot.region()
+    for region in table.regions:
+        truth = axial[region.window]
+        standard = region.mask()
         numbers = truth[standard]
         owner = int(np.bincount(numbers[numbers > 0]).argmax()) if numbers.any() else 0
         # What holds no lesion at all needs no extent.
-        regions = [spot.region(f) for f in FRACTIONS] if owner else [standard] * len(FRACTIONS)
-        voxels.append([int(r.sum()) for r in regions])
-        true.append([int((truth[r] > 0).sum()) for r in regions])
+        masks = [region.mask(f) for f in FRACTIONS] if owner else [standard] * len(FRACTIONS)
+        voxels.append([int(r.sum()) for r in masks])
+        true.append([int((truth[r] > 0).sum()) for r in masks])
         owners.append(owner)
     count = len(owners)
     return CandidateExample(
-        tracer=evidence.tracer,
-        features=evidence.features,
-        places=evidence.places,
-        said=np.full((count, len(MODEL_NAMES)), np.nan, np.float32),
-        looks=np.full(count, np.nan),
+        tracer=table.tracer,
+        features=table.features,
+        places=table.places,
+        model_features=np.full((count, len(MODEL_NAMES)), np.nan, np.float32),
+        cnn_logits=np.full(count, np.nan),
         voxels=np.array(voxels, np.int64).reshape(count, len(FRACTIONS)),
         true=np.array(true, np.int64).reshape(count, len(FRACTIONS)),
         lesion=np.array(owners, np.int64),

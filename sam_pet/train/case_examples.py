@@ -13,13 +13,13 @@ import numpy as np
 from sam_pet.boxes import CONNECTIVITY
 from sam_pet.cases import Case
 from sam_pet.detection.coarse_study import CoarseStudy
-from sam_pet.detection.detect import AUTO, Evidence, gather
+from sam_pet.detection.detect import AUTO, CandidateTable, find_candidates
 from sam_pet.detection.features import NAMES
 from sam_pet.study import Study
 from sam_pet.train.candidate_examples import sample
 from sam_pet.train.refiner_examples import lesions_of
 from sam_pet.train.store import ExampleStore
-from sam_pet.train.volume_examples import cubes_of, save_cubes
+from sam_pet.train.volume_examples import save_cubes, training_cubes
 
 
 def cubes_file(store: ExampleStore, seed: int, case: Case) -> Path:
@@ -27,7 +27,7 @@ def cubes_file(store: ExampleStore, seed: int, case: Case) -> Path:
 
     def make(path: Path) -> None:
         study = case.study()
-        save_cubes(list(cubes_of(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(seed))), path)
+        save_cubes(list(training_cubes(study, lesions_of(case, study, 0.0)[0], np.random.default_rng(seed))), path)
 
     return store.get("cubes", [store.fingerprint(case), seed], make)
 
@@ -37,20 +37,22 @@ def candidates_file(store: ExampleStore, case: Case) -> Path:
 
     def make(path: Path) -> None:
         study = case.study()
-        evidence = gather(study)
-        scene_file(store, case, study, evidence)
+        table = find_candidates(study)
+        scene_file(store, case, study, table)
         labels = cc3d.connected_components(case.mask(study.grid), connectivity=CONNECTIVITY)
-        sample(study, labels, evidence).save(path)
+        sample(study, labels, table).save(path)
 
     return store.get("candidates", [store.fingerprint(case), AUTO, list(NAMES)], make)
 
 
-def scene_file(store: ExampleStore, case: Case, study: Study | None = None, evidence: Evidence | None = None) -> Path:
-    """A case as the appearance network looks at it; `study` and `evidence` are the case's, where they are at hand."""
+def scene_file(
+    store: ExampleStore, case: Case, study: Study | None = None, table: CandidateTable | None = None
+) -> Path:
+    """A case as the appearance network looks at it; `study` and `table` are the case's, where they are at hand."""
 
     def make(path: Path) -> None:
         seen = case.study() if study is None else study
-        known = gather(seen) if evidence is None else evidence
+        known = find_candidates(seen) if table is None else table
         CoarseStudy.of(seen, known.body, known.tracer).save(path)
 
     return store.get("scenes", [store.fingerprint(case), AUTO], make)

@@ -14,10 +14,10 @@ from typing import Any
 from sam_pet.errors import InputError
 from sam_pet.files import partial_prefix, write_json
 from sam_pet.models.checkpoint import LoadedModel, add_part, finish_folder, replacing_folder
-from sam_pet.models.half import write_half
+from sam_pet.models.fp16 import write_fp16
 from sam_pet.models.loading import checkpoint_folder, load_model
+from sam_pet.models.manifest import WEIGHTS, read_manifest, require_manifest
 from sam_pet.models.parts import PARTS
-from sam_pet.models.record import WEIGHTS, read_record, require_record
 from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
@@ -110,8 +110,8 @@ class _Course:
         shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(folder / "checkpoint", work)
         if recipe.half and recipe.mode == "full":
-            write_half(load_model(work).model, work / WEIGHTS)
-            finish_folder(work, require_record(work), {})
+            write_fp16(load_model(work).model, work / WEIGHTS)
+            finish_folder(work, require_manifest(work), {})
         return load_model(work)
 
     def _tracked(self, folder: Path, validate: Validate | None) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class _Course:
             return {}
         own = self.recipe.model_copy(update={"out": folder, "store": self.store.folder})
         finetune(own, validate, self.seen, "cpu" if self._asked == "cpu" else "auto")
-        metrics: dict[str, Any] = require_record(folder / "checkpoint").training.get("metrics", {})
+        metrics: dict[str, Any] = require_manifest(folder / "checkpoint").training.get("metrics", {})
         return metrics
 
     def part(self, stage: str, name: str, loaded: LoadedModel) -> LoadedModel:
@@ -148,10 +148,10 @@ class _Course:
 
     def export(self) -> Path:
         """Give the assembled checkpoint its record, and move it to its place."""
-        record = require_record(self._assembled)
+        record = require_manifest(self._assembled)
         target = self.recipe.out / "checkpoint"
         stages = [self.row(stage) for stage in self.names]
-        earlier = read_record(target)
+        earlier = read_manifest(target)
         if earlier is not None and earlier.training.get("stages") == stages:
             # Parts may have been trained into it since.
             logger.info("checkpoint: done")

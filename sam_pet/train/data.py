@@ -18,9 +18,9 @@ from sam_pet.geometry import Grid
 from sam_pet.models.hashes import home
 from sam_pet.phantom import (
     Phantom,
-    make_borrowed,
-    make_odd,
+    make_atypical,
     make_phantom,
+    make_warped,
     make_wide,
     make_wide_drawn,
     read_patients,
@@ -122,11 +122,11 @@ class _Plan:
         if self.patient is not None:
             return make_wide(self.seed, self.patient, coarsest_mm=self.coarsest_mm)
         if self.variant == "warped" and self.grid is not None:
-            return make_borrowed(self.seed, self.tracer, self.grid)
+            return make_warped(self.seed, self.tracer, self.grid)
         if self.variant == "wide":
             return make_wide_drawn(self.seed, self.tracer, self.grid)
         phantom = make_phantom(self.seed, self.tracer, self.grid)
-        return make_odd(phantom) if self.variant == "atypical" else phantom
+        return make_atypical(phantom) if self.variant == "atypical" else phantom
 
 
 def _phantoms(data: Data, store: ExampleStore, workers: int) -> list[Case]:

@@ -88,7 +88,7 @@ def train_network(
         network.load_state_dict(kept["network"])
         average.load_state_dict(kept["average"])
         optimizer.load_state_dict(kept["optimizer"])
-    began = told = time.monotonic()
+    began = logged = time.monotonic()
     first = done
     for step in range(done, settings.steps):
         torch.manual_seed(settings.seed * 1_000_003 + step)
@@ -116,8 +116,8 @@ def train_network(
                     temporary,
                 )
         now = time.monotonic()
-        if now - told > _EVERY_S:
-            told = now
+        if now - logged > _EVERY_S:
+            logged = now
             left = (now - began) / (done - first) * (settings.steps - done)
             logger.info("%s: step %d of %d, loss %.4f, %.0f min left", name, done, settings.steps, value, left / 60)
     averaged = cast("N", copy.deepcopy(average.module))

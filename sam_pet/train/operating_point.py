@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.detection.classifier import Point
+from sam_pet.detection.classifier import OperatingPoint
 from sam_pet.train.candidate_examples import CandidateExample
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -20,8 +20,8 @@ STEPS = 5
 _COVERED, _TOO_MUCH = 0.8, 0.2
 _FALSE = 0.1
 _FOUND = 0.15
-_KEEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8)
-_OPENS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
+_CANDIDATE = (0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8)
+_STUDY = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97)
 
 
 def play(
@@ -56,16 +56,16 @@ def play(
     return float(np.trapezoid(dice)), float(np.trapezoid(dmm))
 
 
-def best_point(
-    samples: list[CandidateExample], probabilities: list[Floats], extents: list[npt.NDArray[np.int64]], ask: float
-) -> tuple[Point, dict[str, float]]:
+def best_operating_point(
+    samples: list[CandidateExample], probabilities: list[Floats], extents: list[npt.NDArray[np.int64]], prefilter: float
+) -> tuple[OperatingPoint, dict[str, float]]:
     """The point of the highest AUC-Dice plus AUC-DMM over studies, and what it gives there."""
-    best: tuple[float, Point, dict[str, float]] | None = None
-    for keep in _KEEPS:
-        for opening in _OPENS:
-            if opening < keep:
+    best: tuple[float, OperatingPoint, dict[str, float]] | None = None
+    for candidate in _CANDIDATE:
+        for study in _STUDY:
+            if study < candidate:
                 continue
-            point = Point(ask=ask, keep=keep, open=opening)
+            point = OperatingPoint(prefilter=prefilter, candidate=candidate, study=study)
             played = [play(s, point.accept(p), e) for s, p, e in zip(samples, probabilities, extents, strict=True)]
             facts = _summary(played)
             total = facts["auc_dice"] + facts["auc_dmm"]

@@ -1,4 +1,4 @@
-"""Places that a reader may point at, on lesions and beside them: what opinions are learnt from."""
+"""Places that a reader may point at, on lesions and beside them: examples for the prompt score."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 
-from sam_pet.boxes import Block
-from sam_pet.detection.classifier import Judge
-from sam_pet.detection.detect import Evidence
+from sam_pet.boxes import MaskBox
+from sam_pet.detection.classifier import LesionClassifier
+from sam_pet.detection.detect import CandidateTable
 from sam_pet.detection.prompt_score import describe
 from sam_pet.prompts import Voxels
 from sam_pet.stored import stored_arrays
@@ -44,7 +44,7 @@ _TREES = {
 
 @dataclass(frozen=True)
 class Pointed:
-    """Places of a study: `features` (n, `OPINION_NAMES`), and whether each is on a `lesion` (n,)."""
+    """Places of a study: `features` (n, `PROMPT_SCORE_NAMES`), and whether each is on a `lesion` (n,)."""
 
     features: Floats
     lesion: Bools
@@ -59,14 +59,16 @@ class Pointed:
             return cls(held["features"], held["lesion"])
 
 
-def pointed(study: Study, labels: npt.NDArray[np.integer], judge: Judge, evidence: Evidence, rng: Rng) -> Pointed:
+def pointed(
+    study: Study, labels: npt.NDArray[np.integer], classifier: LesionClassifier, table: CandidateTable, rng: Rng
+) -> Pointed:
     """Clicks and strokes on the lesions of a study, its hottest places beside them, and other candidates.
 
     Args:
         study: the study.
         labels: numbers of lesions in the axial view [z, y, x], 0 elsewhere.
-        judge: whose verdicts on the places are known.
-        evidence: the study's candidates.
+        classifier: gives the probabilities of the places.
+        table: the study's candidates.
         rng: draws which, and how they are pointed at.
     """
     found = cc3d.statistics(np.ascontiguousarray(labels))
@@ -79,27 +81,27 @@ def pointed(study: Study, labels: npt.NDArray[np.integer], judge: Judge, evidenc
     ]
     hot = hottest_places(study.axial_pet, (labels > 0).astype(np.uint8), study.frame_spacing, _HOT)
     beside: list[Voxels] = [np.array([[x, y, z]], np.int64) for z, y, x in hot.tolist()]
-    free = [spot for spot in evidence.spots if not labels[spot.window][spot.region()].any()]
+    free = [region for region in table.regions if not labels[region.window][region.mask()].any()]
     for number in rng.permutation(len(free))[:_OTHERS].tolist():
-        spot = free[number]
-        beside.append(_drawn(study, Block(spot.corner, spot.region()), bool(number % 2), rng))
+        region = free[number]
+        beside.append(_drawn(study, MaskBox(region.corner, region.mask()), bool(number % 2), rng))
     lesion = np.arange(len(on) + len(beside)) < len(on)
-    return Pointed(describe(study, judge, evidence, [*on, *beside]), lesion)
+    return Pointed(describe(study, classifier, table, [*on, *beside]), lesion)
 
 
 def fit(places: Sequence[Pointed], seed: int = 0) -> xgboost.Booster:
-    """Trees for `Judge.with_opinion`; all studies count as they are."""
+    """Trees for `LesionClassifier.with_prompt_score`; all studies count as they are."""
     features = np.concatenate([some.features for some in places])
     lesion = np.concatenate([some.lesion for some in places])
     data = xgboost.DMatrix(features, label=lesion, missing=np.nan)
     return xgboost.train({**_TREES, "seed": seed}, data, num_boost_round=_ROUNDS)
 
 
-def _block(box: tuple[slice, slice, slice], labels: npt.NDArray[np.integer], number: int) -> Block:
-    return Block((box[2].start, box[1].start, box[0].start), labels[box] == number)
+def _block(box: tuple[slice, slice, slice], labels: npt.NDArray[np.integer], number: int) -> MaskBox:
+    return MaskBox((box[2].start, box[1].start, box[0].start), labels[box] == number)
 
 
-def _drawn(study: Study, block: Block, click: bool, rng: Rng) -> Voxels:
+def _drawn(study: Study, block: MaskBox, click: bool, rng: Rng) -> Voxels:
     prompt = first_prompt(block.values, study.axial_pet[block.slices], click, rng)
     voxels: Voxels = prompt.voxels + np.asarray(block.corner)
     return voxels

@@ -1,4 +1,4 @@
-"""Train a chooser: trees that expect a Dice of each outline, and how much better the widest contour's has to be."""
+"""Train the outline ranker: trees that expect a Dice of each outline, and the margin for the widest cube."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from sam_pet.proposers.ranker import Chooser
+from sam_pet.proposers.ranker import OutlineRanker
 from sam_pet.train.boosted import predict
 from sam_pet.train.ranker_examples import RankerExample
 from sam_pet.trees import Floats
@@ -29,22 +29,22 @@ _TREES = {
 _MARGINS = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
 
 
-def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: Any) -> Chooser:
-    """A chooser of groups of lessons, each group as important as another.
+def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: Any) -> OutlineRanker:
+    """A ranker of groups of examples, each group as important as another.
 
-    The margin is the one with the highest Dice on lessons that the trees have not seen: each fifth of them is judged by
+    The margin is the one with the highest Dice on examples that the trees have not seen: each fifth is ranked by
     trees of the other four.
 
     Args:
-        groups: lessons of cases that belong together, sarcomas and simulated studies, say.
+        groups: examples of cases that belong together, sarcomas and simulated studies, say.
         seed: of the trees' random draws and the folds.
-        training: what the chooser's file shall remember.
+        training: what the ranker's file shall remember.
     """
-    lessons = [lesson for group in groups for lesson in group]
-    counts = [len(lesson.dice) for lesson in lessons]
-    features, dice = (np.concatenate([getattr(lesson, name) for lesson in lessons]) for name in ("features", "dice"))
+    examples = [example for group in groups for example in group]
+    counts = [len(example.dice) for example in examples]
+    features, dice = (np.concatenate([getattr(example, name) for example in examples]) for name in ("features", "dice"))
     group = np.repeat([number for number, members in enumerate(groups) for _ in members], counts)
-    fold = np.repeat(np.random.default_rng(seed).permutation(len(lessons)) % _FOLDS, counts)
+    fold = np.repeat(np.random.default_rng(seed).permutation(len(examples)) % _FOLDS, counts)
     weights = (len(group) / len(groups) / np.bincount(group))[group]
     expected = np.zeros_like(dice)
     for held in range(_FOLDS):
@@ -59,7 +59,7 @@ def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: An
         return means
 
     def chosen(margin: float) -> list[float]:
-        return by_group(dice[np.arange(len(dice)), Chooser.best(expected, features, margin)])
+        return by_group(dice[np.arange(len(dice)), OutlineRanker.best(expected, features, margin)])
 
     margin = max(_MARGINS, key=lambda m: float(np.mean(chosen(m))))
     facts = {
@@ -68,7 +68,7 @@ def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0, **training: An
         "dice_chosen": chosen(margin),
     }
     trees = _trees(features, dice, weights, seed)
-    return Chooser.make(trees, margin, {**training, **facts, "dice_of_best": by_group(np.nanmax(dice, axis=1))})
+    return OutlineRanker.make(trees, margin, {**training, **facts, "dice_of_best": by_group(np.nanmax(dice, axis=1))})
 
 
 def _trees(features: Floats, dice: Floats, weights: Floats, seed: int) -> xgboost.Booster:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.cases import Case
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
@@ -74,11 +74,11 @@ class RankerExamples:
             *(self.prompts, self.least, self.most, self.smallest_ml, seed),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
-        path = self.store.get("outlines", facts, lambda file: self._lesson(case, segmenter, rng).save(file))
-        lesson = RankerExample.load(path)
-        return lesson if len(lesson.dice) else None
+        path = self.store.get("outlines", facts, lambda file: self._example(case, segmenter, rng).save(file))
+        example = RankerExample.load(path)
+        return example if len(example.dice) else None
 
-    def _lesson(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
+    def _example(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
         rows = list(self._rows(case, segmenter, rng))
         return RankerExample(
             np.array([row for row, _ in rows], np.float32), np.array([dice for _, dice in rows], np.float32)
@@ -104,6 +104,6 @@ class RankerExamples:
                     )
 
 
-def _dice(outline: Block, labels: npt.NDArray[Any], number: int) -> float:
+def _dice(outline: MaskBox, labels: npt.NDArray[Any], number: int) -> float:
     shared = int((labels[outline.slices][outline.values] == number).sum())
     return 2 * shared / (int(outline.values.sum()) + int((labels == number).sum()))

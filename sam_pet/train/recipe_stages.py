@@ -77,8 +77,8 @@ class AppearanceStage(NetworkStage):
 
 
 class ClassifierStage(LearnedStage):
-    """The lesion classifier: first trees, and what weighs their verdicts; with `start: base` the first trees are the
-    base's, and all cases are held ones."""
+    """The lesion classifier: first trees, then calibration and context; with `start: base` the first trees are those
+    of the base, and all cases are held ones."""
 
 
 class StrokesStage(RecipePart):

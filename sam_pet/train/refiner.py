@@ -1,4 +1,4 @@
-"""Training of the refiner: lessons, a simulated reader that corrects what it answers, and its losses."""
+"""Training of the refiner: examples, a simulated reader that corrects what it answers, and its losses."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def train_refiner(
     """A trained network, the moving average of the weights; the same arguments give the same weights.
 
     Args:
-        groups: lesson files and how often each group is drawn from.
+        groups: example files and how often each group is drawn from.
         settings: of the refiner.
         training: how long and how fast.
         start: a network to go on from, left as it is; by default a new one.
@@ -54,60 +54,60 @@ def train_refiner(
 
     def loss(network: UNet, step: int) -> Tensor:
         rng = np.random.default_rng([training.seed, step])
-        lessons = []
+        examples = []
         for _ in range(training.batch):
             files = groups[int(rng.choice(len(groups), p=chances))][0]
-            lessons.append(augmented(RefinerExample.load(files[int(rng.integers(len(files)))]), settings.side, rng))
-        lessons = corrected(network, lessons, settings, int(rng.integers(_STROKES + 1)), rng)
-        return lesson_loss(network, lessons, settings)
+            examples.append(augmented(RefinerExample.load(files[int(rng.integers(len(files)))]), settings.side, rng))
+        examples = corrected(network, examples, settings, int(rng.integers(_STROKES + 1)), rng)
+        return example_loss(network, examples, settings)
 
     return train_network(copy.deepcopy(start or new_network(settings)), loss, training, name="refiner", **options)
 
 
-def answered(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
+def answered(network: UNet, examples: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
     """Refined logits (n, z, y, x)."""
     device = next(network.parameters()).device
-    inputs = torch.from_numpy(np.stack([lesson.view.inputs(settings.reach) for lesson in lessons])).to(device)
-    logits = torch.from_numpy(np.stack([lesson.view.logits for lesson in lessons])).to(device)
+    inputs = torch.from_numpy(np.stack([example.view.inputs(settings.reach) for example in examples])).to(device)
+    logits = torch.from_numpy(np.stack([example.view.logits for example in examples])).to(device)
     return logits + answer(network, inputs)
 
 
-def lesson_loss(network: UNet, lessons: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
-    """Binary cross-entropy plus soft Dice over the cells of each lesson, averaged."""
-    logits = answered(network, lessons, settings)
-    truth = torch.from_numpy(np.stack([lesson.truth for lesson in lessons])).to(logits.device)
+def example_loss(network: UNet, examples: Sequence[RefinerExample], settings: RefinerSettings) -> Tensor:
+    """Binary cross-entropy plus soft Dice over the cells of each example, averaged."""
+    logits = answered(network, examples, settings)
+    truth = torch.from_numpy(np.stack([example.truth for example in examples])).to(logits.device)
     entropy, dice = entropy_and_dice(logits, truth)
     return entropy + (1 - dice).mean()
 
 
 @torch.no_grad()
 def corrected(
-    network: UNet, lessons: list[RefinerExample], settings: RefinerSettings, strokes: int, rng: Rng
+    network: UNet, examples: list[RefinerExample], settings: RefinerSettings, strokes: int, rng: Rng
 ) -> list[RefinerExample]:
-    """The lessons after strokes that a reader draws on what the network answers."""
+    """The examples after strokes that a reader draws on what the network answers."""
     for _ in range(strokes):
-        masks = (answered(network, lessons, settings) > 0).cpu().numpy().astype(np.uint8)
-        lessons = [_with_stroke(lesson, mask, rng) for lesson, mask in zip(lessons, masks, strict=True)]
-    return lessons
+        masks = (answered(network, examples, settings) > 0).cpu().numpy().astype(np.uint8)
+        examples = [_with_stroke(example, mask, rng) for example, mask in zip(examples, masks, strict=True)]
+    return examples
 
 
-def _with_stroke(lesson: RefinerExample, mask: npt.NDArray[np.uint8], rng: Rng) -> RefinerExample:
+def _with_stroke(example: RefinerExample, mask: npt.NDArray[np.uint8], rng: Rng) -> RefinerExample:
     strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
-    truth = (lesson.truth > 0.5).astype(np.uint8)
+    truth = (example.truth > 0.5).astype(np.uint8)
     stroke = draw_scribble(mask, truth, strategy, seed=int(rng.integers(1 << 31)))
     if stroke is None:
-        return lesson
-    tumor, background = lesson.view.tumor.copy(), lesson.view.background.copy()
+        return example
+    tumor, background = example.view.tumor.copy(), example.view.background.copy()
     (tumor if stroke.label == "tumor" else background)[tuple(stroke.voxels.T[::-1])] = True
-    return replace(lesson, view=replace(lesson.view, tumor=tumor, background=background))
+    return replace(example, view=replace(example.view, tumor=tumor, background=background))
 
 
-def augmented(lesson: RefinerExample, length: int, rng: Rng) -> RefinerExample:
-    """`length` cells along z of a lesson seen from another side, by another scanner, by a tracker that errs more."""
+def augmented(example: RefinerExample, length: int, rng: Rng) -> RefinerExample:
+    """`length` cells along z of a example seen from another side, by another scanner, by a tracker that errs more."""
     flips = tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))
     turned = rng.random() < 0.5
-    there = lesson.truth.shape[0]
-    drawn = np.flatnonzero((lesson.truth > 0.5).any(axis=(1, 2)) | lesson.view.tumor.any(axis=(1, 2)))
+    there = example.truth.shape[0]
+    drawn = np.flatnonzero((example.truth > 0.5).any(axis=(1, 2)) | example.view.tumor.any(axis=(1, 2)))
     middle = int(rng.choice(drawn)) if drawn.size else there // 2
     first = int(np.clip(middle - length // 2, 0, max(there - length, 0)))
 
@@ -116,7 +116,7 @@ def augmented(lesson: RefinerExample, length: int, rng: Rng) -> RefinerExample:
         part = np.pad(part, ((0, length - len(part)), (0, 0), (0, 0)), constant_values=outside)[flips]
         return np.ascontiguousarray(part.transpose(0, 2, 1) if turned else part)
 
-    old = lesson.view
+    old = example.view
     ct = None if old.ct is None or rng.random() < 0.1 else seen(old.ct, AIR_HU) + np.float32(rng.normal(0, 10))
     pet = seen(old.pet) * np.float32(np.exp(rng.normal(0, 0.15)))
     if rng.random() < 0.3:
@@ -128,4 +128,4 @@ def augmented(lesson: RefinerExample, length: int, rng: Rng) -> RefinerExample:
         logits = logits + error * np.float32(rng.uniform(0, 1.5) / max(float(error.std()), 1e-6))
         logits = np.clip(logits + np.float32(rng.normal(0, 0.7)), -LOGIT_LIMIT, LOGIT_LIMIT).astype(np.float32)
     view = RefinerInput(ct, pet, logits, seen(old.tumor), seen(old.background), old.mm)
-    return RefinerExample(view, seen(lesson.truth))
+    return RefinerExample(view, seen(example.truth))

@@ -1,4 +1,4 @@
-"""Lessons of the refiner: what a tracker makes of lesions whose truth is known, click by click and stroke by stroke."""
+"""Examples for the refiner: the tracker's answers on lesions whose truth is known, stroke by stroke."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import Block, bounding_box
+from sam_pet.boxes import MaskBox, bounding_box
 from sam_pet.cases import Case
 from sam_pet.prompts import Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
-from sam_pet.proposers.refiner_input import RefinerInput, cells_of, view
+from sam_pet.proposers.refiner_input import RefinerInput, cells_of, refiner_input
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.segmenter import Segmenter
@@ -28,7 +28,7 @@ from sam_pet.train.store import ExampleStore, digest
 Rng = np.random.Generator
 Bools = npt.NDArray[np.bool_]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
-_NOTHING = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+_NOTHING = MaskBox((0, 0, 0), np.zeros((1, 1, 1), bool))
 _HOTTEST = 1 / 3
 _BATCH = 8
 
@@ -126,7 +126,7 @@ class RefinerExamples:
     def _seen(self, study: Study, lesion: Lesion, mask: Bools, background: Voxels) -> RefinerExample:
         held = lesion.bank.all()
         cells = cells_of(lesion.clip, held, study, self.settings)
-        seen = view(study, cells, held, drawn_voxels(lesion.prompts), background)
+        seen = refiner_input(study, cells, held, drawn_voxels(lesion.prompts), background)
         return RefinerExample(seen, cells.sample(mask.astype(np.float32), 0.0))
 
 
@@ -165,7 +165,7 @@ def first_prompt(mask: Bools, uptake: Volume, click: bool, rng: Rng) -> Prompt:
     return hottest_click(mask, uptake) if rng.random() < _HOTTEST else first_click(mask, rng)
 
 
-def stroke_on(shown: Block, mask: Bools, rng: Rng) -> Scribble | None:
+def stroke_on(shown: MaskBox, mask: Bools, rng: Rng) -> Scribble | None:
     """A correction of a mask, of a kind drawn at random; None if there is nothing to correct."""
     answer = np.zeros(mask.shape, np.uint8)
     answer[shown.slices] = shown.values

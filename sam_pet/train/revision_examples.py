@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.cases import Case
 from sam_pet.detection.detect import AUTO, first_answer
 from sam_pet.prompts import Scribble, Voxels
@@ -95,8 +95,8 @@ class RevisionExamples:
 
     def _lesions(self, scene: _Scene, segmenter: Segmenter, numbers: list[int]) -> Iterator[Lesion]:
         # A bar so low that there are false lesions: on studies unlike these the usual one will let some through.
-        judge = None if segmenter.judge is None else segmenter.judge.with_bar(_BAR)
-        found = first_answer(scene.tracker, judge, AUTO)
+        usual = segmenter.lesion_classifier
+        found = first_answer(scene.tracker, None if usual is None else usual.with_bar(_BAR), AUTO)
         false = [lesion for lesion in found if not scene.touched(lesion)]
         for group in (false, [lesion for lesion in found if scene.touched(lesion)]):
             for number in scene.rng.permutation(len(group))[: self.found].tolist():
@@ -135,13 +135,13 @@ class _Scene:
                 return
             if stroke.label == "background":
                 background = np.concatenate([background, stroke.voxels])
-            told = self.tracker.told(lesion, stroke, background)
-            if told is None:
+            revised = self.tracker.revisions(lesion, stroke, background)
+            if revised is None:
                 return
-            dice = self._dice(told, numbers)
-            self.features.append(describe_revisions(self.study, told))
+            dice = self._dice(revised, numbers)
+            self.features.append(describe_revisions(self.study, revised))
             self.dice.append(dice)
-            lesion = told.taken(told.revisions[self._next(dice)])
+            lesion = revised.taken(revised.revisions[self._next(dice)])
             if not lesion.block.values.any():
                 return
 
@@ -152,11 +152,11 @@ class _Scene:
         drawn = self.rng.random()
         return 1 if drawn < _CORRECTED else int(dice.argmax() if drawn < _BEST else self.rng.integers(len(dice)))
 
-    def _dice(self, told: Revised, numbers: list[int]) -> Floats:
+    def _dice(self, revised: Revised, numbers: list[int]) -> Floats:
         total = int(np.isin(self.labels, numbers).sum())
-        return np.array([self._fit(one.block, numbers, total) for one in told.revisions], np.float32)
+        return np.array([self._fit(one.block, numbers, total) for one in revised.revisions], np.float32)
 
-    def _fit(self, block: Block, numbers: list[int], total: int) -> float:
+    def _fit(self, block: MaskBox, numbers: list[int], total: int) -> float:
         size = int(block.values.sum())
         if not total and not size:
             return 1.0

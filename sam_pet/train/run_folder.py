@@ -26,7 +26,7 @@ from sam_pet.audit.log import Act
 from sam_pet.audit.seal import files_below
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import replacing, write_json
-from sam_pet.models.record import read_record
+from sam_pet.models.manifest import read_manifest
 from sam_pet.train.recipe import Recipe, read_recipe
 
 _PACKAGES = ("sam-pet", "torch", "transformers", "peft", "accelerate", "numpy", "SimpleITK", "monai")
@@ -92,7 +92,7 @@ class RunFolder:
 
     def seal(self, command: str, recipe: Recipe) -> None:
         """Write the manifest: the hashes of the run's files but for examples and what TensorBoard shows."""
-        record = read_record(self.checkpoint)
+        record = read_manifest(self.checkpoint)
         weights = {} if record is None else record.hashes
         store = recipe.store or self.path / "examples"
         without = {"tensorboard", "assembled", *([store.name] if store.parent == self.path else [])}
@@ -126,7 +126,7 @@ class RunFolder:
         earlier = self.recipe()
         if earlier is None or _bound(earlier) != _bound(recipe):
             return False
-        record = read_record(self.checkpoint)
+        record = read_manifest(self.checkpoint)
         if record is None or record.training.get("steps") != recipe.steps:
             return False
         state = self.load_state()

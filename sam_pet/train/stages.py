@@ -13,13 +13,13 @@ import torch
 
 from sam_pet.cases import Case
 from sam_pet.detection.appearance import Appearance
-from sam_pet.detection.classifier import ASK, Judge
+from sam_pet.detection.classifier import LEAST_PREFILTER, LesionClassifier
 from sam_pet.detection.coarse_batch import CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
-from sam_pet.detection.detect import gather
+from sam_pet.detection.detect import find_candidates
 from sam_pet.errors import InputError
 from sam_pet.models.checkpoint import LoadedModel
-from sam_pet.models.half import write_half
+from sam_pet.models.fp16 import write_fp16
 from sam_pet.models.parts import NAMES as PART_NAMES
 from sam_pet.progress import steps
 from sam_pet.proposers.refiner_settings import RefinerSettings
@@ -123,7 +123,7 @@ def make_refiner(work: Work) -> Made:
     training = _settings(stage, work.recipe.seed)
     network = refiner.train_refiner(groups, settings, training, begin, **work.options)
     facts = {"examples": sum(len(files) for files, _ in groups), "steps": stage.steps}
-    return Made(lambda path: write_half(network, path), facts)
+    return Made(lambda path: write_fp16(network, path), facts)
 
 
 def make_contour(work: Work) -> Made:
@@ -141,7 +141,7 @@ def make_contour(work: Work) -> Made:
     begin = None if stage.start == "new" else _of_base("contour", work.loaded.contour).network
     network = volume_net.train_contour(groups, settings, begin, stage.bfloat16, **work.options)
     facts = {"examples": sum(len(cubes) for cubes, _ in groups), "steps": stage.steps}
-    return Made(lambda path: write_half(network, path), facts)
+    return Made(lambda path: write_fp16(network, path), facts)
 
 
 def make_ranker(work: Work) -> Made:
@@ -155,8 +155,8 @@ def make_ranker(work: Work) -> Made:
         groups.append([one for one in found if one is not None])
     groups = [group for group in groups if group]
     _require(groups, "outline ranker")
-    chooser = ranker.fit(groups, work.recipe.seed)
-    return Made(chooser.write, dict(chooser.content.training))
+    fitted = ranker.fit(groups, work.recipe.seed)
+    return Made(fitted.write, dict(fitted.content.training))
 
 
 def make_appearance(work: Work) -> Made:
@@ -166,46 +166,46 @@ def make_appearance(work: Work) -> Made:
     cases = _all(work.seen)
     samples = _samples(work, cases)
     scenes = made(cases, partial(scene_file, work.store), work.recipe.workers, "scenes")
-    stack = CoarseBatch.of(map(CoarseStudy.load, scenes), work.device)
-    lessons = [
+    batch = CoarseBatch.of(map(CoarseStudy.load, scenes), work.device)
+    given = [
         appearance_net.AppearanceExample(one.places, one.features, one.positive, seen)
-        for one, seen in zip(samples, trees.glances(samples), strict=True)
+        for one, seen in zip(samples, trees.prefiltered(samples), strict=True)
     ]
     options = {key: value for key, value in work.options.items() if key != "device"}
     path = work.loaded.parts.get("appearance")
     begin = None if stage.start == "new" else Appearance.read(_of_base("appearance", path)).network
     training = _settings(stage, work.recipe.seed)
-    network = appearance_net.train_appearance(stack, lessons, training, begin, **options)
+    network = appearance_net.train_appearance(batch, given, training, begin, **options)
     facts = {"examples": sum(len(one.features) for one in samples), "steps": stage.steps}
-    return Made(lambda path: write_half(network, path), facts)
+    return Made(lambda path: write_fp16(network, path), facts)
 
 
 def make_classifier(work: Work) -> Made:
-    """First trees learn from the candidates of the seen cases, all that weighs their verdicts from the held ones."""
+    """First trees learn from the candidates of the seen cases, what follows them from those of the held ones."""
     stage = work.recipe.classifier
     assert stage is not None
     held_cases = _all(work.held)
     held = _samples(work, held_cases)
     if stage.start == "base":
-        base = _of_base("judge", work.segmenter.judge)
-        held = _looked(work, held_cases, held, base.appearance, base.glance)
-        judge = trees.refit(base, held, work.recipe.seed)
+        base = _of_base("judge", work.segmenter.lesion_classifier)
+        held = _with_cnn_logits(work, held_cases, held, base.appearance, base.prefilter)
+        classifier = trees.refit(base, held, work.recipe.seed)
     else:
         path = work.loaded.parts.get("appearance")
         network = None if path is None else Appearance.read(path)
         seen = _samples(work, _all(work.seen))
         if not any(one.positive.any() for one in seen):
             raise InputError("lesion classifier: no candidate is a lesion; give more cases, or other ones")
-        glance = trees.glancer(seen, work.recipe.seed)
-        held = _looked(work, held_cases, held, network, partial(predict, glance))
-        judge = trees.fit(seen, held, work.recipe.seed, network, glance)
+        prefilter = trees.train_prefilter(seen, work.recipe.seed)
+        held = _with_cnn_logits(work, held_cases, held, network, partial(predict, prefilter))
+        classifier = trees.fit(seen, held, work.recipe.seed, network, prefilter)
     every = -(-len(held_cases) // _POINTED_CASES)
-    known = digest(judge.content.model_dump(exclude={"training", "opinion"}))
-    places = [_places(work, case, judge, known) for case in steps(held_cases[::every], "places")]
-    judge = judge.with_opinion(prompt_examples.fit(places, work.recipe.seed))
-    points = {tracer: point.model_dump() for tracer, point in judge.content.points.items()}
-    facts = {"examples": sum(len(one.features) for one in held), "points": points, **judge.content.training}
-    return Made(judge.write, facts)
+    known = digest(classifier.content.model_dump(exclude={"training", "opinion"}, by_alias=True))
+    places = [_places(work, case, classifier, known) for case in steps(held_cases[::every], "places")]
+    classifier = classifier.with_prompt_score(prompt_examples.fit(places, work.recipe.seed))
+    points = {tracer: point.model_dump(by_alias=True) for tracer, point in classifier.content.points.items()}
+    facts = {"examples": sum(len(one.features) for one in held), "points": points, **classifier.content.training}
+    return Made(classifier.write, facts)
 
 
 def make_strokes(work: Work) -> Made:
@@ -290,34 +290,35 @@ def _samples(work: Work, cases: Sequence[Case]) -> list[CandidateExample]:
     return [CandidateExample.load(file) for file in files]
 
 
-def _looked(
+def _with_cnn_logits(
     work: Work,
     cases: Sequence[Case],
     samples: Sequence[CandidateExample],
     network: Appearance | None,
-    glance: Callable[[Floats], Floats],
+    prefilter: Callable[[Floats], Floats],
 ) -> list[CandidateExample]:
-    """The samples with what the network says of each candidate that a glance does not rule out."""
+    """The samples with the network's logits of each candidate that the prefilter does not rule out."""
     if network is None:
         return list(samples)
     found = []
-    for case, one in zip(steps(cases, "looks"), samples, strict=True):
-        rows = np.flatnonzero(glance(one.features) >= ASK)
-        looks = np.full(len(one.features), np.nan)
-        looks[rows] = network.look(CoarseStudy.load(scene_file(work.store, case)), one.places[rows], one.features[rows])
-        found.append(replace(one, looks=looks))
+    for case, one in zip(steps(cases, "appearance"), samples, strict=True):
+        rows = np.flatnonzero(prefilter(one.features) >= LEAST_PREFILTER)
+        coarse = CoarseStudy.load(scene_file(work.store, case))
+        cnn_logits = np.full(len(one.features), np.nan)
+        cnn_logits[rows] = network.predict_logits(coarse, one.places[rows], one.features[rows])
+        found.append(replace(one, cnn_logits=cnn_logits))
     return found
 
 
-def _places(work: Work, case: Case, judge: Judge, known: str) -> prompt_examples.Pointed:
-    """What is pointed at in a case, with the verdicts of a classifier of this digest."""
+def _places(work: Work, case: Case, classifier: LesionClassifier, known: str) -> prompt_examples.Pointed:
+    """What is pointed at in a case, with the probabilities of a classifier of this digest."""
 
     def make(path: Path) -> None:
         study = case.study()
         labels = lesions_of(case, study, 0.0)[0]
-        evidence = gather(study)
+        table = find_candidates(study)
         rng = np.random.default_rng(work.recipe.seed)
-        prompt_examples.pointed(study, labels, judge, evidence, rng).save(path)
+        prompt_examples.pointed(study, labels, classifier, table, rng).save(path)
 
     facts = [work.store.fingerprint(case), known, work.recipe.seed]
     return prompt_examples.Pointed.load(work.store.get("places", facts, make))

@@ -14,10 +14,10 @@ from torch.utils.checkpoint import checkpoint
 
 from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
 from sam_pet.sam2.features import EncodedFrames, Features
-from sam_pet.sam2.lanes import lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import MemoryBank, Prediction
+from sam_pet.sam2.paths import paths_to_fill, stale_slices
 from sam_pet.sam2.points import spread_points
-from sam_pet.sam2.steps import Core
+from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.sam2.tracker import SlicePrompt, Tracker, TrackRequest
 from sam_pet.train.losses import clip_loss
 from sam_pet.train.samples import Sample
@@ -43,7 +43,7 @@ class ClipStep(nn.Module):
     def forward(self, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """The losses of `clip_loss`, averaged over the samples."""
         device = self.model.no_memory_embedding.device
-        core = Core(self.model)
+        core = Sam2Steps(self.model)
         source = EncodedFrames(self._encode(core, [torch.from_numpy(s.frames).to(device) for s in samples]))
         starts = np.cumsum([0, *(len(s.frames) for s in samples)])
         truths = [torch.from_numpy(s.truth).to(device) for s in samples]
@@ -51,29 +51,29 @@ class ClipStep(nn.Module):
         tracker = Tracker(core, source, depth=max(depth, 16), patience=None)
 
         seen: list[list[tuple[int, Prediction]]] = [[] for _ in samples]
-        jobs = [self._job(int(starts[i]), seen[i]) for i in range(len(samples))]
+        requests = [self._request(int(starts[i]), seen[i]) for i in range(len(samples))]
         prompts = [
             SlicePrompt(
                 s.anchor,
                 torch.from_numpy(s.points),
                 torch.from_numpy(s.labels),
-                believed=bool(s.truth[s.anchor].any()),
+                force_present=bool(s.truth[s.anchor].any()),
             )
             for s in samples
         ]
-        self._pass(tracker, jobs, prompts, samples)
+        self._pass(tracker, requests, prompts, samples)
         readers = [np.random.default_rng(s.seed) for s in samples]
         strokes = [int(r.integers(self.corrections + 1)) for r in readers]
         for number in range(self.corrections):
             drawn = {
-                i: self._correction(jobs[i].bank, sample, readers[i])
+                i: self._correction(requests[i].bank, sample, readers[i])
                 for i, sample in enumerate(samples)
                 if number < strokes[i]
             }
             rows = [i for i, prompt in drawn.items() if prompt is not None]
             shown = [prompt for prompt in drawn.values() if prompt is not None]
             if rows:
-                self._pass(tracker, [jobs[i] for i in rows], shown, [samples[i] for i in rows])
+                self._pass(tracker, [requests[i] for i in rows], shown, [samples[i] for i in rows])
 
         totals: dict[str, list[Tensor]] = defaultdict(list)
         for answers, truth in zip(seen, truths, strict=True):
@@ -81,25 +81,25 @@ class ClipStep(nn.Module):
                 totals[name].append(value)
         return {name: torch.stack(values).mean() for name, values in totals.items()}
 
-    def _encode(self, core: Core, clips: Sequence[Tensor]) -> Features:
+    def _encode(self, core: Sam2Steps, clips: Sequence[Tensor]) -> Features:
         if not self.checkpointing:
             return core.encode(torch.cat(list(clips)))
         return Features.join([checkpoint(core.encode, clip, use_reentrant=False) for clip in clips])
 
     @staticmethod
-    def _job(start: int, seen: list[tuple[int, Prediction]]) -> TrackRequest:
+    def _request(start: int, seen: list[tuple[int, Prediction]]) -> TrackRequest:
         return TrackRequest(MemoryBank(), [], key=lambda z: start + z, observe=lambda z, p: seen.append((z, p)))
 
     @staticmethod
     def _pass(
-        tracker: Tracker, jobs: Sequence[TrackRequest], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]
+        tracker: Tracker, requests: Sequence[TrackRequest], prompts: Sequence[SlicePrompt], samples: Sequence[Sample]
     ) -> None:
-        banks = tracker.prompt(jobs, prompts)
-        for job, bank, prompt, sample in zip(jobs, banks, prompts, samples, strict=True):
+        banks = tracker.prompt(requests, prompts)
+        for request, bank, prompt, sample in zip(requests, banks, prompts, samples, strict=True):
             last = len(sample.frames) - 1
-            job.bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
-            job.lanes = lanes_to_fill(job.bank, 0, last)
-        tracker.track(jobs)
+            request.bank = bank.without_tracked(stale_slices(bank, prompt.slice_))
+            request.paths = paths_to_fill(request.bank, 0, last)
+        tracker.track(requests)
 
     def _correction(self, bank: MemoryBank, sample: Sample, rng: np.random.Generator) -> SlicePrompt | None:
         """The stroke of the challenge's reader on the answer so far, with the answer on that slice as mask prompt."""
@@ -125,5 +125,5 @@ class ClipStep(nn.Module):
             torch.from_numpy(points.astype(np.float32)),
             torch.full((len(points),), int(tumor), dtype=torch.int32),
             earlier=memories[slice_].logits.detach(),
-            believed=tumor,
+            force_present=tumor,
         )

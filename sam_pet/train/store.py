@@ -26,7 +26,7 @@ _SHA256 = 64
 
 
 class Example(Protocol):
-    """What is learnt from, as it is kept."""
+    """The examples, as they are stored."""
 
     def save(self, path: Path) -> None: ...
 
@@ -97,12 +97,12 @@ class ExampleStore:
 
         return self._kept(_DIGESTS, state, lambda file: write_json(file_sha256(path), file), sha256_in)
 
-    def _kept(self, kind: str, facts: Any, make: Callable[[Path], object], told: Callable[[Any], T | None]) -> T:
-        """What `told` reads in a JSON file, made if it is not there and made again where it is damaged."""
+    def _kept(self, kind: str, facts: Any, make: Callable[[Path], object], parse: Callable[[Any], T | None]) -> T:
+        """What `parse` reads in a JSON file, made if it is not there and made again where it is damaged."""
         for _ in range(2):
             path = self.get(kind, facts, make, ".json")
             with suppress(ValueError, RecursionError):
-                found = told(json.loads(path.read_text(encoding="utf-8")))
+                found = parse(json.loads(path.read_text(encoding="utf-8")))
                 if found is not None:
                     return found
             path.unlink(missing_ok=True)

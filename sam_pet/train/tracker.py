@@ -24,7 +24,7 @@ from sam_pet.files import file_sha256
 from sam_pet.models.adapters import save_adapter
 from sam_pet.models.checkpoint import LoadedModel, save_model
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import ModelRecord, require_record
+from sam_pet.models.manifest import ModelManifest, require_manifest
 from sam_pet.processes import end_with_parent
 from sam_pet.sam2.frames import frame_recipe
 from sam_pet.threads import leave_room
@@ -105,7 +105,7 @@ class _Run:
         folder: RunFolder,
         accelerator: Accelerator,
         base: LoadedModel,
-        record: ModelRecord,
+        record: ModelManifest,
         model: Any,
         crops: list[WeightedCrops],
         validate: Validate | None,
@@ -278,7 +278,7 @@ class _Run:
         else:
             save_model(self.average.module, record, self.folder.checkpoint, self.base.parts)
         write_curve(metrics, self.folder.checkpoint)
-        self.folder.note("checkpoint", {"steps": self.done}, require_record(self.folder.checkpoint).hashes)
+        self.folder.note("checkpoint", {"steps": self.done}, require_manifest(self.folder.checkpoint).hashes)
         self.folder.seal("finetune", self.recipe)
 
 
@@ -303,8 +303,8 @@ def _crops(recipe: Recipe, accelerator: Accelerator, groups: Groups) -> list[Wei
     return crops
 
 
-def _record(recipe: Recipe, base: LoadedModel) -> ModelRecord:
-    return ModelRecord(
+def _record(recipe: Recipe, base: LoadedModel) -> ModelManifest:
+    return ModelManifest(
         name=recipe.name,
         frames=base.record.frames if recipe.frames is None else frame_recipe(recipe.frames),
         clip=recipe.clip or base.record.clip,

@@ -11,7 +11,7 @@ import cc3d
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.proposers.isotropic_grid import Cells
+from sam_pet.proposers.isotropic_grid import IsotropicGrid
 from sam_pet.proposers.volume_input import SIDE, WIDTHS_MM
 from sam_pet.sam2.clips import Clip
 from sam_pet.stored import stored_arrays
@@ -34,7 +34,7 @@ class Cube:
     ml: float
 
 
-def cubes_of(
+def training_cubes(
     study: Study, labels: npt.NDArray[np.integer], rng: np.random.Generator, most: int = 14, smallest_ml: float = 0.25
 ) -> Iterator[Cube]:
     """The cubes of a study's lesions, one for each width of window that suits a lesion.
@@ -63,7 +63,7 @@ def _cube(study: Study, mask: npt.NDArray[np.bool_], middle: npt.NDArray[np.floa
     sx, sy, sz = study.frame_spacing
     half, z = int(np.ceil(ROOM * mm / 2 / sz)), round(float(middle[2]))
     first, last = max(z - half, 0), min(z + half, len(study.axial_pet) - 1)
-    cells = Cells(Clip((float(middle[0]), float(middle[1])), ROOM * mm, ROOM, (sx, sy), first, last), ROOM, sz)
+    cells = IsotropicGrid(Clip((float(middle[0]), float(middle[1])), ROOM * mm, ROOM, (sx, sy), first, last), ROOM, sz)
     ct = None if study.axial_ct is None else cells.sample(study.axial_ct, AIR_HU).astype(np.int16)
     truth = cells.sample(mask.astype(np.float32), 0.0)
     return Cube(ct, cells.sample(study.axial_pet, 0.0).astype(np.float16), truth.astype(np.float16), mm, ml)

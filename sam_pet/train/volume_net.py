@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sam_pet.errors import InputError
 from sam_pet.proposers.unet import UNet, answer
-from sam_pet.proposers.volume_input import SIDE, Window
+from sam_pet.proposers.volume_input import SIDE, VolumeInput
 from sam_pet.proposers.volume_net import new_network
 from sam_pet.study import AIR_HU, Volume
 from sam_pet.train.losses import entropy_and_dice
@@ -119,7 +119,7 @@ def prompted(cube: Cube, rng: Rng) -> tuple[Volume, Volume]:
         grain = np.float32(rng.uniform(0, _NOISE)) * rng.standard_normal(shown.shape, np.float32)
         shown = np.maximum(shown * (1 + grain), 0)
     ct = None if cube.ct is None or rng.random() < _WITHOUT_CT else seen(cube.ct, AIR_HU)
-    inputs = Window(ct, shown, seen(tumor) > 0, seen(background) > 0, cube.mm).inputs()
+    inputs = VolumeInput(ct, shown, seen(tumor) > 0, seen(background) > 0, cube.mm).inputs()
     meant = seen(truth)
     for axis, chance in enumerate(_FLIPPED):
         if rng.random() < chance:

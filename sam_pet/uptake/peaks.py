@@ -28,7 +28,7 @@ BLOCK_MM = 3.6
 _STEP = 1.18
 _PROMINENCE = 1.25
 _MOST = 300
-_PLATEAU = 0.6
+_PARENT_LEVEL = 0.6
 # How far around a prompt peaks are sought, and above which part of the uptake there.
 _NEAR_MM, _LOWEST_TO_PROMPT = 48.0, 0.25
 
@@ -44,7 +44,7 @@ class Candidate:
         corner: voxel (x, y, z) where `basin` begins.
         basin: voxels [z, y, x] that lead up to this peak rather than to another.
         joined_ml: volume of what it hangs together with at the lowest threshold.
-        plateau_ml, plateau_suv: volume and hottest block of the widest component of which it is the hottest peak or, if
+        parent_ml, parent_suv: volume and hottest block of the widest component of which it is the hottest peak or, if
             wider, of that at 0.6 times its uptake: of a peak among many in a large organ or mass, those of the whole.
     """
 
@@ -54,8 +54,8 @@ class Candidate:
     corner: tuple[int, int, int]
     basin: Bools
     joined_ml: float
-    plateau_ml: float
-    plateau_suv: float
+    parent_ml: float
+    parent_suv: float
 
 
 def candidates_at(study: Study, voxels: Voxels) -> list[Candidate]:
@@ -76,17 +76,17 @@ def candidates_at(study: Study, voxels: Voxels) -> list[Candidate]:
     here, near = (_hottest_block(pet, where) for where in (drawn, binary_dilation(drawn, np.ones((3, 3, 3), bool))))
     found = []
     if pet[near] > 0:
-        terrain = Terrain.of(study, (z, y, x), step, _LOWEST_TO_PROMPT * float(pet[near]))
+        near_basins = PeakBasins.of(study, (z, y, x), step, _LOWEST_TO_PROMPT * float(pet[near]))
         drawn[near] = True
-        numbers = np.unique(terrain.basins[drawn & (terrain.basins > 0)])
+        numbers = np.unique(near_basins.basins[drawn & (near_basins.basins > 0)])
         if numbers.size:
-            first = max(numbers.tolist(), key=lambda number: float(pet[terrain.peaks[number - 1].place]))
-            terrain.basins[np.isin(terrain.basins, numbers)] = first
-            found.append(terrain.candidate(first))
+            first = max(numbers.tolist(), key=lambda number: float(pet[near_basins.peaks[number - 1].place]))
+            near_basins.basins[np.isin(near_basins.basins, numbers)] = first
+            found.append(near_basins.candidate(first))
     if pet[here] > 0 and not (found and found[0].suv <= pet[here]):
         lowest = _LOWEST_TO_PROMPT * float(pet[here])
         own = _Peak(here, float(pet[here]) / lowest, 1, float(pet[here]))
-        found.append(Terrain.of(study, (z, y, x), step, lowest, own).candidate(1))
+        found.append(PeakBasins.of(study, (z, y, x), step, lowest, own).candidate(1))
     return found
 
 
@@ -99,12 +99,12 @@ def _hottest_block(pet: Volume, where: Bools) -> tuple[int, int, int]:
 class _Peak:
     place: tuple[int, int, int]
     prominence: float
-    plateau_blocks: int
-    plateau_suv: float
+    parent_blocks: int
+    parent_suv: float
 
 
 @dataclass(frozen=True)
-class Terrain:
+class PeakBasins:
     """A box of a study in blocks of `step` voxels: its peaks, and the number of the peak each block leads up to."""
 
     study: Study
@@ -116,7 +116,7 @@ class Terrain:
     basins: npt.NDArray[np.int32]
 
     @classmethod
-    def of(cls, study: Study, box: Slices, step: Step, lowest: float, *more: _Peak) -> Terrain:
+    def of(cls, study: Study, box: Slices, step: Step, lowest: float, *more: _Peak) -> PeakBasins:
         """The peaks of a box above a lowest uptake, after those that are given."""
         pet = block_means(study.axial_pet[box], step)
         peaks = [*more, *(peak for peak in _peaks(pet, lowest) if peak.place not in [known.place for known in more])]
@@ -146,8 +146,8 @@ class Terrain:
             corner=(int(low[2]), int(low[1]), int(low[0])),
             basin=basin,
             joined_ml=float(self._joined_ml[peak.place]),
-            plateau_ml=peak.plateau_blocks * self._block_ml,
-            plateau_suv=peak.plateau_suv,
+            parent_ml=peak.parent_blocks * self._block_ml,
+            parent_suv=peak.parent_suv,
         )
 
     @cached_property
@@ -234,7 +234,7 @@ def _prominent(
             if prominence >= _PROMINENCE:
                 z, y, x = places[k][i].tolist()
                 level, node = k, int(i)
-                while level > 0 and levels[level] > _PLATEAU * values[k][i]:
+                while level > 0 and levels[level] > _PARENT_LEVEL * values[k][i]:
                     node = int(parents[level][node])
                     level -= 1
                 found.append(_Peak((z, y, x), prominence, int(sizes[level][node]), float(values[level][node])))

@@ -21,7 +21,7 @@ STANDARD = 0.42
 
 
 @dataclass(frozen=True)
-class Spot:
+class CandidateRegion:
     """A candidate with what is around it, axial.
 
     Attributes:
@@ -50,7 +50,7 @@ class Spot:
         """The SUV that lies this fraction of the way up from the surroundings to the peak."""
         return self.around + fraction * (self.candidate.suv - self.around)
 
-    def region(self, fraction: float = STANDARD) -> Bools:
+    def mask(self, fraction: float = STANDARD) -> Bools:
         """The voxels of the basin above `level` that hang together (18 neighbours) with the peak."""
         return connected(self.basin & (self.pet >= self.level(fraction)), self._peak)
 
@@ -60,7 +60,7 @@ class Spot:
         return z, y, x
 
 
-def look_at(study: Study, candidate: Candidate) -> Spot:
+def crop_candidate(study: Study, candidate: Candidate) -> CandidateRegion:
     """Cut a candidate and its surroundings out of a study."""
     spacing = np.asarray(study.frame_spacing[::-1])
     margin = np.ceil(_MARGIN_MM / spacing).astype(int)
@@ -86,7 +86,7 @@ def look_at(study: Study, candidate: Candidate) -> Spot:
     half = connected(basin & (pet >= _HALF * float(pet[place])), place)
     away = _distance(half, spacing, _SHELL_MM[1])
     shell = (away > _SHELL_MM[0]) & (away < _SHELL_MM[1]) & (pet < 0.6 * candidate.suv)
-    return Spot(
+    return CandidateRegion(
         candidate=candidate,
         corner=(int(low[2]), int(low[1]), int(low[0])),
         pet=pet,

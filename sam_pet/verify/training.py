@@ -11,7 +11,7 @@ from typing import Any
 from sam_pet.cases import Case
 from sam_pet.errors import InputError, one_line
 from sam_pet.models.loading import load_model
-from sam_pet.models.record import require_record
+from sam_pet.models.manifest import require_manifest
 from sam_pet.models.verify import verify as verify_model
 from sam_pet.train.course import train
 from sam_pet.train.data import cases_of, example_store
@@ -73,7 +73,7 @@ def _check_checkpoint(trail: Trail) -> Check:
     checkpoint = trail.folder / "checkpoint"
     try:
         verify_model(checkpoint)
-        found: dict[str, Any] = require_record(checkpoint).hashes
+        found: dict[str, Any] = require_manifest(checkpoint).hashes
     except InputError as error:
         return Check("checkpoint", "differs", one_line(error))
     same = found == trail.manifest.get("checkpoint")
@@ -107,7 +107,7 @@ def _to_be_had(then: str, asked: str) -> bool:
 def _again(trail: Trail, recipe: Recipe, device: str, course: bool) -> Iterator[Check]:
     made = train(recipe, device=device) if course else finetune(recipe, device="cpu" if device == "cpu" else "auto")
     recorded = trail.manifest.get("checkpoint", {})
-    for name, sha256 in require_record(made).hashes.items():
+    for name, sha256 in require_manifest(made).hashes.items():
         yield compared(f"{name} trained again", recorded.get(name) == sha256, "the same bytes", "other weights")
     if not course:
         then, now = ({m["step"]: m for m in RunFolder(f).metrics} for f in (trail.folder, recipe.out))

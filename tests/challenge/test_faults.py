@@ -315,7 +315,7 @@ def test_a_model_that_never_answers_leaves_what_the_study_alone_leads_to(
 ) -> None:
     found = np.zeros(GRID.shape, bool)
     found[29:32, 24, 44] = True
-    monkeypatch.setattr(segmenting, "glimpse", lambda *_: found)
+    monkeypatch.setattr(segmenting, "quick_mask", lambda *_: found)
     monkeypatch.setattr(Session, "first_answer", lambda *_, **__: time.sleep(600))
     assert step.run(limit=10)["answer"] == "the proposals, of which the model was not asked"
     assert step.mask()[found].all()
@@ -375,11 +375,11 @@ def test_uploaded_weights_that_cannot_be_used_leave_those_inside(
     elif damage == "junk":
         (model / "weights.pt").write_bytes(b"junk" * 1000)
     else:
-        from sam_pet.models import ModelRecord, save_model, untrained
+        from sam_pet.models import ModelManifest, save_model, untrained
 
         network = untrained("nano")
         next(network.parameters()).data.flatten()[0] = np.nan
-        save_model(network, ModelRecord(name="mine", trained=True), model / "mine")
+        save_model(network, ModelManifest(name="mine", trained=True), model / "mine")
     report = step.run()
     assert report["fallback"]
     assert "the uploaded weights cannot be used" in step.log

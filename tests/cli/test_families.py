@@ -15,7 +15,7 @@ import SimpleITK as sitk
 
 from sam_pet.cli.app import main
 from sam_pet.geometry import Grid
-from sam_pet.models import ModelRecord, save_model
+from sam_pet.models import ModelManifest, save_model
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
@@ -35,7 +35,7 @@ def test_a_family_segments_corrects_undoes_saves_replays_and_runs_in_the_contain
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     folder = tmp_path / "weights"
-    record = ModelRecord(name=family, trained=True, clip=ClipRecipe(first_mm=64.0, largest_mm=64.0))
+    record = ModelManifest(name=family, trained=True, clip=ClipRecipe(first_mm=64.0, largest_mm=64.0))
     save_model(random_model(TINY[family]()), record, folder)
     pet, ct = (data / "sts" / "STS_001" / f"{name}.nii.gz" for name in ("SUV", "CTres"))
     (tmp_path / "p.json").write_text(json.dumps({"tumor": [TUMOR], "background": []}))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sam_pet.cli.app import main
-from sam_pet.models import ModelRecord, load_model, save_adapter, save_model, untrained
+from sam_pet.models import ModelManifest, load_model, save_adapter, save_model, untrained
 from sam_pet.models.convert import renamed
 from tests.models.conftest import Hub
 from tests.models.conftest import hub as hub  # fixtures
@@ -109,7 +109,7 @@ def test_convert_of_something_else_exits_with_2_and_writes_nothing(
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_verify_finds_a_flipped_byte(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "mine"
-    save_model(untrained("nano"), ModelRecord(name="mine"), folder)
+    save_model(untrained("nano"), ModelManifest(name="mine"), folder)
     assert run(capsys, "verify", folder)[:2] == (0, f"{folder}: model.safetensors, config.json as recorded\n")
     content = bytearray((folder / file).read_bytes())
     content[len(content) // 2] ^= 1
@@ -131,9 +131,9 @@ def test_verify_without_a_name_checks_all_that_are_here(hub: Hub, capsys: pytest
 
 
 def test_merge_writes_a_checkpoint_that_needs_no_base(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save_model(untrained("nano", seed=3), ModelRecord(name="base"), tmp_path / "base")
+    save_model(untrained("nano", seed=3), ModelManifest(name="base"), tmp_path / "base")
     base = load_model(tmp_path / "base")
-    save_adapter(adapted(base, trained=True), base, ModelRecord(name="mine", trained=True), tmp_path / "lora")
+    save_adapter(adapted(base, trained=True), base, ModelManifest(name="mine", trained=True), tmp_path / "lora")
     (tmp_path / "base").rename(tmp_path / "moved")
     code, _, err = run(capsys, "merge", tmp_path / "lora", tmp_path / "out")
     assert code == 2

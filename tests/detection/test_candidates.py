@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from sam_pet.detection.body import find_body
-from sam_pet.detection.candidates import find_candidates
+from sam_pet.detection.candidates import find_peaks
 from sam_pet.detection.features import NAMES, describe
 from sam_pet.geometry import Grid
 from sam_pet.study import Study
 from sam_pet.uptake.peaks import Candidate
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 from tests.detection.studies import SPOT, ball, body_study
 
 
@@ -18,7 +18,7 @@ def nearest(candidates: list[Candidate], voxel: tuple[int, int, int]) -> Candida
 
 
 def candidates_of(study: Study) -> list[Candidate]:
-    return find_candidates(study, find_body(study))
+    return find_peaks(study, find_body(study))
 
 
 def test_a_hot_spot_is_a_candidate_and_its_region_is_the_spot() -> None:
@@ -27,10 +27,10 @@ def test_a_hot_spot_is_a_candidate_and_its_region_is_the_spot() -> None:
     assert ball(SPOT, 10)[found.peak[::-1]]
     # Above the lowest threshold of 0.9, and so is nothing near it.
     assert found.prominence == pytest.approx(6.0 / 0.9, rel=0.02)
-    spot = look_at(study, found)
+    spot = crop_candidate(study, found)
     assert spot.around == pytest.approx(0.6)
     mask = np.zeros(study.pet.shape, bool)
-    mask[spot.window] = spot.region()
+    mask[spot.window] = spot.mask()
     assert (mask == ball(SPOT, 10)).all()
 
 
@@ -40,7 +40,7 @@ def test_no_spot_no_candidate_there() -> None:
     assert not any(ball(SPOT, 30)[c.peak[::-1]] for c in candidates)
 
 
-def test_a_plateau_is_what_joins_above_six_tenths() -> None:
+def test_the_parent_component_is_what_joins_above_six_tenths() -> None:
     first, second = (40, 30, 50), (46, 30, 50)
     found = {}
     for bridge in (2.0, 4.0):
@@ -53,17 +53,17 @@ def test_a_plateau_is_what_joins_above_six_tenths() -> None:
         assert hot.peak != warm.peak
         voxels = {tuple(v) for c in (hot, warm) for v in (np.argwhere(c.basin) + c.corner[::-1]).tolist()}
         assert len(voxels) == hot.basin.sum() + warm.basin.sum()
-    assert found[2.0][1].plateau_suv == 6.0
-    assert found[4.0][1].plateau_suv == 8.0
-    assert found[4.0][1].plateau_ml > 1.5 * found[2.0][1].plateau_ml
+    assert found[2.0][1].parent_suv == 6.0
+    assert found[4.0][1].parent_suv == 8.0
+    assert found[4.0][1].parent_ml > 1.5 * found[2.0][1].parent_ml
 
 
 def test_fine_voxels_are_searched_in_blocks_and_come_back_fine() -> None:
     base = body_study(spot=6.0)
     fine = Study(np.repeat(base.pet, 2, axis=2), None, Grid((160, 60, 160), (2.5, 5.0, 5.0)))
     found = nearest(candidates_of(fine), (2 * SPOT[0], SPOT[1], SPOT[2]))
-    spot = look_at(fine, found)
-    assert spot.region().sum() == 2 * ball(SPOT, 10).sum()
+    spot = crop_candidate(fine, found)
+    assert spot.mask().sum() == 2 * ball(SPOT, 10).sum()
 
 
 def test_an_empty_study_has_no_candidates() -> None:
@@ -73,8 +73,8 @@ def test_an_empty_study_has_no_candidates() -> None:
 def test_features_are_what_they_are_called() -> None:
     study = body_study(spot=6.0)
     body = find_body(study)
-    spot = look_at(study, nearest(find_candidates(study, body), SPOT))
-    row = dict(zip(NAMES, describe(study, body, "psma", [spot], [spot.region()])[0], strict=True))
+    spot = crop_candidate(study, nearest(find_peaks(study, body), SPOT))
+    row = dict(zip(NAMES, describe(study, body, "psma", [spot], [spot.mask()])[0], strict=True))
     assert row["suv"] == pytest.approx(np.log(6.0))
     assert row["volume"] == pytest.approx(np.log(ball(SPOT, 10).sum() * 0.125), abs=1e-5)
     assert row["hu"] == 40
@@ -86,7 +86,7 @@ def test_features_are_what_they_are_called() -> None:
 def test_without_ct_densities_are_unknown() -> None:
     study = body_study(spot=6.0, with_ct=False)
     body = find_body(study)
-    spot = look_at(study, nearest(find_candidates(study, body), SPOT))
-    row = dict(zip(NAMES, describe(study, body, "fdg", [spot], [spot.region()])[0], strict=True))
+    spot = crop_candidate(study, nearest(find_peaks(study, body), SPOT))
+    row = dict(zip(NAMES, describe(study, body, "fdg", [spot], [spot.mask()])[0], strict=True))
     assert np.isnan([row[name] for name in ("hu", "bone", "to_lungs", "below_apex")]).all()
     assert np.isfinite([row[name] for name in ("suv", "volume", "depth", "below_top")]).all()

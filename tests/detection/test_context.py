@@ -9,11 +9,11 @@ from sam_pet.trees import as_logits
 PLACES = np.array([[0.0, 0, 0], [40, 0, 0], [500, 0, 0]])
 
 
-def described(verdicts: list[float], hu: list[float], places: np.ndarray = PLACES) -> dict[str, np.ndarray]:
-    features = np.zeros((len(verdicts), len(NAMES)), np.float32)
+def described(probabilities: list[float], hu: list[float], places: np.ndarray = PLACES) -> dict[str, np.ndarray]:
+    features = np.zeros((len(probabilities), len(NAMES)), np.float32)
     features[:, NAMES.index("hu")] = hu
-    looks = np.full(len(verdicts), np.nan)
-    rows = describe_context(np.array(verdicts), looks, features, places[: len(verdicts)])
+    cnn_logits = np.full(len(probabilities), np.nan)
+    rows = describe_context(np.array(probabilities), cnn_logits, features, places[: len(probabilities)])
     return dict(zip(CONTEXT_NAMES, rows.T, strict=True))
 
 
@@ -31,7 +31,7 @@ def test_each_candidate_is_set_beside_the_others() -> None:
     np.testing.assert_allclose(known["near_best"], [logits[1], logits[0], np.nan], rtol=1e-5)
     np.testing.assert_allclose(known["near_others"], [0.9, 0.2, 0.0], atol=1e-6)
     assert known["likely"].tolist() == [3, 3, 3]
-    # Of the others, each counts by its verdict.
+    # Of the others, each counts by its probability.
     np.testing.assert_allclose(known["hu_to_others"][0], 100 - (0.9 * 40 + 0.6 * 10) / 1.5, rtol=1e-5)
 
 

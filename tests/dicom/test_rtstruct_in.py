@@ -16,17 +16,17 @@ from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
 
 GRID = Grid((20, 20, 24), (2.0, 2.0, 3.0), (-20.0, -20.0, -36.0))
-Contour = tuple[str, list[float]]
+VolumeNetwork = tuple[str, list[float]]
 
 
-def square(z: float, low: float = 4.5, high: float = 9.5, turned: bool = False) -> Contour:
+def square(z: float, low: float = 4.5, high: float = 9.5, turned: bool = False) -> VolumeNetwork:
     """A closed contour around 25 voxels of a slice."""
     corners = [(low, low), (high, low), (high, high), (low, high)]
     points = GRID.to_world([(x, y, z) for x, y in (corners[::-1] if turned else corners)])
     return "CLOSED_PLANAR", points.ravel().tolist()
 
 
-def structure_set(path: Path, rois: Sequence[tuple[str, Sequence[Contour]]]) -> Path:
+def structure_set(path: Path, rois: Sequence[tuple[str, Sequence[VolumeNetwork]]]) -> Path:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = RTStructureSetStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -61,7 +61,7 @@ def _item(tags: Mapping[str, object]) -> Dataset:
     return item
 
 
-def drawn(path: Path, contours: Sequence[Contour]) -> tuple[int, list[int]]:
+def drawn(path: Path, contours: Sequence[VolumeNetwork]) -> tuple[int, list[int]]:
     """Voxels, and the slices that hold some."""
     mask = read_rtstruct(structure_set(path / "rt.dcm", [("N", contours)]), "N", GRID)
     return int(mask.sum()), np.flatnonzero(mask.any((1, 2))).tolist()

@@ -15,7 +15,7 @@ from safetensors.torch import save
 
 from sam_pet.detection.appearance import Appearance
 from sam_pet.detection.appearance_net import AppearanceNetwork
-from sam_pet.detection.classifier import Judge
+from sam_pet.detection.classifier import LesionClassifier
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model, untrained
@@ -24,11 +24,11 @@ from sam_pet.models.architectures import architecture
 from sam_pet.models.checkpoint import build, load_folder, read_config, read_weights
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import read_hashes
-from sam_pet.models.record import ModelRecord, read_record
+from sam_pet.models.manifest import ModelManifest, read_manifest
 from sam_pet.models.registry import checkpoints_folder
 from sam_pet.proposers.outline_features import NAMES as OUTLINE
-from sam_pet.proposers.ranker import Chooser
-from sam_pet.proposers.volume_net import Contour, new_network
+from sam_pet.proposers.ranker import OutlineRanker
+from sam_pet.proposers.volume_net import VolumeNetwork, new_network
 from sam_pet.trees import from_text, to_text
 from tests.fuzz.target import Target, of_folder
 
@@ -39,8 +39,8 @@ def of_models(scratch: Path) -> dict[str, Target]:
 
 def _files(scratch: Path) -> dict[str, Target]:
     found = {}
-    record = ModelRecord(name="x", trained=True).model_dump_json().encode()
-    found["record"] = Target("sam_pet.json", record, read_record)
+    record = ModelManifest(name="x", trained=True).model_dump_json().encode()
+    found["record"] = Target("sam_pet.json", record, read_manifest)
     config = json.dumps(architecture("nano").to_dict()).encode()
     found["config"] = Target("config.json", config, _configured)
     torch.save({"model": {"image_encoder.trunk.pos_embed": torch.ones(1, 4, 7, 7)}}, scratch / "w.pt")
@@ -76,7 +76,7 @@ def _trees(folder: Path) -> None:
 def _folders(scratch: Path) -> dict[str, Target]:
     """A checkpoint and an adapter on it, whole."""
     whole, adapter = scratch / "whole", scratch / "adapter"
-    save_model(untrained("nano"), ModelRecord(name="x", trained=True), whole)
+    save_model(untrained("nano"), ModelManifest(name="x", trained=True), whole)
     from peft import LoraConfig, get_peft_model
 
     model = get_peft_model(untrained("nano"), LoraConfig(r=2, target_modules=r"mask_decoder.*q_proj"))
@@ -96,15 +96,15 @@ def _folders(scratch: Path) -> dict[str, Target]:
 
 
 def _parts() -> dict[str, Target]:
-    chooser = Chooser.make(_boosted(len(OUTLINE)), 0.1, {}).content.model_dump_json().encode()
+    chooser = OutlineRanker.make(_boosted(len(OUTLINE)), 0.1, {}).content.model_dump_json().encode()
     small = to_text(_boosted(4))
     content = json.loads((checkpoints_folder() / "default" / "first_answer.json").read_text())
     trees = dict.fromkeys(("glance", "extent", "context", "opinion"), small)
     judge = json.dumps({**content, **trees, "appearance": None}).encode()
     found = {
         "trees": Target("t.ubj", bytes(_boosted(4).save_raw("ubj")), _trees),
-        "outline ranker": Target("c.json", chooser, lambda folder: Chooser.read(folder / "c.json")),
-        "lesion classifier": Target("j.json", judge, lambda folder: Judge.read(folder / "j.json")),
+        "outline ranker": Target("c.json", chooser, lambda folder: OutlineRanker.read(folder / "c.json")),
+        "lesion classifier": Target("j.json", judge, lambda folder: LesionClassifier.read(folder / "j.json")),
     }
     network: torch.nn.Module = AppearanceNetwork(len(NAMES))
     found["appearance"] = Target(
@@ -117,4 +117,4 @@ def _parts() -> dict[str, Target]:
 
 def _contour(folder: Path) -> None:
     path = folder / "c.safetensors"
-    Contour.of(read_weights(path), path)
+    VolumeNetwork.of(read_weights(path), path)

@@ -12,7 +12,7 @@ from peft import LoraConfig, get_peft_model
 from sam_pet.errors import InputError
 from sam_pet.models import (
     LoadedModel,
-    ModelRecord,
+    ModelManifest,
     attach_adapter,
     load_model,
     merge_adapter,
@@ -54,7 +54,7 @@ def answers(model: Any) -> list[torch.Tensor]:
 @pytest.fixture
 def adapter(tmp_path: Path) -> Path:
     base = load_model("nano-untrained")
-    save_adapter(adapted(base, trained=True), base, ModelRecord(name="mine", trained=True), tmp_path / "adapter")
+    save_adapter(adapted(base, trained=True), base, ModelManifest(name="mine", trained=True), tmp_path / "adapter")
     return tmp_path / "adapter"
 
 
@@ -90,21 +90,21 @@ def test_an_adapter_folder_is_small_and_says_what_it_stands_on(adapter: Path) ->
 
 def test_an_adapter_brings_the_image_size_it_was_trained_at(tmp_path: Path) -> None:
     base = load_model("nano-untrained", image_size=192)
-    save_adapter(adapted(base, trained=True), base, ModelRecord(name="mine"), tmp_path / "adapter")
+    save_adapter(adapted(base, trained=True), base, ModelManifest(name="mine"), tmp_path / "adapter")
     assert load_model(tmp_path / "adapter").image_size == 192
     assert load_model(tmp_path / "adapter", image_size=64).image_size == 64
 
 
 def test_an_adapter_for_another_base_model_is_refused(adapter: Path, tmp_path: Path) -> None:
-    save_model(untrained("nano", seed=9), ModelRecord(name="other"), tmp_path / "other")
+    save_model(untrained("nano", seed=9), ModelManifest(name="other"), tmp_path / "other")
     with pytest.raises(InputError, match="an adapter for another base model: nano-untrained with SHA-256"):
         load_model(adapter, base=tmp_path / "other")
 
 
 def test_a_base_that_moved_can_be_given(tmp_path: Path) -> None:
-    save_model(untrained("nano", seed=9), ModelRecord(name="other"), tmp_path / "old")
+    save_model(untrained("nano", seed=9), ModelManifest(name="other"), tmp_path / "old")
     base = load_model(tmp_path / "old")
-    save_adapter(adapted(base, trained=True), base, ModelRecord(name="mine"), tmp_path / "adapter")
+    save_adapter(adapted(base, trained=True), base, ModelManifest(name="mine"), tmp_path / "adapter")
     (tmp_path / "old").rename(tmp_path / "new")
     with pytest.raises(InputError, match=r"adapter is an adapter on .*old: no model is named"):
         load_model(tmp_path / "adapter")

@@ -11,13 +11,13 @@ import torch
 
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256
-from sam_pet.models import ModelRecord, load_model, save_model, untrained
+from sam_pet.models import ModelManifest, load_model, save_model, untrained
 from sam_pet.models.bounded import AtMost
 from sam_pet.models.checkpoint import weights_sha256
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
 
-RECORD = ModelRecord(
+RECORD = ModelManifest(
     name="mine",
     frames=RECIPES["pet"],
     clip=ClipRecipe(first_mm=80),

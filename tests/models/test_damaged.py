@@ -21,7 +21,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from sam_pet.errors import InputError
-from sam_pet.models import ModelRecord, load_model, save_model, untrained
+from sam_pet.models import ModelManifest, load_model, save_model, untrained
 from sam_pet.models.checkpoint import replacing_folder
 from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import read_hashes
@@ -39,7 +39,7 @@ def refused(call: Callable[[], object], message: str) -> str:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound") / "mine"
-    save_model(untrained("nano"), ModelRecord(name="mine", trained=True), folder)
+    save_model(untrained("nano"), ModelManifest(name="mine", trained=True), folder)
     return folder
 
 

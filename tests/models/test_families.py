@@ -16,7 +16,7 @@ from transformers import Sam3VideoConfig, Sam3VideoModel
 from transformers.initialization import no_init_weights
 
 from sam_pet.errors import InputError
-from sam_pet.models import ModelRecord, architecture, load_model, save_model
+from sam_pet.models import ModelManifest, architecture, load_model, save_model
 from sam_pet.models.checkpoint import read_config
 from sam_pet.sam2.families import family_of
 from tests.sam2.models import TINY, random_model, tiny_sam3_tracker
@@ -61,7 +61,7 @@ def test_the_published_sizes_build(name: str, millions: float, side: int) -> Non
 @pytest.mark.parametrize("model_type", sorted(TINY))
 def test_a_checkpoint_folder_brings_every_family_back(model_type: str, tmp_path: Path) -> None:
     model = random_model(TINY[model_type]())
-    save_model(model, ModelRecord(name="mine", trained=True), tmp_path / "mine")
+    save_model(model, ModelManifest(name="mine", trained=True), tmp_path / "mine")
     loaded = load_model(tmp_path / "mine")
     assert loaded.image_size == model.config.image_size
     assert loaded.model.config.model_type == model_type
@@ -92,7 +92,7 @@ def test_the_tracker_of_a_whole_sam3_loads_and_is_saved_alone(tmp_path: Path) ->
     loaded = load_model(tmp_path / "sam3")
     state = loaded.model.state_dict()
     assert all(torch.equal(state[key], value) for key, value in tracker.state_dict().items())
-    save_model(loaded.model, ModelRecord(name="alone"), tmp_path / "alone")
+    save_model(loaded.model, ModelManifest(name="alone"), tmp_path / "alone")
     assert json.loads((tmp_path / "alone" / "config.json").read_text())["model_type"] == "sam3_tracker_video"
     assert load_model(tmp_path / "alone").image_size == 112
 

@@ -12,7 +12,7 @@ import pytest
 
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256
-from sam_pet.models import ModelRecord, load_model, registry, save_model, untrained
+from sam_pet.models import ModelManifest, load_model, registry, save_model, untrained
 from sam_pet.models.hashes import download_folder
 from sam_pet.models.hub import cache, fetch, location
 from sam_pet.models.verify import verify, verify_all
@@ -23,7 +23,7 @@ from tests.models.test_families import published_sam3
 
 def publish(hub: Hub, repository: str, **record: object) -> Path:
     folder = hub.root / repository
-    save_model(untrained("nano", seed=4), ModelRecord(name="published", **record), folder)
+    save_model(untrained("nano", seed=4), ModelManifest(name="published", **record), folder)
     return folder
 
 
@@ -42,7 +42,7 @@ def test_an_adapter_on_the_hub_loads_on_its_base(hub: Hub, tmp_path: Path) -> No
     from sam_pet.models import save_adapter
 
     base = load_model("nano-untrained")
-    save_adapter(adapted(base, trained=True), base, ModelRecord(name="mine"), hub.root / "lab" / "lora")
+    save_adapter(adapted(base, trained=True), base, ModelManifest(name="mine"), hub.root / "lab" / "lora")
     assert load_model("lab/lora").record.name == "mine"
     assert not (tmp_path / "home" / "models" / "lab--lora" / "model.safetensors").exists()
 
@@ -97,7 +97,7 @@ def test_an_interrupted_fetch_leaves_nothing_that_counts_as_here(hub: Hub) -> No
     (hub.root / "lab" / "petct" / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"model\.safetensors of lab/petct cannot be fetched"):
         load_model("lab/petct")
-    save_model(untrained("nano", seed=4), ModelRecord(name="published"), hub.root / "lab" / "petct")
+    save_model(untrained("nano", seed=4), ModelManifest(name="published"), hub.root / "lab" / "petct")
     assert load_model("lab/petct").record.name == "published"
 
 
@@ -137,7 +137,7 @@ def test_default_is_the_untrained_model_until_weights_are_embedded(
     assert not untrained_default.record.trained
     assert untrained_default.record.name == "nano-untrained"
     assert verify("default") == {}
-    save_model(untrained("nano", seed=4), ModelRecord(name="nano", trained=True), tmp_path / "default")
+    save_model(untrained("nano", seed=4), ModelManifest(name="nano", trained=True), tmp_path / "default")
     trained = load_model("default")
     assert trained.record.trained
     assert set(verify("default")) == {"config.json", "model.safetensors"}

@@ -13,8 +13,8 @@ import torch
 from sam_pet.models import load_model, merge_adapter
 from sam_pet.models.checkpoint import LoadedModel, add_part, save_model
 from sam_pet.models.loading import convert_model
+from sam_pet.models.manifest import RECORD, ModelManifest, read_manifest
 from sam_pet.models.parts import NAMES, PARTS, stale
-from sam_pet.models.record import RECORD, ModelRecord, read_record
 from sam_pet.models.verify import stale_parts, verify
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
@@ -102,7 +102,7 @@ def test_an_adapter_may_bring_a_part_of_its_own(default: LoadedModel, tmp_path: 
     assert after.parts["chooser"].parent == folder
     assert same_parts(after, default, ["refiner", "contour", "judge", "appearance"])
     assert after.record.stale == {}
-    record = read_record(folder)
+    record = read_manifest(folder)
     assert record is not None
     assert record.sha256 is not None
     assert set(record.parts) == {"chooser"}
@@ -130,7 +130,7 @@ def test_records_with_a_hash_a_part_are_read_as_before(default: LoadedModel, tmp
     loaded = load_model(tmp_path / "old")
     assert same_parts(loaded, default)
     assert loaded.record.stale == {}
-    assert ModelRecord(name="none").parts == {}
+    assert ModelManifest(name="none").parts == {}
 
 
 def test_every_part_has_a_name_in_words() -> None:

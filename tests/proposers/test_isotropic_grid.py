@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sam_pet.proposers.isotropic_grid import Cells
+from sam_pet.proposers.isotropic_grid import IsotropicGrid
 from sam_pet.sam2.clips import Clip
 
 
-def cells(side: int = 20, width: float = 80.0, between: float = 4.0) -> Cells:
-    return Cells(Clip((20.0, 18.0), width, 128, (4.0, 4.0), 3, 12), side, between)
+def cells(side: int = 20, width: float = 80.0, between: float = 4.0) -> IsotropicGrid:
+    return IsotropicGrid(Clip((20.0, 18.0), width, 128, (4.0, 4.0), 3, 12), side, between)
 
 
 def test_cells_are_cubes_that_fill_the_clip() -> None:
@@ -20,7 +20,7 @@ def test_cells_are_cubes_that_fill_the_clip() -> None:
 def test_cells_of_the_size_of_voxels_sample_the_voxels() -> None:
     volume = np.random.default_rng(0).random((20, 40, 44)).astype(np.float32)
     clip = Clip((20.5, 18.5), 80.0, 128, (4.0, 4.0), 3, 12)
-    sampled = Cells(clip, 20, 4.0).sample(volume, 0.0)
+    sampled = IsotropicGrid(clip, 20, 4.0).sample(volume, 0.0)
     np.testing.assert_allclose(sampled, volume[3:13, 9:29, 11:31], atol=1e-5)
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Click, Prompt
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.sam2.clips import Clip
@@ -14,7 +14,7 @@ def lesion(voxels: list[tuple[int, int, int]], prompts: tuple[Prompt, ...], foun
     for x, y, z in voxels:
         values[z, y, x] = True
     clip = Clip((4.0, 4.0), 64.0, 64, (1.0, 1.0), 0, 3)
-    return Lesion(prompts, clip, MemoryBank(), Block((0, 0, 0), values), 0.0, found=found)
+    return Lesion(prompts, clip, MemoryBank(), MaskBox((0, 0, 0), values), 0.0, found=found)
 
 
 BODY = [(1, 1, 1), (2, 1, 1), (2, 2, 2)]

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sam_pet.boxes import Block, overlap
+from sam_pet.boxes import MaskBox, overlap
 from sam_pet.cases import find_cases
 from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import add_part, untrained
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.models.parts import CHOOSER
-from sam_pet.models.record import ModelRecord
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.outline_features import NAMES, Floats
-from sam_pet.proposers.ranker import Chooser
+from sam_pet.proposers.ranker import OutlineRanker
 from sam_pet.proposers.uptake_levels import LEVELS, above_levels
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
@@ -27,7 +27,7 @@ from sam_pet.train.ranker import fit
 from sam_pet.train.ranker_examples import RankerExample, RankerExamples
 from sam_pet.train.store import ExampleStore
 from sam_pet.uptake.peaks import Candidate, candidates_at
-from sam_pet.uptake.regions import look_at
+from sam_pet.uptake.regions import crop_candidate
 from tests.fakes import random_segmenter, two_lesion_study
 from tests.train.cases import write_cases
 
@@ -53,7 +53,7 @@ def voxels(*points: tuple[int, int, int]) -> Voxels:
 
 def opened(study: Study, number: int | None) -> Session:
     segmenter = random_segmenter()
-    segmenter.__dict__["chooser"] = None if number is None else Fixed(number)
+    segmenter.__dict__["outline_ranker"] = None if number is None else Fixed(number)
     return segmenter.open(study)
 
 
@@ -76,7 +76,7 @@ def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> RankerExampl
 
 
 @pytest.fixture(scope="module")
-def chooser() -> Chooser:
+def ranker() -> OutlineRanker:
     return fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
 
 
@@ -90,7 +90,7 @@ def test_boxes_overlap_where_they_do() -> None:
 
 
 def basin(study: Study, candidate: Candidate) -> np.ndarray:
-    spot = look_at(study, candidate)
+    spot = crop_candidate(study, candidate)
     mask = np.zeros(study.pet.shape, bool)
     mask[spot.window] = spot.basin
     return mask
@@ -133,7 +133,7 @@ def test_higher_levels_lie_within_lower_ones_and_their_box_holds_what_is_drawn()
     study = two_lesion_study()
     (candidate,) = candidates_at(study, voxels(FIRST))
     far = voxels((60, 2, 38))
-    blocks = above_levels(look_at(study, candidate), far)
+    blocks = above_levels(crop_candidate(study, candidate), far)
     assert len(blocks) == len(LEVELS)
     assert all(len(block.rows(far)[0]) == 1 and not block.touches(far) for block in blocks)
     for lower, higher in pairwise(blocks):
@@ -187,8 +187,8 @@ def test_a_box_keeps_the_models_mask() -> None:
     assert (masks[0] == masks[1]).all()
 
 
-def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(chooser: Chooser) -> None:
-    facts = chooser.content.training
+def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(ranker: OutlineRanker) -> None:
+    facts = ranker.content.training
     assert facts["note"] == "made"
     assert facts["prompts"] == [144, 72]
     for model, chosen, best in zip(facts["dice_of_model"], facts["dice_chosen"], facts["dice_of_best"], strict=True):
@@ -197,35 +197,35 @@ def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_
     expected = np.array([[0.5, 0.51, 0.5, 0.55], [0.5, 0.8, 0.7, 0.95]])
     networks = np.full((2, 4, len(NAMES)), np.nan)
     networks[:, :, NAMES.index("level")] = -np.arange(4)
-    assert Chooser.best(expected, networks, 0.1).tolist() == [1, 3]
-    assert Chooser.best(expected, networks, 0.0).tolist() == [3, 3]
-    assert Chooser.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
+    assert OutlineRanker.best(expected, networks, 0.1).tolist() == [1, 3]
+    assert OutlineRanker.best(expected, networks, 0.0).tolist() == [3, 3]
+    assert OutlineRanker.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
 
 
-def test_the_same_lessons_give_the_same_file_and_it_reads_back(chooser: Chooser, tmp_path: Path) -> None:
+def test_the_same_examples_give_the_same_file_and_it_reads_back(ranker: OutlineRanker, tmp_path: Path) -> None:
     again = fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
-    chooser.write(tmp_path / "one.json")
+    ranker.write(tmp_path / "one.json")
     again.write(tmp_path / "other.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
     features = made_lesson(99).features[0]
-    np.testing.assert_array_equal(Chooser.read(tmp_path / "one.json").expect(features), chooser.expect(features))
+    np.testing.assert_array_equal(OutlineRanker.read(tmp_path / "one.json").expect(features), ranker.expect(features))
 
 
-def test_a_damaged_or_foreign_file_says_so(chooser: Chooser, tmp_path: Path) -> None:
+def test_a_damaged_or_foreign_file_says_so(ranker: OutlineRanker, tmp_path: Path) -> None:
     path = tmp_path / "chooser.json"
     path.write_text('{"features": []')
     with pytest.raises(InputError, match="does not choose outlines"):
-        Chooser.read(path)
-    chooser.write(path)
+        OutlineRanker.read(path)
+    ranker.write(path)
     path.write_text(path.read_text().replace('"slope"', '"steepness"'))
     with pytest.raises(InputError, match="trained on other features"):
-        Chooser.read(path)
+        OutlineRanker.read(path)
 
 
-def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
+def test_an_outline_ranker_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     clip = ClipRecipe(first_mm=64.0, largest_mm=64.0)
-    save_model(untrained("nano", 64), ModelRecord(name="small", clip=clip, trained=True), checkpoint)
+    save_model(untrained("nano", 64), ModelManifest(name="small", clip=clip, trained=True), checkpoint)
     plain = Segmenter(load_model(checkpoint), "cpu")
     (case,) = find_cases(write_cases(tmp_path / "cases", 1))
     examples = RankerExamples(ExampleStore(tmp_path / "store"), prompts=1)
@@ -238,8 +238,8 @@ def test_a_chooser_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     assert len(found.dice) == 8
     add_part(checkpoint, "chooser", fit([[found]]).write, {"tracker": plain.sha256})
     segmenter = Segmenter(load_model(checkpoint), "cpu")
-    assert segmenter.chooser is not None
-    assert segmenter.chooser.content.training["prompts"] == [8]
+    assert segmenter.outline_ranker is not None
+    assert segmenter.outline_ranker.content.training["prompts"] == [8]
     assert segmenter.facts["chooser"] == verify(checkpoint)[CHOOSER]
     session = segmenter.open(two_lesion_study())
     session.add_click(FIRST)
@@ -261,7 +261,7 @@ def test_a_block_without_a_voxel_is_described_too() -> None:
     session.add_click(FIRST)
     lesion = session.state.lesions[1]
     tracker = random_segmenter().tracker(study)
-    empty = Block((0, 0, 0), np.zeros((1, 1, 1), bool))
+    empty = MaskBox((0, 0, 0), np.zeros((1, 1, 1), bool))
     outlines = tracker.proposers.outlines(replace(lesion, block=empty), voxels(FIRST))
     blocks, features = outlines.blocks, outlines.features
     assert all(not block.touches(voxels(FIRST)) for block in blocks)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sam_pet.boxes import LOGIT_LIMIT, Block, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Click, Scribble
 from sam_pet.proposers.lesion import Lesion, Offered
@@ -34,19 +34,19 @@ def study() -> Study:
 
 def merged(study: Study, *, found: bool) -> Lesion:
     """A lesion of a click on the node whose mask holds the organ, too."""
-    block = Block((0, 0, 0), study.pet > 2.5)
+    block = MaskBox((0, 0, 0), study.pet > 2.5)
     clip = Clip((20.0, 24.0), 64.0, 64, (2.0, 2.0), 0, 23)
-    node = Block((12, 16, 4), study.pet[4:21, 16:33, 12:27] > 3)
+    node = MaskBox((12, 16, 4), study.pet[4:21, 16:33, 12:27] > 3)
     offered = Offered((node,), (0.8,), (0.4,))
     return Lesion((Click(NODE),), clip, MemoryBank(), block, 1.0, offered=offered, found=int(found), probability=0.9)
 
 
-def told(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
+def revisions_after(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
     """The networks go on showing all that is hot, but for the stroke."""
     logits = np.where(study.pet > 2.5, 4.0, -LOGIT_LIMIT).astype(np.float32)
     background = stroke.voxels if stroke.label == "background" else np.zeros((0, 3), np.int64)
     new = replace(lesion, prompts=(*lesion.prompts, stroke))
-    return revised(study, lesion, new, background, Field((0, 0, 0), logits))
+    return revised(study, lesion, new, background, LogitBox((0, 0, 0), logits))
 
 
 def kinds(found: Revised) -> dict[str, np.ndarray]:
@@ -57,7 +57,7 @@ ACROSS = Scribble(tuple((x, 24, 12) for x in range(26, 47)), "background")
 
 
 def test_a_stroke_in_the_organ_offers_the_mask_without_the_organs_basin(study: Study) -> None:
-    found = kinds(told(study, merged(study, found=True), ACROSS))
+    found = kinds(revisions_after(study, merged(study, found=True), ACROSS))
     assert list(found)[:4] == ["standing", "corrected", "far", "shown"]
     assert found["basin"][NODE[::-1]]
     assert not found["basin"][12, 24, 32:40].any()
@@ -66,9 +66,9 @@ def test_a_stroke_in_the_organ_offers_the_mask_without_the_organs_basin(study: S
 
 
 def test_nothing_is_offered_until_a_reader_has_pointed_at_the_lesion(study: Study) -> None:
-    never = kinds(told(study, merged(study, found=True), ACROSS))
+    never = kinds(revisions_after(study, merged(study, found=True), ACROSS))
     assert not never["drawn"].any()
-    pointed = kinds(told(study, merged(study, found=False), ACROSS))
+    pointed = kinds(revisions_after(study, merged(study, found=False), ACROSS))
     assert pointed["drawn"].sum() == 1
     assert pointed["drawn"][NODE[::-1]]
 
@@ -77,33 +77,33 @@ def test_nothing_is_offered_until_a_reader_has_pointed_at_the_lesion(study: Stud
 def test_every_outline_obeys_what_is_drawn(study: Study, found: bool) -> None:
     tumor = Scribble(((20, 20, 12), (20, 14, 12)), "tumor")
     for stroke in (ACROSS, tumor):
-        for kind, mask in kinds(told(study, merged(study, found=found), stroke)).items():
+        for kind, mask in kinds(revisions_after(study, merged(study, found=found), stroke)).items():
             drawn = mask[tuple(stroke.voxels[:, ::-1].T)]
             assert drawn.all() if stroke.label == "tumor" else not drawn.any(), kind
 
 
 def test_rules_take_a_merged_organ_off_and_drop_a_lesion_of_one_peak(study: Study) -> None:
-    whole = told(study, merged(study, found=True), ACROSS)
+    whole = revisions_after(study, merged(study, found=True), ACROSS)
     # The node is less than a quarter of the mask.
     assert by_rules(study, whole).kind == "drawn"
     more = replace(merged(study, found=True))
     z, y, x = np.mgrid[:24, :48, :60]
     more.block.values[(abs(x - 16) < 6) & (abs(y - 24) < 9) & (abs(z - 12) < 9)] = True
-    assert by_rules(study, told(study, more, ACROSS)).kind == "basin"
-    pointed = told(study, merged(study, found=False), ACROSS)
+    assert by_rules(study, revisions_after(study, more, ACROSS)).kind == "basin"
+    pointed = revisions_after(study, merged(study, found=False), ACROSS)
     assert by_rules(study, pointed).kind == "corrected"
     assert not pointed.taken(by_rules(study, pointed)).block.touches(ACROSS.voxels)
 
 
 def test_a_tumor_stroke_offers_what_is_hot_at_it(study: Study) -> None:
-    small = replace(merged(study, found=False), block=Block((18, 22, 10), np.ones((5, 5, 5), bool)))
-    found = kinds(told(study, small, Scribble(((36, 24, 12), (37, 24, 12)), "tumor")))
+    small = replace(merged(study, found=False), block=MaskBox((18, 22, 10), np.ones((5, 5, 5), bool)))
+    found = kinds(revisions_after(study, small, Scribble(((36, 24, 12), (37, 24, 12)), "tumor")))
     assert found["basin"].sum() > 500
     assert found["standing"].sum() <= 127 + 2
 
 
 def test_what_is_known_of_each_outline_tells_them_apart(study: Study) -> None:
-    found = told(study, merged(study, found=True), ACROSS)
+    found = revisions_after(study, merged(study, found=True), ACROSS)
     table = describe_revisions(study, found)
     assert table.shape == (len(found.revisions), len(REVISION_NAMES))
     column = dict(zip(REVISION_NAMES, table.T, strict=True))

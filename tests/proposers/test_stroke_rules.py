@@ -1,10 +1,16 @@
 import numpy as np
 import pytest
 
-from sam_pet.boxes import LOGIT_LIMIT, Field
+from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Label
-from sam_pet.proposers.stroke_rules import changed, hotter, resemblance, weighed, within_reach
+from sam_pet.proposers.stroke_rules import (
+    add_stroke_affinity,
+    apply_stroke,
+    hotter_component,
+    stroke_affinity,
+    stroke_region,
+)
 from sam_pet.study import Study
 
 
@@ -28,7 +34,7 @@ def logits(text: str) -> np.ndarray:
 
 def after(mask: np.ndarray, model: np.ndarray, stroke: tuple[np.ndarray, ...], label: Label) -> np.ndarray:
     """The mask after a stroke that reaches everywhere."""
-    return changed(mask, model, stroke, label, np.ones(mask.shape, bool))
+    return apply_stroke(mask, model, stroke, label, np.ones(mask.shape, bool))
 
 
 def test_background_stroke_takes_away_only_what_hangs_together_with_it() -> None:
@@ -59,9 +65,9 @@ def test_stroke_over_voxels_that_are_right_already_still_joins_the_changes_besid
 
 def test_nothing_changes_beyond_the_reach_of_a_stroke() -> None:
     reach = strip("....####....")
-    added = changed(strip(".##........."), logits("############"), rows((5, 0, 0)), "tumor", reach)
+    added = apply_stroke(strip(".##........."), logits("############"), rows((5, 0, 0)), "tumor", reach)
     assert drawn(added) == ".##.####...."
-    taken = changed(strip("############"), logits("............"), rows((5, 0, 0)), "background", reach)
+    taken = apply_stroke(strip("############"), logits("............"), rows((5, 0, 0)), "background", reach)
     assert drawn(taken) == "####....####"
 
 
@@ -75,7 +81,7 @@ def study() -> Study:
 
 def test_resemblance_is_one_at_the_stroke_and_falls_with_distance_and_uptake(study: Study) -> None:
     stroke = np.array([[18, 10, 4]])
-    like = resemblance(study, stroke, np.zeros(3, int), (9, 20, 40))
+    like = stroke_affinity(study, stroke, np.zeros(3, int), (9, 20, 40))
     assert like[4, 10, 18] == 1
     # 6 voxels of 2 mm are one standard deviation of 12 mm.
     assert like[4, 10, 12] == pytest.approx(np.exp(-0.5), rel=1e-5)
@@ -85,33 +91,33 @@ def test_resemblance_is_one_at_the_stroke_and_falls_with_distance_and_uptake(stu
 
 def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
     stroke = np.array([[18, 10, 4], [19, 10, 4], [3, 3, 6]])
-    whole = resemblance(study, stroke, np.zeros(3, int), (9, 20, 40))
-    box = resemblance(study, stroke[:2], np.array([10, 5, 2]), (5, 10, 20))
-    alone = resemblance(study, stroke[:2], np.zeros(3, int), (9, 20, 40))
+    whole = stroke_affinity(study, stroke, np.zeros(3, int), (9, 20, 40))
+    box = stroke_affinity(study, stroke[:2], np.array([10, 5, 2]), (5, 10, 20))
+    alone = stroke_affinity(study, stroke[:2], np.zeros(3, int), (9, 20, 40))
     assert np.array_equal(box, alone[2:7, 5:15, 10:30])
     assert (whole >= alone).all()
 
 
 def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> None:
-    field = Field((0, 0, 0), np.zeros((9, 20, 40), np.float32))
+    field = LogitBox((0, 0, 0), np.zeros((9, 20, 40), np.float32))
     hot, cold = np.array([[14, 10, 4]]), np.array([[26, 10, 4]])
-    sums = weighed(study, field, hot, cold)
+    sums = add_stroke_affinity(study, field, hot, cold)
     assert (sums[:, :, 10:20] > 0).all()
     assert (sums[:, :, 20:30] < 0).all()
     assert sums[4, 10, 14] > sums[4, 10, 10] > sums[0, 10, 10]
-    assert np.array_equal(weighed(study, field, hot, hot), field.values)
+    assert np.array_equal(add_stroke_affinity(study, field, hot, hot), field.values)
 
 
 def test_a_field_plus_another_changes_where_they_overlap() -> None:
-    field = Field((1, 1, 0), np.ones((1, 2, 2), np.float32))
-    other = Field((2, 1, 0), np.full((1, 1, 3), -4.0, np.float32))
+    field = LogitBox((1, 1, 0), np.ones((1, 2, 2), np.float32))
+    other = LogitBox((2, 1, 0), np.full((1, 1, 3), -4.0, np.float32))
     assert field.plus(other, 0.5).values.tolist() == [[[1.0, -1.0], [1.0, 1.0]]]
-    assert field.plus(Field((2, 1, 0), np.full((1, 1, 3), 99.0, np.float32)), 0.5).values.max() == LOGIT_LIMIT
+    assert field.plus(LogitBox((2, 1, 0), np.full((1, 1, 3), 99.0, np.float32)), 0.5).values.max() == LOGIT_LIMIT
     assert field.values.max() == 1
 
 
 def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
-    field = Field((5, 6, 7), np.full((2, 3, 4), 3, np.float32))
+    field = LogitBox((5, 6, 7), np.full((2, 3, 4), 3, np.float32))
     wide = field.widened(np.array([[4, 7, 9]]))
     assert wide.corner == (4, 6, 7)
     assert wide.values.shape == (3, 3, 5)
@@ -122,8 +128,8 @@ def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
 
 def test_a_stroke_reaches_as_far_as_it_is_long_but_never_less_than_a_few_voxels(study: Study) -> None:
     dot, line = np.array([[10, 10, 4]]), np.array([[x, 10, 4] for x in range(3, 18)])
-    near = within_reach(study, dot, "background", (0, 0, 0), study.pet.shape)
-    far = within_reach(study, line, "background", (0, 0, 0), study.pet.shape)
+    near = stroke_region(study, dot, "background", (0, 0, 0), study.pet.shape)
+    far = stroke_region(study, line, "background", (0, 0, 0), study.pet.shape)
     assert near[4, 10, 14]
     assert not near[4, 15, 10]
     assert far[4, 19, 10]
@@ -135,11 +141,11 @@ def test_a_tumor_stroke_reaches_no_colder_and_no_much_hotter_place(study: Study)
     pet[:, 12:, :] *= 4
     hot = Study(pet, None, study.grid)
     stroke = np.array([[18, 10, 4], [19, 10, 4]])
-    reach = within_reach(hot, stroke, "tumor", (0, 0, 0), pet.shape)
+    reach = stroke_region(hot, stroke, "tumor", (0, 0, 0), pet.shape)
     assert reach[4, 9, 19]
     assert not reach[4, 9, 21]
     assert not reach[4, 12, 19]
-    assert within_reach(hot, stroke, "background", (0, 0, 0), pet.shape)[4, 9, 21]
+    assert stroke_region(hot, stroke, "background", (0, 0, 0), pet.shape)[4, 9, 21]
 
 
 def test_a_hot_background_stroke_speaks_of_what_is_hotter_than_all_that_was_drawn_as_tumor(study: Study) -> None:
@@ -149,9 +155,9 @@ def test_a_hot_background_stroke_speaks_of_what_is_hotter_than_all_that_was_draw
     mask = pet > 3.5
     tumor = np.array([[10, 10, 4], [11, 10, 4]])
     hot, cold = np.array([[15, 10, 4], [17, 10, 4]]), np.array([[18, 10, 4], [19, 10, 4]])
-    gone = hotter(Study(pet, None, study.grid), (0, 0, 0), mask, tumor, hot)
+    gone = hotter_component(Study(pet, None, study.grid), (0, 0, 0), mask, tumor, hot)
     assert "".join("#" if v else "." for v in gone[4, 10, 10:28]) == "....#####........."
-    assert not hotter(Study(pet, None, study.grid), (0, 0, 0), mask, np.array([[16, 10, 4]]), cold).any()
+    assert not hotter_component(Study(pet, None, study.grid), (0, 0, 0), mask, np.array([[16, 10, 4]]), cold).any()
 
 
 @pytest.mark.parametrize(
@@ -164,9 +170,9 @@ def test_a_background_stroke_leaves_what_is_hotter_than_it(
     pet = study.pet.copy()
     pet[4, 9, 19] = ratio * study.pet[4, 10, 18:20].max()
     spotted = Study(pet, None, study.grid)
-    reach = within_reach(spotted, stroke, "background", (0, 0, 0), pet.shape, of_uptake=of_uptake)
+    reach = stroke_region(spotted, stroke, "background", (0, 0, 0), pet.shape, of_uptake=of_uptake)
     assert reach[4, 9, 19] == reached
 
 
 def test_the_reach_of_a_stroke_outside_the_box_is_empty(study: Study) -> None:
-    assert not within_reach(study, np.array([[30, 10, 4]]), "tumor", (0, 0, 0), (9, 20, 10)).any()
+    assert not stroke_region(study, np.array([[30, 10, 4]]), "tumor", (0, 0, 0), (9, 20, 10)).any()

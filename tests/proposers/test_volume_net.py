@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from sam_pet.boxes import Block, Field
+from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.errors import InputError
-from sam_pet.models.half import write_half
+from sam_pet.models.fp16 import write_fp16
 from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outline_features import NAMES
 from sam_pet.proposers.outlines import Outlines
 from sam_pet.proposers.sam2 import Sam2Proposer
-from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, window
-from sam_pet.proposers.volume_net import Contour, new_network
+from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, volume_input
+from sam_pet.proposers.volume_net import VolumeNetwork, new_network
 from sam_pet.sam2.clip_width import first_clip
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.train.network import TrainSettings
-from sam_pet.train.volume_examples import Cube, cubes_of, load_cubes, save_cubes
+from sam_pet.train.volume_examples import Cube, load_cubes, save_cubes, training_cubes
 from sam_pet.train.volume_net import prompted, train_contour
 from tests.fakes import random_segmenter, two_lesion_study
 
@@ -55,12 +55,12 @@ def lesions(study: Study) -> np.ndarray:
 
 
 def cubes(study: Study) -> list[Cube]:
-    return list(cubes_of(study, lesions(study), np.random.default_rng(0)))
+    return list(training_cubes(study, lesions(study), np.random.default_rng(0)))
 
 
 @pytest.fixture(scope="module")
-def contour() -> Contour:
-    return Contour(train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=60, batch=4, rate=5e-3)))
+def contour() -> VolumeNetwork:
+    return VolumeNetwork(train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=60, batch=4, rate=5e-3)))
 
 
 @pytest.mark.parametrize("width", WIDTHS_MM)
@@ -70,7 +70,7 @@ def test_a_window_shows_what_is_round_a_stroke_and_where_the_stroke_is(width: fl
     study = study if with_ct else replace(study, ct=None)
     drawn, beside = np.array([FIRST, (21, 24, 10)]), np.array([(24, 24, 10)])
     cells = cells_round(study, drawn, width)
-    seen = window(study, cells, drawn, beside)
+    seen = volume_input(study, cells, drawn, beside)
     assert seen.pet.shape[1:] == (SIDE, SIDE)
     assert seen.pet.shape[0] <= SIDE
     inputs = seen.inputs()
@@ -82,10 +82,10 @@ def test_a_window_shows_what_is_round_a_stroke_and_where_the_stroke_is(width: fl
     assert np.argwhere(seen.background)[:, 2].mean() > x
 
 
-def test_it_draws_a_lesion_that_it_has_learned_alone(contour: Contour) -> None:
+def test_it_draws_a_lesion_that_it_has_learned_alone(contour: VolumeNetwork) -> None:
     study = two_lesion_study()
     for place, number in ((FIRST, 1), (SECOND, 2)):
-        field = contour.draw(study, np.array([place]), NOTHING, WIDTHS_MM[0])
+        field = contour.predict_logits(study, np.array([place]), NOTHING, WIDTHS_MM[0])
         x, y, z = field.corner
         d, h, w = field.values.shape
         truth = lesions(study)[z : z + d, y : y + h, x : x + w] == number
@@ -94,25 +94,27 @@ def test_it_draws_a_lesion_that_it_has_learned_alone(contour: Contour) -> None:
 
 
 def test_half_a_chance_makes_a_cell_lesion_in_the_narrowest_cubes_alone() -> None:
-    undecided = Contour(new_network().eval())
-    fields = [undecided.draw(two_lesion_study(), np.array([FIRST]), NOTHING, width).values for width in WIDTHS_MM]
+    undecided = VolumeNetwork(new_network().eval())
+    fields = [
+        undecided.predict_logits(two_lesion_study(), np.array([FIRST]), NOTHING, width).values for width in WIDTHS_MM
+    ]
     assert (fields[0] > 0).all()
     assert not (fields[1] > 0).any()
     assert not (fields[2] > 0).any()
 
 
-def test_at_the_end_of_a_study_there_is_less_to_see(contour: Contour) -> None:
+def test_at_the_end_of_a_study_there_is_less_to_see(contour: VolumeNetwork) -> None:
     study = two_lesion_study()
-    field = contour.draw(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1])
+    field = contour.predict_logits(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1])
     assert field.corner == (0, 0, 0)
     assert np.isfinite(field.values).all()
 
 
-def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: Contour) -> None:
+def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: VolumeNetwork) -> None:
     def opened(number: int) -> Session:
         segmenter = random_segmenter()
         segmenter.contour = contour
-        segmenter.__dict__["chooser"] = Fixed(number)
+        segmenter.__dict__["outline_ranker"] = Fixed(number)
         return segmenter.open(two_lesion_study())
 
     session = opened(1)
@@ -132,7 +134,7 @@ def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: Contour) -
 
 
 def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_model(
-    contour: Contour, monkeypatch: pytest.MonkeyPatch
+    contour: VolumeNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[int] = []
     whole = Sam2Proposer._settle
@@ -144,7 +146,7 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     monkeypatch.setattr(Sam2Proposer, "_settle", counted)
     segmenter = random_segmenter()
     segmenter.contour = contour
-    segmenter.__dict__["chooser"] = Fixed(1)
+    segmenter.__dict__["outline_ranker"] = Fixed(1)
     session = segmenter.open(two_lesion_study())
     session.add_click(FIRST)
     session.add_scribble([(23, 24, 10), (24, 24, 10)])
@@ -159,12 +161,12 @@ def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
         def __init__(self, logit: float) -> None:
             self.logit = logit
 
-        def draw(self, study: Study, *_: object) -> Field:
-            return Field((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
+        def predict_logits(self, study: Study, *_: object) -> LogitBox:
+            return LogitBox((0, 0, 0), np.full(study.axial_pet.shape, self.logit, np.float32))
 
     def taken(shown: float | None) -> np.ndarray:
         segmenter = random_segmenter()
-        segmenter.contour = None if shown is None else cast("Contour", Sure(shown))
+        segmenter.contour = None if shown is None else cast("VolumeNetwork", Sure(shown))
         session = segmenter.open(two_lesion_study())
         session.add_click(FIRST)
         before = session.array
@@ -181,7 +183,7 @@ def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
 
 
 def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
-    wide = Block((0, 0, 0), np.ones((20, 20, 20), bool))
+    wide = MaskBox((0, 0, 0), np.ones((20, 20, 20), bool))
     outlines = Outlines([wide] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
     lesion = Lesion(
         (Click(FIRST),), first_clip(two_lesion_study(), np.array([FIRST]), ClipRecipe(), 64), MemoryBank(), wide, 0.0
@@ -191,11 +193,11 @@ def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
     assert outlines.chosen(lesion, 4, (4.0, 4.0, 4.0)).contour_mm == 128.0
 
 
-def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: Contour) -> None:
+def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: VolumeNetwork) -> None:
     segmenter = random_segmenter()
     study = two_lesion_study()
     tracker = segmenter.tracker(study)
-    (lesion,) = tracker.sketch([Click(FIRST)], NOTHING)
+    (lesion,) = tracker.track([Click(FIRST)], NOTHING)
     plain = tracker.proposers.outlines(lesion, NOTHING)
     assert plain.widths == ()
     assert np.isnan(plain.features[:, NAMES.index("contour_logit_64")]).all()
@@ -236,22 +238,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
     written = []
     for number, seed in enumerate((0, 0, 1)):
         network = train_contour([(cubes(two_lesion_study()), 1.0)], settings(steps=2, batch=2, seed=seed))
-        write_half(network, tmp_path / f"{number}")
+        write_fp16(network, tmp_path / f"{number}")
         written.append((tmp_path / f"{number}").read_bytes())
     assert written[0] == written[1] != written[2]
 
 
 def test_it_learns_in_bfloat16_too_and_is_kept_in_float32() -> None:
-    lessons = [(cubes(two_lesion_study()), 1.0)]
+    examples = [(cubes(two_lesion_study()), 1.0)]
     losses: list[float] = []
-    network = train_contour(lessons, settings(steps=20, batch=4, rate=5e-3), True, report=lambda _, x: losses.append(x))
+    network = train_contour(
+        examples, settings(steps=20, batch=4, rate=5e-3), True, report=lambda _, x: losses.append(x)
+    )
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
 
 
 def test_cut_off_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    lessons = [(cubes(two_lesion_study()), 1.0)]
-    whole = train_contour(lessons, settings(steps=4, batch=2))
+    examples = [(cubes(two_lesion_study()), 1.0)]
+    whole = train_contour(examples, settings(steps=4, batch=2))
     state = tmp_path / "state.pt"
 
     def stop(step: int, _: float) -> None:
@@ -259,18 +263,18 @@ def test_cut_off_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_contour(lessons, settings(steps=4, batch=2), state=state, save_every=2, report=stop)
-    again = train_contour(lessons, settings(steps=4, batch=2), state=state)
+        train_contour(examples, settings(steps=4, batch=2), state=state, save_every=2, report=stop)
+    again = train_contour(examples, settings(steps=4, batch=2), state=state)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters(), strict=True))
 
 
 def test_a_state_that_was_cut_short_says_so(tmp_path: Path) -> None:
     state = tmp_path / "state.pt"
-    lessons = [(cubes(two_lesion_study()), 1.0)]
-    train_contour(lessons, settings(steps=1, batch=1), state=state)
+    examples = [(cubes(two_lesion_study()), 1.0)]
+    train_contour(examples, settings(steps=1, batch=1), state=state)
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(InputError, match="is damaged"):
-        train_contour(lessons, settings(steps=2, batch=1), state=state)
+        train_contour(examples, settings(steps=2, batch=1), state=state)
 
 
 def test_without_a_lesion_there_is_nothing_to_learn() -> None:
@@ -282,4 +286,4 @@ def test_weights_of_another_network_are_refused() -> None:
     state = new_network().state_dict()
     state.pop("enter.weight")
     with pytest.raises(InputError, match="contour network"):
-        Contour.of(state, Path("contour.safetensors"))
+        VolumeNetwork.of(state, Path("contour.safetensors"))

@@ -15,8 +15,8 @@ from transformers import Sam2VideoModel
 from sam_pet.models.convert import convert_meta
 from sam_pet.sam2.features import EncodedFrames
 from sam_pet.sam2.memory import MemoryBank
-from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
+from sam_pet.sam2.steps import Sam2Steps
+from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, shake
 
 SIZE, COUNT, ANCHOR, CORRECTED = 128, 19, 9, 13
@@ -131,7 +131,9 @@ def meta_masks(
 
 
 def our_masks(model: Any, video: torch.Tensor, prompts: dict[int, Prompt], correction: Prompt | None) -> list[Masks]:
-    tracker = Tracker(Core(model, torch.bfloat16), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(
+        Sam2Steps(model, torch.bfloat16), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None
+    )
     masks: list[Masks] = [{} for _ in prompts]
 
     def show(banks: list[MemoryBank], slice_: int, drawn: list[SlicePrompt]) -> list[MemoryBank]:
@@ -147,7 +149,10 @@ def our_masks(model: Any, video: torch.Tensor, prompts: dict[int, Prompt], corre
                 if clear and z in banks[0].conditioning:
                     banks = [bank.without_tracked(range(z - 7, z + 8)) for bank in banks]
                 banks = tracker.track(
-                    [TrackRequest(bank, [Lane(range(z, z + slices.step, slices.step))], lambda z: z) for bank in banks]
+                    [
+                        TrackRequest(bank, [SlicePath(range(z, z + slices.step, slices.step))], lambda z: z)
+                        for bank in banks
+                    ]
                 )
                 for seen, bank in zip(masks, banks, strict=False):
                     seen[z] = bank.all()[z].logits

@@ -11,8 +11,8 @@ from transformers import Sam2VideoInferenceSession
 
 from sam_pet.sam2.features import EncodedFrames
 from sam_pet.sam2.memory import MemoryBank
-from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
+from sam_pet.sam2.steps import Sam2Steps
+from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import TINY, frames, random_model
 
 COUNT, ANCHOR, CORRECTED = 18, 9, 13
@@ -68,17 +68,17 @@ class Stock:
 
 
 def our_tracker(model: Any, video: torch.Tensor) -> Tracker:
-    core = Core(model, memory_dtype(model))
+    core = Sam2Steps(model, memory_dtype(model))
     return Tracker(core, EncodedFrames(core.encode(video)), COUNT, patience=None)
 
 
 def walk(tracker: Tracker, banks: list[MemoryBank], slices: range) -> list[MemoryBank]:
-    return tracker.track([TrackRequest(bank, [Lane(slices)], key=lambda z: z) for bank in banks])
+    return tracker.track([TrackRequest(bank, [SlicePath(slices)], key=lambda z: z) for bank in banks])
 
 
 def prompt(tracker: Tracker, banks: list[MemoryBank], slice_: int, prompts: list[Prompt]) -> list[MemoryBank]:
-    jobs = [TrackRequest(bank, [], key=lambda z: z) for bank in banks]
-    return tracker.prompt(jobs, [SlicePrompt(slice_, points, labels) for points, labels in prompts])
+    requests = [TrackRequest(bank, [], key=lambda z: z) for bank in banks]
+    return tracker.prompt(requests, [SlicePrompt(slice_, points, labels) for points, labels in prompts])
 
 
 def assert_close(ours: Masks, theirs: Masks) -> None:

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from sam_pet.sam2.features import EncodedFrames, FeatureCache
-from sam_pet.sam2.lanes import lanes_beyond, lanes_to_fill, stale_slices
 from sam_pet.sam2.memory import Memory, MemoryBank
-from sam_pet.sam2.steps import Core
-from sam_pet.sam2.tracker import Lane, SlicePrompt, Tracker, TrackRequest
+from sam_pet.sam2.paths import paths_beyond, paths_to_fill, stale_slices
+from sam_pet.sam2.steps import Sam2Steps
+from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
 from tests.sam2.models import frames, random_model
 
 COUNT = 12
@@ -30,14 +30,14 @@ def click(slice_: int, u: float, v: float, label: int = 1) -> SlicePrompt:
 
 
 def tracked(tracker: Tracker, prompts: list[SlicePrompt]) -> list[MemoryBank]:
-    jobs = [TrackRequest(MemoryBank(), [], key=lambda z: z) for _ in prompts]
-    banks = tracker.prompt(jobs, prompts)
-    return tracker.track([TrackRequest(b, lanes_to_fill(b, 0, COUNT - 1), key=lambda z: z) for b in banks])
+    requests = [TrackRequest(MemoryBank(), [], key=lambda z: z) for _ in prompts]
+    banks = tracker.prompt(requests, prompts)
+    return tracker.track([TrackRequest(b, paths_to_fill(b, 0, COUNT - 1), key=lambda z: z) for b in banks])
 
 
 @torch.no_grad()
 def test_a_batch_of_lesions_gives_what_single_lesions_give(model: Any, video: torch.Tensor) -> None:
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None)
     scribble = SlicePrompt(4, torch.tensor([[30.0, 40.0], [90.0, 80.0]]), torch.tensor([1, 0], dtype=torch.int32))
     prompts = [click(2, 60, 70), click(7, 20, 30), scribble, click(11, 100, 50)]
     together = tracked(tracker, prompts)
@@ -51,7 +51,7 @@ def test_a_batch_of_lesions_gives_what_single_lesions_give(model: Any, video: to
 
 def test_gradients_flow_back_through_the_memory_to_the_prompted_slice(video: torch.Tensor) -> None:
     model = random_model()
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None)
     bank = tracked(tracker, [click(5, 60, 70)])[0]
     bank.tracked[9].logits.mean().backward()
     for part in (model.vision_encoder, model.memory_encoder, model.memory_attention, model.prompt_encoder.point_embed):
@@ -59,30 +59,30 @@ def test_gradients_flow_back_through_the_memory_to_the_prompted_slice(video: tor
 
 
 @torch.no_grad()
-def test_lanes_end_where_the_lesion_does(video: torch.Tensor) -> None:
+def test_paths_end_where_the_lesion_does(video: torch.Tensor) -> None:
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=2)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=2)
     bank = tracked(tracker, [click(5, 60, 70)])[0]
     assert sorted(bank.tracked) == [3, 4, 6, 7]
     assert not any(memory.present for memory in bank.tracked.values())
 
 
 @torch.no_grad()
-def test_a_believed_prompt_is_shown_against_the_object_score(video: torch.Tensor) -> None:
+def test_a_prompt_can_be_shown_against_the_object_score(video: torch.Tensor) -> None:
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT)
-    job = TrackRequest(MemoryBank(), [], key=lambda z: z)
-    doubted, believed = (
-        tracker.prompt([job], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), believed=b)])[0]
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT)
+    request = TrackRequest(MemoryBank(), [], key=lambda z: z)
+    plain, forced = (
+        tracker.prompt([request], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), force_present=b)])[0]
         for b in (False, True)
     )
-    assert float(doubted.conditioning[5].logits.max()) == -1024
-    assert float(believed.conditioning[5].logits.abs().max()) < 1000
-    assert float(believed.conditioning[5].object_score) == -1
+    assert float(plain.conditioning[5].logits.max()) == -1024
+    assert float(forced.conditioning[5].logits.abs().max()) < 1000
+    assert float(forced.conditioning[5].object_score) == -1
 
 
 def test_features_are_encoded_once_ahead_and_dropped_by_age(model: Any, video: torch.Tensor) -> None:
@@ -93,8 +93,8 @@ def test_features_are_encoded_once_ahead_and_dropped_by_age(model: Any, video: t
         return video[list(keys)]
 
     with torch.no_grad():
-        one = Core(model).encode(video[:1]).nbytes
-        cache = FeatureCache(Core(model).encode, load, batch=4, limit=5 * one)
+        one = Sam2Steps(model).encode(video[:1]).nbytes
+        cache = FeatureCache(Sam2Steps(model).encode, load, batch=4, limit=5 * one)
         first = cache.fetch([3, 4], upcoming=[5, 6, 7])
         assert loaded == [3, 4, 5, 6]
         again = cache.fetch([4, 3])
@@ -122,16 +122,16 @@ def test_a_new_prompt_makes_stale_what_lies_between_its_neighbours() -> None:
     assert sorted(stale_slices(bank, 2)) == [0, 1, 3, 4, 5]
 
 
-def test_lanes_run_outward_and_meet_in_the_middle_and_skip_what_is_tracked() -> None:
-    lanes = lanes_to_fill(bank_of([2, 7], []), 0, 9)
-    assert [list(lane.slices) for lane in lanes] == [[1, 0], [8, 9], [3, 4], [6, 5]]
-    assert [lane.reverse for lane in lanes] == [True, False, False, True]
-    lanes = lanes_to_fill(bank_of([2, 7], [8, 9]), 0, 9)
-    assert [list(lane.slices) for lane in lanes] == [[1, 0], [3, 4], [6, 5]]
+def test_paths_run_outward_and_meet_in_the_middle_and_skip_what_is_tracked() -> None:
+    paths = paths_to_fill(bank_of([2, 7], []), 0, 9)
+    assert [list(path.slices) for path in paths] == [[1, 0], [8, 9], [3, 4], [6, 5]]
+    assert [path.reverse for path in paths] == [True, False, False, True]
+    paths = paths_to_fill(bank_of([2, 7], [8, 9]), 0, 9)
+    assert [list(path.slices) for path in paths] == [[1, 0], [3, 4], [6, 5]]
 
 
-def test_lanes_go_on_from_the_outermost_slices() -> None:
-    assert [list(lane.slices) for lane in lanes_beyond(bank_of([5], [4, 6, 7]), 2, 9)] == [[3, 2], [8, 9]]
+def test_paths_go_on_from_the_outermost_slices() -> None:
+    assert [list(path.slices) for path in paths_beyond(bank_of([5], [4, 6, 7]), 2, 9)] == [[3, 2], [8, 9]]
 
 
 def test_a_bank_is_never_changed() -> None:
@@ -143,10 +143,10 @@ def test_a_bank_is_never_changed() -> None:
 
 @torch.no_grad()
 def test_prompted_slices_on_the_way_are_passed_by(model: Any, video: torch.Tensor) -> None:
-    tracker = Tracker(Core(model), EncodedFrames(Core(model).encode(video)), COUNT, patience=None)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=None)
     bank = tracked(tracker, [click(3, 60, 70)])[0]
     bank = tracker.prompt([TrackRequest(bank, [], key=lambda z: z)], [click(6, 60, 70)])[0]
     held = bank.conditioning[6]
-    bank = tracker.track([TrackRequest(bank, [Lane(range(4, 9))], key=lambda z: z)])[0]
+    bank = tracker.track([TrackRequest(bank, [SlicePath(range(4, 9))], key=lambda z: z)])[0]
     assert bank.conditioning[6] is held
     assert 6 not in bank.tracked

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.geometry import Grid
 from sam_pet.session.rejection import is_contralateral
 from sam_pet.study import Study
@@ -15,9 +15,9 @@ def study() -> Study:
     return Study(np.maximum(10 - away * 8 / 12, 0), None, Grid((100, 60, 21), (2.0, 2.0, 2.0)))
 
 
-def ball(middle: tuple[int, int, int], radius: int = 6) -> Block:
+def ball(middle: tuple[int, int, int], radius: int = 6) -> MaskBox:
     z, y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1, -radius : radius + 1]
-    return Block((middle[0] - radius, middle[1] - radius, middle[2] - radius), x**2 + y**2 + z**2 <= radius**2)
+    return MaskBox((middle[0] - radius, middle[1] - radius, middle[2] - radius), x**2 + y**2 + z**2 <= radius**2)
 
 
 def test_masks_on_both_sides_mirror_each_other_when_alike(study: Study) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from sam_pet.boxes import Block
+from sam_pet.boxes import MaskBox
 from sam_pet.errors import InputError
 from sam_pet.geometry import Grid
 from sam_pet.segmenter import Segmenter
@@ -222,7 +222,7 @@ def test_the_table_has_a_row_for_each_lesion(session: Session) -> None:
 
 def test_of_a_merged_lesion_of_the_first_answer_a_stroke_drops_the_part_that_it_is_on(session: Session) -> None:
     session.add_click(FIRST)
-    both = Block((0, 0, 0), session.study.axial_pet > 5)
+    both = MaskBox((0, 0, 0), session.study.axial_pet > 5)
     found = replace(session.state.lesions[1], block=both, found=1)
     session.restore(State(found={1: found}, asked="fdg"))
     first = both.values.copy()

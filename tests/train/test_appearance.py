@@ -13,13 +13,13 @@ from sam_pet.detection.coarse_batch import SIDE, CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.features import NAMES
 from sam_pet.errors import InputError
-from sam_pet.models.half import write_half
+from sam_pet.models.fp16 import write_fp16
 from sam_pet.train.appearance import AppearanceExample, train_appearance
 from sam_pet.train.network import TrainSettings
 
 
-def lesson(seed: int) -> tuple[CoarseStudy, AppearanceExample]:
-    """Twenty spots, of which those in bone are lesions; features and glances say nothing."""
+def example(seed: int) -> tuple[CoarseStudy, AppearanceExample]:
+    """Twenty spots, of which those in bone are lesions; features and prefilter say nothing."""
     rng = np.random.default_rng(seed)
     pet, ct = np.full((60, 60, 60), 1, np.float16), np.zeros((60, 60, 60), np.int8)
     cells = rng.integers(8, 52, (20, 3))
@@ -39,14 +39,14 @@ def settings(steps: int, batch: int = 48, seed: int = 0) -> TrainSettings:
 
 
 def trained(training: TrainSettings) -> AppearanceNetwork:
-    scenes, lessons = zip(lesson(0), lesson(1), strict=True)
-    return train_appearance(CoarseBatch.of(scenes), lessons, training)
+    scenes, examples = zip(example(0), example(1), strict=True)
+    return train_appearance(CoarseBatch.of(scenes), examples, training)
 
 
 def logits_of(network: Appearance, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Those of a study's lesions and of its others."""
-    scene, unseen = lesson(seed)
-    logits = network.look(scene, unseen.places, unseen.features)
+    scene, unseen = example(seed)
+    logits = network.predict_logits(scene, unseen.places, unseen.features)
     return logits[unseen.positive], logits[~unseen.positive]
 
 
@@ -56,7 +56,7 @@ def network() -> AppearanceNetwork:
 
 
 def test_it_learns_what_the_windows_show(network: AppearanceNetwork, tmp_path: Path) -> None:
-    write_half(network, tmp_path / "net.safetensors")
+    write_fp16(network, tmp_path / "net.safetensors")
     lesions, others = logits_of(Appearance.read(tmp_path / "net.safetensors"), 7)
     assert (lesions[:, None] > others).mean() > 0.95
 
@@ -65,32 +65,32 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     written = []
     for number, seed in enumerate((0, 0, 1)):
         path = tmp_path / f"{number}.safetensors"
-        write_half(trained(settings(steps=3, batch=8, seed=seed)), path)
+        write_fp16(trained(settings(steps=3, batch=8, seed=seed)), path)
         written.append(path.read_bytes())
     assert written[0] == written[1] != written[2]
 
 
-def test_features_left_unheard_change_nothing() -> None:
+def test_features_left_out_change_nothing() -> None:
     torch.manual_seed(0)
     network = AppearanceNetwork(len(NAMES)).eval()
     torch.nn.init.normal_(network.head[-1].weight)
     windows = torch.randn(2, 2, 4, SIDE, SIDE, SIDE)
     one, other = torch.randn(2, 2, len(NAMES))
-    deaf = torch.zeros(2, 1)
-    assert torch.equal(network(*windows, one, deaf), network(*windows, other, deaf))
+    left_out = torch.zeros(2, 1)
+    assert torch.equal(network(*windows, one, left_out), network(*windows, other, left_out))
     assert not torch.equal(network(*windows, one), network(*windows, other))
 
 
 @pytest.mark.parametrize("positive", [True, False])
 def test_candidates_all_of_one_kind_teach_nothing(positive: bool) -> None:
-    scene, one = lesson(0)
+    scene, one = example(0)
     with pytest.raises(InputError, match="lesions and others"):
         train_appearance(CoarseBatch.of([scene]), [replace(one, positive=np.full(20, positive))], settings(steps=1))
 
 
 def test_a_damaged_file_says_so(network: AppearanceNetwork, tmp_path: Path) -> None:
     path = tmp_path / "net.safetensors"
-    write_half(network, path)
+    write_fp16(network, path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match="appearance network"):
         Appearance.read(path)

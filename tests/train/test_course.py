@@ -17,7 +17,7 @@ import SimpleITK as sitk
 
 from sam_pet.cases import Case, find_cases
 from sam_pet.errors import InputError
-from sam_pet.models import ModelRecord, load_model, save_model
+from sam_pet.models import ModelManifest, load_model, save_model
 from sam_pet.models.checkpoint import untrained
 from sam_pet.models.parts import PARTS
 from sam_pet.phantom import make_phantom, write_nnunet
@@ -157,8 +157,8 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
     base = done / "out" / "checkpoint"
     own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
     asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.start=base"]
-    made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).judge
-    was = Segmenter(load_model(base)).judge
+    made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).lesion_classifier
+    was = Segmenter(load_model(base)).lesion_classifier
     assert made is not None
     assert was is not None
     assert (made.content.glance, made.content.extent) == (was.content.glance, was.content.extent)
@@ -169,7 +169,7 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
 
 
 def test_without_a_classifier_there_are_no_first_trees_to_keep(cases: Path, tmp_path: Path) -> None:
-    save_model(untrained("nano", 64), ModelRecord(name="bare", trained=True), tmp_path / "bare")
+    save_model(untrained("nano", 64), ModelManifest(name="bare", trained=True), tmp_path / "bare")
     own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
     base = [f"base={tmp_path / 'bare'}", "frames=null", "clip=null", "image_size=null"]
     asked = [*changes(cases, tmp_path / "out", tmp_path / "store"), *base, *own, "classifier.start=base"]

@@ -16,7 +16,7 @@ import yaml
 
 from sam_pet.cases import find_cases
 from sam_pet.files import file_sha256
-from sam_pet.models import ModelRecord, load_model, merge_adapter, save_model
+from sam_pet.models import ModelManifest, load_model, merge_adapter, save_model
 from sam_pet.models.architectures import architecture
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES
@@ -76,7 +76,7 @@ def test_a_lora_run_killed_and_started_again_gives_the_same_bytes(
     family: tuple[str, int], cases: Path, tmp_path: Path
 ) -> None:
     base = tmp_path / "base"
-    save_model(a_model(family), ModelRecord(name="base", trained=True), base)
+    save_model(a_model(family), ModelManifest(name="base", trained=True), base)
     changes: dict[str, Any] = {
         "base": str(base),
         "image_size": family[1],
@@ -115,7 +115,7 @@ def test_a_lora_run_killed_and_started_again_gives_the_same_bytes(
 
 def test_full_training_leaves_a_checkpoint_that_loads(family: tuple[str, int], cases: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
-    save_model(a_model(family), ModelRecord(name="base", trained=True), base)
+    save_model(a_model(family), ModelManifest(name="base", trained=True), base)
     stages = [{"steps": 1, "batch": 1, "length": 2}]
     checkpoint = finetune(recipe(cases, tmp_path / "run", base=str(base), image_size=family[1], stages=stages))
     assert load_model(checkpoint).model.config.model_type == family[0]

@@ -10,7 +10,7 @@ from sam_pet.cases import find_cases
 from sam_pet.proposers.refiner import new_network
 from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.train.network import TrainSettings
-from sam_pet.train.refiner import augmented, corrected, lesson_loss, train_refiner
+from sam_pet.train.refiner import augmented, corrected, example_loss, train_refiner
 from sam_pet.train.refiner_examples import RefinerExample, RefinerExamples
 from sam_pet.train.store import ExampleStore
 from tests.fakes import random_segmenter
@@ -28,12 +28,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_a_course_of_strokes_makes_lessons_with_ever_more_drawn(files: list[Path]) -> None:
-    lessons = [RefinerExample.load(path) for path in files]
-    assert len(lessons) == 3
-    drawn = [int((x.view.tumor | x.view.background).sum()) for x in lessons]
+    examples = [RefinerExample.load(path) for path in files]
+    assert len(examples) == 3
+    drawn = [int((x.view.tumor | x.view.background).sum()) for x in examples]
     assert drawn[0] == 1
     assert drawn[0] < drawn[1] < drawn[2]
-    assert all(0.5 < x.truth.max() <= 1 and x.truth.shape == x.view.pet.shape for x in lessons)
+    assert all(0.5 < x.truth.max() <= 1 and x.truth.shape == x.view.pet.shape for x in examples)
 
 
 def test_lessons_that_are_there_are_not_made_again(files: list[Path], tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_another_file_of_the_same_name_makes_other_lessons(tmp_path: Path) -> No
 
 
 def test_augmentation_moves_everything_together(files: list[Path]) -> None:
-    lesson = RefinerExample.load(files[0])
+    example = RefinerExample.load(files[0])
     for seed in range(8):
-        seen = augmented(lesson, 16, np.random.default_rng(seed))
+        seen = augmented(example, 16, np.random.default_rng(seed))
         assert seen.truth.shape == (16, 16, 16)
         inside = seen.truth > 0.5
         assert inside.any()
@@ -67,13 +67,13 @@ def test_augmentation_moves_everything_together(files: list[Path]) -> None:
 
 def test_a_simulated_reader_draws_on_what_is_wrong(files: list[Path]) -> None:
     network = new_network(SETTINGS)
-    lesson = augmented(RefinerExample.load(files[0]), 16, np.random.default_rng(0))
-    before = lesson.view
-    (after,) = corrected(network, [lesson], SETTINGS, 1, np.random.default_rng(0))
+    example = augmented(RefinerExample.load(files[0]), 16, np.random.default_rng(0))
+    before = example.view
+    (after,) = corrected(network, [example], SETTINGS, 1, np.random.default_rng(0))
     new_tumor, new_background = after.view.tumor & ~before.tumor, after.view.background & ~before.background
     assert new_tumor.any() != new_background.any()
-    assert (lesson.truth[new_tumor] > 0.5).all()
-    assert (lesson.truth[new_background] <= 0.5).all()
+    assert (example.truth[new_tumor] > 0.5).all()
+    assert (example.truth[new_background] <= 0.5).all()
 
 
 def test_training_lowers_the_loss_and_the_same_seed_gives_the_same_weights(files: list[Path]) -> None:
@@ -81,6 +81,6 @@ def test_training_lowers_the_loss_and_the_same_seed_gives_the_same_weights(files
     networks = [train_refiner([(files, 1.0)], SETTINGS, settings) for _ in range(2)]
     states = [network.state_dict() for network in networks]
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-    lessons = [augmented(RefinerExample.load(path), 16, np.random.default_rng(3)) for path in files]
+    examples = [augmented(RefinerExample.load(path), 16, np.random.default_rng(3)) for path in files]
     with torch.no_grad():
-        assert lesson_loss(networks[0], lessons, SETTINGS) < lesson_loss(new_network(SETTINGS), lessons, SETTINGS)
+        assert example_loss(networks[0], examples, SETTINGS) < example_loss(new_network(SETTINGS), examples, SETTINGS)

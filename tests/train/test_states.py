@@ -18,7 +18,7 @@ import torch
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.errors import InputError
 from sam_pet.files import write_json
-from sam_pet.models.record import read_record
+from sam_pet.models.manifest import read_manifest
 from sam_pet.processes import end_with_parent
 from sam_pet.train.candidate_examples import CandidateExample
 from sam_pet.train.course import train
@@ -142,7 +142,7 @@ def test_a_finished_course_keeps_what_was_trained_into_its_checkpoint(tmp_path: 
         write_cases(tmp_path / "cases", 1), tmp_path / "run", stages=[{"steps": 1, "batch": 1, "length": 1}]
     )
     checkpoint = train(settings, device="cpu")
-    record = read_record(checkpoint)
+    record = read_manifest(checkpoint)
     assert record is not None
     changed = record.model_copy(update={"licence": "mine"})
     write_json(changed.model_dump(mode="json"), checkpoint / "sam_pet.json")

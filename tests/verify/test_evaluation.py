@@ -19,7 +19,7 @@ from sam_pet.files import write_image
 from sam_pet.geometry import Grid
 from sam_pet.models import untrained
 from sam_pet.models.checkpoint import save_model
-from sam_pet.models.record import ModelRecord
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.verify import Verification, verify_run
 from sam_pet.verify.checks import Asked
 from tests.benchmark.cases import write_case
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     for name in ("Doe^John", "other"):
         write_case(folder / "cases" / name)
-    save_model(untrained("nano"), ModelRecord(name="a", trained=True), folder / "model")
+    save_model(untrained("nano"), ModelManifest(name="a", trained=True), folder / "model")
     cases = find_cases(folder / "cases")
     results = evaluate(cases, ["suv4", f"sam-pet:{folder / 'model'}"], PROTOCOL, folder / "run")
     write_report(ResultsFolder(folder / "run"), results, cases, PROTOCOL)
@@ -120,7 +120,7 @@ def test_a_swapped_case_and_other_weights_are_found(run: Path, made: Path, tmp_p
     assert differs(found) == {"case other"}
     model = made / "model"
     before = {path: path.read_bytes() for path in model.iterdir()}
-    save_model(untrained("nano", seed=1), ModelRecord(name="a", trained=True), model)
+    save_model(untrained("nano", seed=1), ModelManifest(name="a", trained=True), model)
     assert differs(verified(run, made)) == {f"weights of sam-pet:{model}"}
     for path, content in before.items():
         path.write_bytes(content)

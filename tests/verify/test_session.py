@@ -16,7 +16,7 @@ from sam_pet.errors import InputError
 from sam_pet.files import write_image
 from sam_pet.models import untrained
 from sam_pet.models.checkpoint import save_model
-from sam_pet.models.record import ModelRecord
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import read_study
 from sam_pet.verify import Verification, verify_run
@@ -38,7 +38,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_image(study.grid.image(study.pet), folder / "pet.nii.gz")
     write_image(study.grid.image(study.ct), folder / "ct.nii.gz")
     for seed in (0, 1):
-        save_model(untrained("nano", seed=seed), ModelRecord(name="a", trained=True), folder / f"model {seed}")
+        save_model(untrained("nano", seed=seed), ModelManifest(name="a", trained=True), folder / f"model {seed}")
     segmenter = Segmenter.from_pretrained(folder / "model 0", "cpu")
     session = segmenter.open(read_study(folder / "ct.nii.gz", folder / "pet.nii.gz"))
     session.history.actor = PERSON

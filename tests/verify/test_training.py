@@ -10,7 +10,7 @@ import pytest
 from sam_pet.audit.log import LOG, read_log
 from sam_pet.models import untrained
 from sam_pet.models.checkpoint import save_model
-from sam_pet.models.record import ModelRecord
+from sam_pet.models.manifest import ModelManifest
 from sam_pet.train.course import train
 from sam_pet.train.tracker import finetune
 from sam_pet.verify import Verification, verify_run
@@ -24,7 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with cases, a base and a run of two steps."""
     folder = tmp_path_factory.mktemp("made")
     write_cases(folder / "cases")
-    save_model(untrained("nano", 64), ModelRecord(name="a"), folder / "base")
+    save_model(untrained("nano", 64), ModelManifest(name="a"), folder / "base")
     stages = [{"steps": 2, "batch": 1, "length": 1}]
     finetune(recipe(folder / "cases", folder / "run", base=str(folder / "base"), stages=stages), device="cpu")
     return folder
@@ -65,11 +65,11 @@ def test_an_edited_line_of_the_log_is_found(run: Path) -> None:
 
 
 def test_weights_that_were_exchanged_are_found(run: Path, made: Path) -> None:
-    save_model(untrained("nano", 64, seed=5), ModelRecord(name="a", trained=True), run / "checkpoint")
+    save_model(untrained("nano", 64, seed=5), ModelManifest(name="a", trained=True), run / "checkpoint")
     assert "checkpoint" in differs(verified(run))
     kept = made / "kept"
     shutil.copytree(made / "base", kept)
-    save_model(untrained("nano", 64, seed=5), ModelRecord(name="a"), made / "base")
+    save_model(untrained("nano", 64, seed=5), ModelManifest(name="a"), made / "base")
     assert "base weights" in differs(verified(run))
     shutil.rmtree(made / "base")
     kept.rename(made / "base")

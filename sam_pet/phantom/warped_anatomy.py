@@ -14,37 +14,37 @@ from sam_pet.phantom.tissue import Tissue, Tracer
 
 Labels = npt.NDArray[np.integer[Any]]
 Rng = np.random.Generator
-# The lender's seed is so far off.
-_LENDER = 100_000
+# The donor's seed is so far off.
+_DONOR = 100_000
 # Displacements (mm) of this spread, smooth over this length; each axis is scaled by the exponential of a normal number.
 _BENT_MM, _SMOOTH_MM, _SCALED = (2.0, 10.0), (70.0, 160.0), 0.06
 # At most two of these are not in the map.
 _MAY_LACK = (Tissue.SPLEEN, Tissue.BLADDER, Tissue.BRAIN, Tissue.STOMACH, Tissue.PROSTATE, Tissue.SALIVARY)
-_FORGOTTEN = 0.1
+_DROPPED = 0.1
 
 
-def make_borrowed(seed: int, tracer: Tracer, grid: Grid) -> Phantom:
+def make_warped(seed: int, tracer: Tracer, grid: Grid) -> Phantom:
     """A phantom round the organs of another phantom on this grid; its lesions grow where those of the other were.
 
     Organs and lesions are bent together, bones and the rest of the body are not; some organs and lesions are left out.
 
     Examples:
-        >>> from sam_pet.phantom import make_borrowed
+        >>> from sam_pet.phantom import make_warped
         >>> from sam_pet.phantom.frame import parse_grid
-        >>> make_borrowed(7, "psma", parse_grid("60x60x90@8x8x11")).facts["anatomy"]
+        >>> make_warped(7, "psma", parse_grid("60x60x90@8x8x11")).facts["anatomy"]
         'organ map'
     """
     rng = np.random.default_rng([seed, 77])
-    lender = make_phantom(seed + _LENDER, tracer, grid)
-    order = lender.study.order
-    organs, lesions = (np.ascontiguousarray(order.view(labels)) for labels in (lender.organs, lender.lesions))
+    donor = make_phantom(seed + _DONOR, tracer, grid)
+    order = donor.study.order
+    organs, lesions = (np.ascontiguousarray(order.view(labels)) for labels in (donor.organs, donor.lesions))
     bent = _bend(organs.shape, order.spacing(grid)[::-1], rng)
     organs, lesions = organs[bent], lesions[bent]
     for organ in rng.permutation(_MAY_LACK)[: rng.integers(0, 3)]:
         organs[organs == organ] = 0
     stored = np.zeros(grid.shape, np.uint8)
     order.view(stored)[...] = organs
-    strokes = [_stroke(lesions, n) for n in np.unique(lesions)[1:] if rng.random() >= _FORGOTTEN]
+    strokes = [_stroke(lesions, n) for n in np.unique(lesions)[1:] if rng.random() >= _DROPPED]
     if not strokes:
         return make_phantom(seed, tracer, lesion_free=True, anatomy=grid.image(stored))
     seeds = [(int(x), int(y), int(z)) for x, y, z in order.stored(np.concatenate(strokes))]

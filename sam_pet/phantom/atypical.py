@@ -20,7 +20,7 @@ _BLUR_MM = 3.0
 _CUT, _CUT_ABOVE_MM, _CUT_BELOW_MM = 0.5, 250.0, 120.0
 
 
-def make_odd(phantom: Phantom) -> Phantom:
+def make_atypical(phantom: Phantom) -> Phantom:
     """The phantom with its bladder's uptake raised and in another shape, and without one or both of its ends.
 
     CT and organs show the bladder as it was, and the facts are those of the whole. Slices must be stored from the feet
@@ -28,8 +28,8 @@ def make_odd(phantom: Phantom) -> Phantom:
 
     Examples:
         >>> from sam_pet.demo import small_phantom
-        >>> from sam_pet.phantom import make_odd
-        >>> bool(small_phantom().study.pet.max() < make_odd(small_phantom()).study.pet.max())
+        >>> from sam_pet.phantom import make_atypical
+        >>> bool(small_phantom().study.pet.max() < make_atypical(small_phantom()).study.pet.max())
         True
     """
     rng = np.random.default_rng([phantom.facts["seed"], 78])

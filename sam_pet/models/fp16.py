@@ -10,7 +10,7 @@ from torch import nn
 from sam_pet.files import replacing
 
 
-def write_half(network: nn.Module, path: Path) -> None:
+def write_fp16(network: nn.Module, path: Path) -> None:
     """Store a network's weights in half precision, its buffers as they are."""
     buffers = dict(network.named_buffers())
     state = {k: v.contiguous() if k in buffers else v.half().contiguous() for k, v in network.state_dict().items()}

@@ -21,7 +21,7 @@ META_SUFFIXES = (".pt", ".pth")
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
-class ModelRecord(BaseModel):
+class ModelManifest(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
     `sha256` and `config_sha256` are those of the files of weights and configuration, `parts` the table of the parts
@@ -31,8 +31,8 @@ class ModelRecord(BaseModel):
     remembered.
 
     Examples:
-        >>> from sam_pet.models import ModelRecord
-        >>> ModelRecord(name="mine").clip.first_mm
+        >>> from sam_pet.models import ModelManifest
+        >>> ModelManifest(name="mine").clip.first_mm
         100.0
     """
 
@@ -79,7 +79,7 @@ def weights_name(folder: Path) -> str:
     return ADAPTER_WEIGHTS if (folder / ADAPTER_CONFIG).is_file() else WEIGHTS
 
 
-def write_record(record: ModelRecord, folder: Path) -> ModelRecord:
+def write_manifest(record: ModelManifest, folder: Path) -> ModelManifest:
     """Write the record of a folder's files, with their SHA-256.
 
     What is known of a part stands as long as its file does; one that has come is taken up, one that has gone is not.
@@ -100,7 +100,7 @@ def write_record(record: ModelRecord, folder: Path) -> ModelRecord:
     return record
 
 
-def read_record(folder: Path) -> ModelRecord | None:
+def read_manifest(folder: Path) -> ModelManifest | None:
     """The record of a checkpoint folder, None where it has none.
 
     Raises:
@@ -110,20 +110,20 @@ def read_record(folder: Path) -> ModelRecord | None:
     if not path.is_file():
         return None
     try:
-        return ModelRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return ModelManifest.model_validate_json(path.read_text(encoding="utf-8"))
     except (ValidationError, UnicodeDecodeError, RecursionError) as error:
         reason = error.errors()[0] if isinstance(error, ValidationError) else None
         detail = f"{'.'.join(map(str, reason['loc']))}: {reason['msg']}" if reason else str(error)
         raise InputError(f"{path} is not a model record ({detail}); fetch or write the checkpoint again") from error
 
 
-def require_record(folder: Path) -> ModelRecord:
+def require_manifest(folder: Path) -> ModelManifest:
     """The record of a checkpoint folder.
 
     Raises:
         InputError: it has none, or it is not valid.
     """
-    record = read_record(folder)
+    record = read_manifest(folder)
     if record is None:
         raise InputError(f"{folder} is no checkpoint of this project; write one with models convert")
     return record

@@ -15,7 +15,7 @@ _LAYER_SCALE = 0.1
 
 
 @torch.no_grad()
-def start_weights(model: nn.Module) -> None:
+def init_weights(model: nn.Module) -> None:
     """Draw the weights anew from the global generator.
 
     `transformers` starts every layer at a spread of 0.02, made for wide models: in a narrow one attention is then flat,
