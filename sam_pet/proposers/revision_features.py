@@ -90,7 +90,7 @@ def _of_outline(study: Study, revised: Revised, one: Revision) -> list[float]:
         _log(size * ml),
         float(np.log((size + 1) / (int(standing.values.sum()) + 1))),
         2 * shared / max(size + int(standing.values.sum()), 1),
-        _dice(block, revised.revisions[1].block),
+        _dice(block, revised.corrected.block),
         _dice(block, MaskBox(revised.field.corner, revised.field.values > 0)),
         _log(mean),
         _log(hottest),

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
+from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
+from sam_pet.proposers.geodesic_split import nearer_to_tumor
 from sam_pet.proposers.lesion import Lesion, cut_off, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.stroke_rules import add_stroke_affinity, apply_stroke, hotter_component, stroke_region
 from sam_pet.proposers.uptake_levels import LEVELS, above_levels
@@ -20,12 +21,10 @@ from sam_pet.uptake.regions import crop_candidate
 
 Bools = npt.NDArray[np.bool_]
 # Where the outlines come from, from what changes least to what changes most.
-KINDS = ("standing", "corrected", "far", "shown", "basin", "cooler", "drawn", "model", "network", "level")
+KINDS = ("standing", "corrected", "far", "shown", "basin", "divided", "cooler", "drawn", "model", "network", "level")
+CORRECTED = KINDS.index("corrected")
 # Of an outline of uptake that a tumor stroke adds: which parts of the way to the peak.
 _ADDED = (LEVELS.index(0.4), LEVELS.index(0.6))
-# How much less is expected of an outline with a background stroke in it, and which part of its Dice must be expected of
-# one that takes its place: where all others are far worse, the mask is left to the strokes.
-_STROKE_INSIDE, _LEAST_SHARE = 0.15, 0.4
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,11 @@ class Revised:
         return (*self.changes, *_offered(self.old, self.new, self.background))
 
     @property
+    def corrected(self) -> Revision:
+        """The outline that stands, with what the networks say near the stroke."""
+        return self.changes[CORRECTED]
+
+    @property
     def stroke(self) -> Prompt:
         return self.new.prompts[-1]
 
@@ -87,9 +91,7 @@ class Revised:
         return Click((x, y, z))
 
 
-def revised(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool = True
-) -> Revised:
+def revised(study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox) -> Revised:
     """The outlines of a lesion after one more stroke.
 
     Args:
@@ -98,17 +100,14 @@ def revised(
         new: with the stroke, and what the tracker makes of it.
         background: axial voxels (n, 3) of all background strokes.
         field: the networks' logits for all strokes.
-        by_network: whether a 3-D network that draws by itself has a part in them.
     """
     stroke = new.prompts[-1]
     standing = old.block.voxels()
     field = field.widened(np.concatenate([standing, stroke.voxels]))
-    return Revised(study, old, new, background, field, tuple(_changes(study, old, new, background, field, by_network)))
+    return Revised(study, old, new, background, field, tuple(_changes(study, old, new, background, field)))
 
 
-def _changes(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, by_network: bool
-) -> Iterator[Revision]:
+def _changes(study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox) -> Iterator[Revision]:
     stroke, tumor = new.prompts[-1], drawn_voxels(new.prompts)
     block = MaskBox(field.corner, np.zeros(field.values.shape, bool))
     block.values[block.rows(old.block.voxels())] = True
@@ -116,15 +115,9 @@ def _changes(
     logits = field.values if new.by_network else add_stroke_affinity(study, field, tumor, background)
     shown = logits > 0 if new.by_network else None
     reach = stroke_region(study, stroke.voxels, stroke.label, field.corner, logits.shape, of_uptake=old.of_uptake)
-    near = logits
-    if stroke.label == "background" and old.of_uptake:
-        rejected = _rejected_region(study, block, new)
-        reach |= rejected
-        # Without a 3-D network nothing else is evidence against a mask that the model may have shown itself.
-        near = logits if by_network else np.where(rejected, np.float32(-LOGIT_LIMIT), logits)
     rows = block.rows(stroke.voxels)
-    for kind, seen, here in (("corrected", near, reach), ("far", logits, np.ones_like(reach))):
-        after = MaskBox(field.corner, apply_stroke(block.values, seen, rows, stroke.label, here))
+    for kind, here in (("corrected", reach), ("far", np.ones_like(reach))):
+        after = MaskBox(field.corner, apply_stroke(block.values, logits, rows, stroke.label, here))
         cut = MaskBox(after.corner, after.values.copy())
         cut_off(cut, block.values, new.prompts, background, shown)
         yield Revision(kind, after, cut)
@@ -134,6 +127,8 @@ def _changes(
         for peak in candidates_at(study, stroke.voxels)[:1]:
             rest = block.less([MaskBox(peak.corner, peak.basin)])
             yield _cut("basin", rest, block, new, background) if new.pointed_at else _without("basin", rest, background)
+        ours = nearer_to_tumor(study, block, tumor, background)
+        yield _without("divided", MaskBox(block.corner, ours), background)
         hot = _hotter_than_drawn(study, block, new)
         if hot.any():
             yield _cut("cooler", MaskBox(block.corner, block.values & ~hot), block, new, background)
@@ -156,36 +151,11 @@ def _offered(old: Lesion, new: Lesion, background: Voxels) -> Iterator[Revision]
         yield _obeyed(kind, block, new, background, expected, level)
 
 
-def _rejected_region(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
-    """What a background stroke rejects of a mask that follows uptake, however far off it is."""
-    return _hotter_than_drawn(study, block, lesion) | _rejected_by_ranker(block, lesion)
-
-
 def _hotter_than_drawn(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
     """What is hotter than all that was drawn as tumor. A click does not count: it may lie in a necrosis."""
     if not any(isinstance(prompt, Scribble) and prompt.label == "tumor" for prompt in lesion.prompts):
         return np.zeros(block.values.shape, bool)
     return hotter_component(study, block.corner, block.values, drawn_voxels(lesion.prompts), lesion.prompts[-1].voxels)
-
-
-def _rejected_by_ranker(block: MaskBox, lesion: Lesion) -> Bools:
-    """What is outside the outline that background strokes leave as the best of those offered, if that is another."""
-    nothing = np.zeros(block.values.shape, bool)
-    first, *later = lesion.prompts
-    offered, strokes = lesion.offered, [prompt.voxels for prompt in later]
-    if not offered.blocks or isinstance(first, Box) or any(prompt.label == "tumor" for prompt in later):
-        return nothing
-    expected = np.array(offered.expected)
-    background_strokes_inside = np.array(
-        [sum(2 * outline.touches(stroke) > len(stroke) for stroke in strokes) for outline in offered.blocks]
-    )
-    best, left = int(expected.argmax()), int((expected - _STROKE_INSIDE * background_strokes_inside).argmax())
-    if left == best or expected[left] < _LEAST_SHARE * expected[best]:
-        return nothing
-    outside: Bools = ~offered.blocks[left].within(block.corner, block.values.shape)
-    # A reader draws along what is wrong: a stroke of few voxels does not reject a large section.
-    section = int((block.values & outside).sum(axis=(1, 2)).max())
-    return outside if len(strokes[-1]) ** 2 >= section else nothing
 
 
 def _cut(kind: str, raw: MaskBox, before: MaskBox, lesion: Lesion, background: Voxels) -> Revision:

@@ -135,13 +135,14 @@ def draw_scribble(prediction: Mask, truth: Mask, strategy: str, seed: int = CHAL
     over, under = errors(prediction, truth)
     if not truth.any():
         return None
-    too_much, missing = (_voxels(error, strategy, seed) for error in (over, under))
+    too_much, missing = (scribble_in(error, strategy, seed) for error in (over, under))
     if len(too_much) == len(missing) == 0:
         return None
     return Stroke("tumor", missing) if len(too_much) <= len(missing) else Stroke("background", too_much)
 
 
-def _voxels(error: Bools, strategy: str, seed: int) -> Voxels:
+def scribble_in(error: Bools, strategy: str, seed: int = CHALLENGE_SEED) -> Voxels:
+    """The voxels (n, 3) of a stroke on the largest cross-section of an error [z, y, x]; none where there is none."""
     section = largest_cross_section(error)
     if section is None:
         return np.empty((0, 3), np.int64)

@@ -9,7 +9,6 @@ from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion, shown_mask
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.revisions import Revised, revised
-from sam_pet.proposers.stroke_choice import by_rules
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ class Corrections:
 
     Attributes:
         proposers: what answers to strokes.
-        ranker: expects the Dice of outlines after a stroke; without one, rules choose.
+        ranker: expects the Dice of outlines after a stroke; without one it is the corrected one.
     """
 
     proposers: Proposers
@@ -45,8 +44,7 @@ class Corrections:
         revisions = self.revisions(old, new, background)
         if revisions is None:
             return self.refined(new, background)
-        choose = by_rules if self.ranker is None else self.ranker.best
-        return revisions.taken(choose(self.study, revisions))
+        return revisions.taken(revisions.corrected if self.ranker is None else self.ranker.best(self.study, revisions))
 
     def revisions(self, old: Lesion, new: Lesion, background: Voxels) -> Revised | None:
         """The outlines that a lesion may have after a stroke; None where there is none to go on from."""
@@ -54,4 +52,4 @@ class Corrections:
             return None
         new = replace(old, prompts=new.prompts, clip=new.clip, bank=new.bank, block=new.block, score=new.score)
         field = self.proposers.logits(new, background)
-        return revised(self.study, old, new, background, field, self.proposers.contour is not None)
+        return revised(self.study, old, new, background, field)

@@ -150,7 +150,7 @@ class _Course:
         """Give the assembled checkpoint its record, and move it to its place."""
         record = require_manifest(self._assembled)
         target = self.recipe.out / "checkpoint"
-        stages = [self.row(stage) for stage in self.names]
+        stages = self._rows(record.training.get("stages", []))
         earlier = read_manifest(target)
         if earlier is not None and earlier.training.get("stages") == stages:
             # Parts may have been trained into it since.
@@ -174,6 +174,11 @@ class _Course:
         self.run.note("checkpoint", {}, record.hashes)
         shutil.rmtree(self._assembled, ignore_errors=True)
         return target
+
+    def _rows(self, of_base: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The lines of all stages in the card: this run's, and the base's of parts that it did not make."""
+        rows = {row["stage"]: row for row in of_base} | {stage: self.row(stage) for stage in self.names}
+        return [rows[stage] for stage in (TRACKER, *STAGES) if stage in rows]
 
     def is_done(self, stage: str) -> bool:
         return (self.recipe.out / stage / "done.json").is_file()

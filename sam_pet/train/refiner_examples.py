@@ -18,7 +18,8 @@ from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.refiner_input import RefinerInput, cells_of, refiner_input
 from sam_pet.proposers.refiner_settings import RefinerSettings
-from sam_pet.readers.scribbles import STRATEGIES, draw_scribble
+from sam_pet.readers.scribbles import STRATEGIES, draw_scribble, scribble_in
+from sam_pet.readers.stroke import Stroke
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.stored import stored_arrays
@@ -166,14 +167,21 @@ def first_prompt(mask: Bools, uptake: Volume, click: bool, rng: Rng) -> Prompt:
 
 
 def stroke_on(shown: MaskBox, mask: Bools, rng: Rng) -> Scribble | None:
-    """A correction of a mask, of a kind drawn at random; None if there is nothing to correct."""
+    """A correction of a mask, of a kind drawn at random; None if there is nothing to correct.
+
+    Where nothing is lesion all that is shown is wrong, and a background stroke says so.
+    """
     answer = np.zeros(mask.shape, np.uint8)
     answer[shown.slices] = shown.values
     box = bounding_box(mask | (answer > 0))
     if box is None:
         return None
     strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
-    drawn = draw_scribble(answer[box], mask[box].astype(np.uint8), strategy, seed=int(rng.integers(1 << 31)))
+    seed = int(rng.integers(1 << 31))
+    if mask.any():
+        drawn = draw_scribble(answer[box], mask[box].astype(np.uint8), strategy, seed)
+    else:
+        drawn = Stroke("background", scribble_in(answer[box] > 0, strategy, seed))
     if drawn is None:
         return None
     corner = np.array([part.start for part in box[::-1]])

@@ -31,6 +31,8 @@ _NONE: Voxels = np.zeros((0, 3), np.int64)
 # How often the next stroke follows on the corrected outline, on the best one, and else on any.
 _CORRECTED, _BEST = 0.5, 0.8
 _BAR = 0.2
+# Examples of another version of this module are made anew.
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class RevisionExamples:
     def of(self, case: Case, segmenter: Segmenter, seed: int) -> RevisionExample:
         """Those of a case."""
         facts = [
+            _FORMAT,
             *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, REVISION_NAMES),
             *(self.found, self.started, self.strokes, seed),
         ]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost
 
-from sam_pet.proposers.revisions import KINDS
+from sam_pet.proposers.revisions import CORRECTED, KINDS
 from sam_pet.proposers.stroke_ranker import StrokeRanker
 from sam_pet.train.boosted import predict
 from sam_pet.train.revision_examples import RevisionExample
@@ -17,6 +17,9 @@ from sam_pet.trees import Floats
 
 _FOLDS = 5
 _ROUNDS = 300
+_MARGINS = (0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2)
+# A stroke lowers the Dice that falls by more than this.
+_WORSE = 0.01
 _TREES = {
     "objective": "reg:squarederror",
     "max_depth": 6,
@@ -49,16 +52,22 @@ def fit(examples: Sequence[RevisionExample], seed: int = 0) -> StrokeRanker:
             expected[unseen] = predict(_trees(features[~unseen], dice[~unseen], seed), features[unseen])
     first = np.flatnonzero(np.diff(stroke, prepend=-1))
     ends = [*first[1:].tolist(), len(stroke)]
-    chosen = np.array([a + int(expected[a:b].argmax()) for a, b in zip(first.tolist(), ends, strict=True)])
-    best = [float(dice[a:b].max()) for a, b in zip(first.tolist(), ends, strict=True)]
+    spans = list(zip(first.tolist(), ends, strict=True))
+
+    def chosen(margin: float) -> Floats:
+        return dice[[a + StrokeRanker.pick(expected[a:b], margin) for a, b in spans]]
+
+    margin = max(_MARGINS, key=lambda m: float(chosen(m).mean()))
+    standing = dice[first + KINDS.index("standing")]
     facts: dict[str, Any] = {
         "strokes": len(first),
-        "dice_standing": _mean(dice[first + KINDS.index("standing")]),
-        "dice_corrected": _mean(dice[first + KINDS.index("corrected")]),
-        "dice_chosen": _mean(dice[chosen]),
-        "dice_of_best": _mean(np.array(best)),
+        "dice_standing": _mean(standing),
+        "dice_corrected": _mean(dice[first + CORRECTED]),
+        "dice_chosen": _mean(chosen(margin)),
+        "dice_of_best": _mean(np.array([dice[a:b].max() for a, b in spans])),
+        "lower_than_standing": _mean((chosen(margin) < standing - _WORSE).astype(np.float32)),
     }
-    return StrokeRanker.make(_trees(features, dice, seed), facts)
+    return StrokeRanker.make(_trees(features, dice, seed), margin, facts)
 
 
 def _numbered(examples: Sequence[RevisionExample]) -> npt.NDArray[np.int64]:

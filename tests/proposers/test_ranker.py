@@ -214,7 +214,7 @@ def test_the_same_examples_give_the_same_file_and_it_reads_back(ranker: OutlineR
 def test_a_damaged_or_foreign_file_says_so(ranker: OutlineRanker, tmp_path: Path) -> None:
     path = tmp_path / "chooser.json"
     path.write_text('{"features": []')
-    with pytest.raises(InputError, match="does not choose outlines"):
+    with pytest.raises(InputError, match="does not rank outlines"):
         OutlineRanker.read(path)
     ranker.write(path)
     path.write_text(path.read_text().replace('"slope"', '"steepness"'))

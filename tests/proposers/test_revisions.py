@@ -11,7 +11,6 @@ from sam_pet.prompts import Click, Scribble
 from sam_pet.proposers.lesion import Lesion, Offered
 from sam_pet.proposers.revision_features import REVISION_NAMES, describe_revisions
 from sam_pet.proposers.revisions import KINDS, Revised, revised
-from sam_pet.proposers.stroke_choice import by_rules
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.study import Study
@@ -82,17 +81,12 @@ def test_every_outline_obeys_what_is_drawn(study: Study, found: bool) -> None:
             assert drawn.all() if stroke.label == "tumor" else not drawn.any(), kind
 
 
-def test_rules_take_a_merged_organ_off_and_drop_a_lesion_of_one_peak(study: Study) -> None:
-    whole = revisions_after(study, merged(study, found=True), ACROSS)
-    # The node is less than a quarter of the mask.
-    assert by_rules(study, whole).kind == "drawn"
-    more = replace(merged(study, found=True))
-    z, y, x = np.mgrid[:24, :48, :60]
-    more.block.values[(abs(x - 16) < 6) & (abs(y - 24) < 9) & (abs(z - 12) < 9)] = True
-    assert by_rules(study, revisions_after(study, more, ACROSS)).kind == "basin"
-    pointed = revisions_after(study, merged(study, found=False), ACROSS)
-    assert by_rules(study, pointed).kind == "corrected"
-    assert not pointed.taken(by_rules(study, pointed)).block.touches(ACROSS.voxels)
+def test_a_stroke_in_the_organ_offers_the_part_that_is_nearer_to_the_click(study: Study) -> None:
+    divided = kinds(revisions_after(study, merged(study, found=True), ACROSS))["divided"]
+    truth = study.pet > 2.5
+    x = np.arange(60)
+    assert divided[:, :, x < 24].sum() > 0.9 * truth[:, :, x < 24].sum()
+    assert not divided[:, :, x > 28].any()
 
 
 def test_a_tumor_stroke_offers_what_is_hot_at_it(study: Study) -> None:

@@ -166,6 +166,30 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
     # All seven cases: no network learns from any of them.
     assert made.content.training["validation"] == 7
     assert made.content.appearance == was.content.appearance
+    rows = load_model(tmp_path / "out" / "checkpoint").record.training["stages"]
+    before = load_model(base).record.training["stages"]
+    # The card still says how the base's other parts were made.
+    assert [row["stage"] for row in rows] == [row["stage"] for row in before]
+    assert [row["stage"] for row, old in zip(rows, before, strict=True) if row != old] == ["tracker", "classifier"]
+
+
+def test_a_network_goes_on_from_the_bases(done: Path, cases: Path, tmp_path: Path) -> None:
+    base = load_model(done / "out" / "checkpoint").contour
+    assert base is not None
+
+    def moved(start: str) -> float:
+        own = ["stages=[]", "refiner=null", "ranker=null", "appearance=null", "classifier=null", "strokes=null"]
+        stage = f"contour={{start: {start}, steps: 1, batch: 1, rate: 1.0e-6}}"
+        out = changes(cases, tmp_path / start, done / "store")
+        made = load_model(
+            train(read_recipe(TINY, [*out, f"base={done / 'out' / 'checkpoint'}", *own, stage]), device="cpu")
+        ).contour
+        assert made is not None
+        pairs = zip(made.network.parameters(), base.network.parameters(), strict=True)
+        return max(float((one - other).abs().max().detach()) for one, other in pairs)
+
+    assert moved("base") < 1e-3
+    assert moved("new") > 1e-2
 
 
 def test_without_a_classifier_there_are_no_first_trees_to_keep(cases: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sam_pet.errors import InputError
 from sam_pet.proposers.revision_features import REVISION_NAMES
+from sam_pet.proposers.revisions import CORRECTED
 from sam_pet.proposers.stroke_ranker import StrokeRanker
 from sam_pet.train.revision_examples import RevisionExample
 from sam_pet.train.stroke_ranker import fit
@@ -36,6 +37,25 @@ def test_trees_learn_which_outline_a_stroke_means(ranker: StrokeRanker) -> None:
     facts = ranker.content.training
     assert facts["strokes"] == 200
     assert facts["dice_standing"] + 0.1 < facts["dice_chosen"] <= facts["dice_of_best"]
+
+
+@pytest.mark.parametrize(("margin", "picked"), [(0.0, 2), (0.15, 2), (0.25, CORRECTED)])
+def test_another_outline_takes_the_place_of_the_corrected_one_by_a_margin(margin: float, picked: int) -> None:
+    assert StrokeRanker.pick(np.array([0.1, 0.5, 0.7, 0.6]), margin) == picked
+
+
+def test_the_margin_keeps_what_trees_would_spoil() -> None:
+    """Trees that have learned nothing pick at random; the corrected outline is always the best."""
+    rng = np.random.default_rng(0)
+    dice = np.tile([0.5, 0.6, 0.4, 0.5], 400).astype(np.float32) + rng.normal(0, 0.3, 1600).astype(np.float32)
+    features = rng.normal(0, 1, (1600, len(REVISION_NAMES))).astype(np.float32)
+    noise = [
+        RevisionExample(part, d, np.repeat(np.arange(40), OUTLINES))
+        for part, d in zip(np.split(features, 10), np.split(dice, 10), strict=True)
+    ]
+    facts = fit(noise)
+    assert facts.content.margin > 0
+    assert facts.content.training["dice_chosen"] > facts.content.training["dice_standing"]
 
 
 def test_the_same_examples_give_the_same_file_and_it_reads_back(ranker: StrokeRanker, tmp_path: Path) -> None:
