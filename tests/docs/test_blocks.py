@@ -27,6 +27,7 @@ SCRIPTS = (
     "benchmarks/agents.py",
     "benchmarks/train_unet_click.py",
     "benchmarks/worlds.py",
+    "benchmarks/false_lesions.py",
     "benchmarks/adapters.py",
     "benchmarks/longer_memories.py",
     "benchmarks/training_cost.py",
