@@ -70,7 +70,7 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
 
 
 def require_own(folder: Path, run: str, command: str | None = None) -> None:
-    """Raise an InputError if a folder has the log of another kind of run, or of another command, which would be lost."""
+    """Raise an InputError if a folder has the log of another kind of run, or of another command."""
     try:
         with (folder / LOG).open("rb") as stream:
             start = json.loads(stream.readline())["details"]
