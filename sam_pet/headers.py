@@ -119,7 +119,9 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     if not data:
         return
     if _is_true(fields.get("CompressedData")):
-        _require_unpacked(source, start, wanted, size)
+        # Without it ITK reads other bytes, where the data lie in the same file; it reads no more than it tells of.
+        packed = _integer(fields, "CompressedDataSize", None if place == "LOCAL" else source.stat().st_size)
+        _require_unpacked(source, start, wanted, size, packed)
     else:
         # A header size of -1 says that the data end with the file.
         _require_bytes(source, start, wanted, size, exact=_integer(fields, "HeaderSize", 0) >= 0)
@@ -292,17 +294,29 @@ def _require_bytes(data: Path, start: int, wanted: int, size: Sequence[int], exa
         require_no_more(found, wanted, size)
 
 
-def _require_unpacked(data: Path, start: int, wanted: int, size: Sequence[int]) -> None:
+def _require_unpacked(data: Path, start: int, wanted: int, size: Sequence[int], packed: int | None = None) -> None:
     require_room_for(wanted, data.stat().st_size - start)
     with data.open("rb") as stream:
         stream.seek(start)
-        found = unpacked_size(stream, wanted)
+        found = unpacked_size(stream if packed is None else _Part(stream, packed), wanted)
     if found < wanted:
         raise cut_short(wanted)
     require_no_more(found, wanted, size)
 
 
-def unpacked_size(stream: BinaryIO, wanted: int) -> int:
+class _Part:
+    """A stream that ends after so many bytes."""
+
+    def __init__(self, stream: BinaryIO, length: int) -> None:
+        self._stream, self._left = stream, length
+
+    def read(self, most: int) -> bytes:
+        data = self._stream.read(max(min(most, self._left), 0))
+        self._left -= len(data)
+        return data
+
+
+def unpacked_size(stream: BinaryIO | _Part, wanted: int) -> int:
     """How many bytes the compressed data in a stream unpack to, their checksums looked at.
 
     Raises:

@@ -247,6 +247,16 @@ def test_a_wrong_byte_in_compressed_data_is_never_taken_for_voxels(tmp_path: Pat
         assert np.array_equal(read, values)
 
 
+@pytest.mark.parametrize("size", [None, "0", "100", "-1", "many", "99999999"])
+def test_compressed_data_are_as_long_as_the_header_says(tmp_path: Path, size: str | None) -> None:
+    path = write(tmp_path / "a.mha", np.random.default_rng(0).random(GRID.shape, np.float32), compress=True)
+    start, key, rest = path.read_bytes().partition(b"CompressedDataSize = ")
+    assert key
+    rest = rest.partition(b"\n")[2]
+    path.write_bytes(start + (b"" if size is None else key + size.encode() + b"\n") + rest)
+    assert refused(path)
+
+
 def test_a_checksum_that_does_not_fit_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mha", pet_array(), compress=True)
     content = bytearray(path.read_bytes())
