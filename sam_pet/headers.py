@@ -101,6 +101,8 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     _require_meta_place(fields, dimensions)
     if data and not fields.keys() & set(_META_SAME[1]):
         _warn_of_no_origin(path, "Offset")
+    if data and not fields.keys() & {*_META_SAME[2], "AnatomicalOrientation"}:
+        _warn_of_no_axes(path, "TransformMatrix")
     if not _is_true(fields.get("BinaryData", "True")):
         raise UnsoundError("holds its voxels as text (BinaryData); export it as binary")
     if any(not _is_number(fields.get(f"ElementToIntensityFunction{part}"), number) for part, number in _UNSCALED):
@@ -152,9 +154,7 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
         raise UnsoundError(f"has voxels of type {kind[:40]!r} in its header; export it as integers or floats")
     _require_nrrd_place(fields, dimensions)
     if data and not any(word in fields.get("space", "").lower() for word in ("posterior", "anterior", *_SPACES)):
-        logger.warning(
-            "%s does not say how its axes lie in the patient (space); taken as left, posterior, superior", path
-        )
+        _warn_of_no_axes(path, "space")
     if data and fields.get("space origin", "none") == "none" and "axis mins" not in fields:
         _warn_of_no_origin(path, "space origin")
     wanted = _NRRD_BYTES[kind] * _product(size)
@@ -178,6 +178,12 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
 def _warn_of_no_origin(path: Path, key: str) -> None:
     logger.warning(
         "%s does not say where it lies in the patient (%s); its first voxel is taken to be at 0, 0, 0", path, key
+    )
+
+
+def _warn_of_no_axes(path: Path, key: str) -> None:
+    logger.warning(
+        "%s does not say how its axes lie in the patient (%s); taken as left, posterior, superior", path, key
     )
 
 

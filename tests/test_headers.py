@@ -169,6 +169,18 @@ def test_a_nrrd_that_does_not_say_how_it_lies_is_warned_of(tmp_path: Path, caplo
     assert "how its axes lie" in caplog.text
 
 
+def test_a_metaimage_that_does_not_say_how_it_lies_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "a.mha", pet_array())
+    read_image(path, "PET")
+    assert not caplog.text
+    for key in (b"TransformMatrix", b"AnatomicalOrientation"):
+        path.write_bytes(path.read_bytes().replace(key, b"Comment" + key))
+    read_image(path, "PET")
+    assert "how its axes lie" in caplog.text
+
+
 @pytest.mark.parametrize("order", ["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])
 def test_bytes_in_the_wrong_order_are_not_taken_for_uptake_or_tissue(tmp_path: Path, order: str) -> None:
     for name, array in (("pet.mha", pet_array()), ("ct.mha", ct_array().astype(np.float32))):
