@@ -171,7 +171,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     suffix = image_suffix(path) or path.suffix
-    with _named(path):
+    with errors_on(path):
         if path.exists() and not path.is_file():
             # A device or a pipe would be gone.
             raise OSError(errno.EINVAL, "it is no file")
@@ -194,7 +194,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def errors_on(path: Path) -> Iterator[None]:
     """Errors of the block as errors on `path`, and not on the temporary name that nobody knows."""
     try:
         yield

@@ -101,6 +101,8 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     _require_meta_place(fields, dimensions)
     if data and not fields.keys() & set(_META_SAME[1]):
         _warn_of_no_origin(path, "Offset")
+    if data and not fields.keys() & {*_META_SAME[2], "AnatomicalOrientation"}:
+        _warn_of_no_axes(path, "TransformMatrix")
     if not _is_true(fields.get("BinaryData", "True")):
         raise UnsoundError("holds its voxels as text (BinaryData); export it as binary")
     if any(not _is_number(fields.get(f"ElementToIntensityFunction{part}"), number) for part, number in _UNSCALED):
@@ -119,7 +121,9 @@ def require_sound_metaimage(path: Path, data: bool = True) -> None:
     if not data:
         return
     if _is_true(fields.get("CompressedData")):
-        _require_unpacked(source, start, wanted, size)
+        # Without it ITK reads other bytes, where the data lie in the same file; it reads no more than it tells of.
+        packed = _integer(fields, "CompressedDataSize", None if place == "LOCAL" else source.stat().st_size)
+        _require_unpacked(source, start, wanted, size, packed)
     else:
         # A header size of -1 says that the data end with the file.
         _require_bytes(source, start, wanted, size, exact=_integer(fields, "HeaderSize", 0) >= 0)
@@ -150,9 +154,7 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
         raise UnsoundError(f"has voxels of type {kind[:40]!r} in its header; export it as integers or floats")
     _require_nrrd_place(fields, dimensions)
     if data and not any(word in fields.get("space", "").lower() for word in ("posterior", "anterior", *_SPACES)):
-        logger.warning(
-            "%s does not say how its axes lie in the patient (space); taken as left, posterior, superior", path
-        )
+        _warn_of_no_axes(path, "space")
     if data and fields.get("space origin", "none") == "none" and "axis mins" not in fields:
         _warn_of_no_origin(path, "space origin")
     wanted = _NRRD_BYTES[kind] * _product(size)
@@ -176,6 +178,12 @@ def require_sound_nrrd(path: Path, data: bool = True) -> None:
 def _warn_of_no_origin(path: Path, key: str) -> None:
     logger.warning(
         "%s does not say where it lies in the patient (%s); its first voxel is taken to be at 0, 0, 0", path, key
+    )
+
+
+def _warn_of_no_axes(path: Path, key: str) -> None:
+    logger.warning(
+        "%s does not say how its axes lie in the patient (%s); taken as left, posterior, superior", path, key
     )
 
 
@@ -292,17 +300,29 @@ def _require_bytes(data: Path, start: int, wanted: int, size: Sequence[int], exa
         require_no_more(found, wanted, size)
 
 
-def _require_unpacked(data: Path, start: int, wanted: int, size: Sequence[int]) -> None:
+def _require_unpacked(data: Path, start: int, wanted: int, size: Sequence[int], packed: int | None = None) -> None:
     require_room_for(wanted, data.stat().st_size - start)
     with data.open("rb") as stream:
         stream.seek(start)
-        found = unpacked_size(stream, wanted)
+        found = unpacked_size(stream if packed is None else _Part(stream, packed), wanted)
     if found < wanted:
         raise cut_short(wanted)
     require_no_more(found, wanted, size)
 
 
-def unpacked_size(stream: BinaryIO, wanted: int) -> int:
+class _Part:
+    """A stream that ends after so many bytes."""
+
+    def __init__(self, stream: BinaryIO, length: int) -> None:
+        self._stream, self._left = stream, length
+
+    def read(self, most: int) -> bytes:
+        data = self._stream.read(max(min(most, self._left), 0))
+        self._left -= len(data)
+        return data
+
+
+def unpacked_size(stream: BinaryIO | _Part, wanted: int) -> int:
     """How many bytes the compressed data in a stream unpack to, their checksums looked at.
 
     Raises:

@@ -27,7 +27,9 @@ _UNITS = {
     **dict.fromkeys(("m", "meter", "metre"), 1000.0),
     **dict.fromkeys(("[in_i]", "in", "inch", "inches"), 25.4),
 }
-_NEGATIONS = {"no", "non", "not", "without"}
+_NEGATIONS = {"no", "non", "not", "without", "free"}
+# Beside the word tumor they speak of what is none.
+_ELSEWHERE = {"outside", "beside", "healthy", "normal"}
 # What Slicer calls lists and points by itself, and words for what is a tumor.
 _PLAIN_WORDS = {
     *("cc", "point", "points", "list", "pointlist", "fiducial", "fiducials", "line", "curve"),
@@ -153,11 +155,14 @@ def _label(point: Mapping[str, Any], markup: Mapping[str, Any], what: str) -> tu
     texts = (f"{point.get('label', '')} {point.get('description', '')}", str(markup.get("name", "")))
     named = [re.findall(r"[^\W\d_]+", text.lower()) for text in texts]
     for words in named:
-        for label in reversed(LABELS):
-            if any(label in word.replace("tumour", "tumor") for word in words):
-                if not _NEGATIONS.isdisjoint(words):
-                    raise InputError(f"{what}: its name could say tumor or background; use one of these words alone")
-                return label, True
+        told = {label: [w for w in words if label in w.replace("tumour", "tumor")] for label in LABELS}
+        said = [label for label in LABELS if told[label]]
+        doubts = _NEGATIONS | _ELSEWHERE if said == ["tumor"] else _NEGATIONS
+        denied = any(word.startswith("non") for label in said for word in told[label])
+        if said and (len(said) > 1 or denied or not doubts.isdisjoint(words)):
+            raise InputError(f"{what}: its name could say tumor or background; use one of these words alone")
+        if said:
+            return said[0], True
     return "tumor", all(len(word) < 2 or word in _PLAIN_WORDS for words in named for word in words)
 
 

@@ -169,6 +169,18 @@ def test_a_nrrd_that_does_not_say_how_it_lies_is_warned_of(tmp_path: Path, caplo
     assert "how its axes lie" in caplog.text
 
 
+def test_a_metaimage_that_does_not_say_how_it_lies_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "a.mha", pet_array())
+    read_image(path, "PET")
+    assert not caplog.text
+    for key in (b"TransformMatrix", b"AnatomicalOrientation"):
+        path.write_bytes(path.read_bytes().replace(key, b"Comment" + key))
+    read_image(path, "PET")
+    assert "how its axes lie" in caplog.text
+
+
 @pytest.mark.parametrize("order", ["BinaryDataByteOrderMSB", "ElementByteOrderMSB"])
 def test_bytes_in_the_wrong_order_are_not_taken_for_uptake_or_tissue(tmp_path: Path, order: str) -> None:
     for name, array in (("pet.mha", pet_array()), ("ct.mha", ct_array().astype(np.float32))):
@@ -245,6 +257,16 @@ def test_a_wrong_byte_in_compressed_data_is_never_taken_for_voxels(tmp_path: Pat
         except InputError:
             continue
         assert np.array_equal(read, values)
+
+
+@pytest.mark.parametrize("size", [None, "0", "100", "-1", "many", "99999999"])
+def test_compressed_data_are_as_long_as_the_header_says(tmp_path: Path, size: str | None) -> None:
+    path = write(tmp_path / "a.mha", np.random.default_rng(0).random(GRID.shape, np.float32), compress=True)
+    start, key, rest = path.read_bytes().partition(b"CompressedDataSize = ")
+    assert key
+    rest = rest.partition(b"\n")[2]
+    path.write_bytes(start + (b"" if size is None else key + size.encode() + b"\n") + rest)
+    assert refused(path)
 
 
 def test_a_checksum_that_does_not_fit_is_told(tmp_path: Path) -> None:

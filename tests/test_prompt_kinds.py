@@ -44,8 +44,14 @@ def test_the_name_of_a_list_counts_where_labels_say_nothing() -> None:
     assert parse_prompts(markup(name="background"), GRID) == [Click((3, 2, 1), "background")]
 
 
-@pytest.mark.parametrize("name", ["non-tumor", "not tumor", "no background"])
-def test_a_name_that_denies_a_label_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("non-tumor", "nontumor", "not tumor", "no background", "nonbackground", "tumor-free", "tumor background"),
+        *("outside the tumour", "healthy, beside tumor"),
+    ],
+)
+def test_a_name_that_denies_a_label_or_says_both_is_refused(name: str) -> None:
     for content in (markup(name=name), markup(controlPoints=[{"label": name, "position": [-8.0, -10.0, 105.0]}])):
         with pytest.raises(InputError, match="could say"):
             parse_prompts(content, GRID)

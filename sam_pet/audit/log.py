@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,17 +76,27 @@ class AuditLog:
             self.lines, self.head = self.lines + 1, _sha256(text)
             content += text + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("r+b" if self.path.is_file() else "xb") as stream:
-            stream.truncate(self._whole)
-            stream.seek(self._whole)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        self._write(content)
         self._whole += len(content)
         then, self._then = self._then, None
         if then is not None:
             then()
         return self.head
+
+    def _write(self, content: bytes) -> None:
+        new = not self.path.is_file()
+        try:
+            with self.path.open("xb" if new else "r+b") as stream:
+                stream.truncate(self._whole)
+                stream.seek(self._whole)
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            # No part of a line stays, and the error names the file.
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True) if new else os.truncate(self.path, self._whole)
+            raise OSError(error.errno, error.strerror, os.fspath(self.path)) from error
 
     def wait_with(self, *acts: Act, then: Callable[[], object] | None = None) -> None:
         """Add acts only if others follow, and call `then` once they are on disk."""

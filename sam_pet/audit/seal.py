@@ -52,8 +52,9 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
         actor: who started it.
 
     Raises:
-        InputError: there is a manifest, and it is damaged.
+        InputError: there is a manifest, and it is damaged, or the folder is that of another kind of run.
     """
+    require_own(log.path.parent, details["run"], details.get("command"))
     path = log.path.parent / MANIFEST
     manifest = _read(path) if path.is_file() else {}
     start = Act(actor, "start", details)
@@ -66,6 +67,21 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
     log.wait_with(start, then=take_off)
     if manifest.get(AUDIT) != log.record:
         log.append()
+
+
+def require_own(folder: Path, run: str, command: str | None = None) -> None:
+    """Raise an InputError if a folder has the log of another kind of run, or of another command."""
+    try:
+        with (folder / LOG).open("rb") as stream:
+            start = json.loads(stream.readline())["details"]
+            other, by = start["run"], start.get("command")
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return
+    if (other, by) != (run, command):
+        raise InputError(
+            f"cannot write {folder}: it is the folder of another kind of run ({str(by or other)[:40]}); "
+            "give another folder"
+        )
 
 
 def is_sealed(log: AuditLog) -> bool:

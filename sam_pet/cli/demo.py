@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-SEED = 7
+SEED, PICTURE = 7, "demo.png"
 
 
 def demo(
@@ -18,6 +18,18 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object.")] = False,
 ) -> None:
     """Click the lesions of a simulated PET/CT, correct with one scribble, and draw what came of it."""
+    from sam_pet.audit.seal import require_own
+    from sam_pet.errors import InputError
+    from sam_pet.files import require_folder
+    from sam_pet.session.files import SESSION
+
+    require_folder(out / "session")
+    require_own(out / "session", SESSION)
+    for name in ("SUV.nii.gz", "CTres.nii.gz", "SEG.nii.gz"):
+        # They are also what a patient's files are called.
+        if (out / name).exists() and not (out / PICTURE).exists():
+            raise InputError(f"cannot write {out / name}: it is of no earlier demo; give another --out")
+
     import time
 
     import numpy as np
@@ -49,12 +61,13 @@ def demo(
     seconds = time.perf_counter() - started
     corrected = score(session.array, truth, study.grid.spacing).dice
 
+    # First: it tells the next demo whose the other files are.
+    picture(session, truth, out / PICTURE)
     write_image(study.grid.image(study.pet), out / "SUV.nii.gz")
     if study.ct is not None:
         write_image(study.grid.image(study.ct.astype(np.int16)), out / "CTres.nii.gz")
     write_image(study.grid.image(truth), out / "SEG.nii.gz")
     session.save(out / "session")
-    picture(session, truth, out / "demo.png")
     result = {
         "simulated": True,
         "lesions": len(session.lesions),
@@ -63,7 +76,7 @@ def demo(
         "seconds": round(seconds, 3),
         "model": segmenter.record.name,
         "trained": segmenter.record.trained,
-        "picture": str(out / "demo.png"),
+        "picture": str(out / PICTURE),
     }
     if as_json:
         print(json.dumps(result))

@@ -48,17 +48,19 @@ def segment(
     import time
 
     from sam_pet import outputs
+    from sam_pet.audit.seal import require_own
     from sam_pet.errors import InputError
     from sam_pet.files import require_apart, require_folder, require_image_name
     from sam_pet.measures import lesion_rows
     from sam_pet.requests import read_request
-    from sam_pet.session.files import FILES, MASK
+    from sam_pet.session.files import FILES, MASK, SESSION
 
     require_image_name(out)
     dicom = {kind: path for kind, path in (("SEG", dicom_seg), ("RTSTRUCT", rtstruct)) if path is not None}
     outputs.require_dicom_names(dicom)
     if session is not None:
         require_folder(session)
+        require_own(session, SESSION)
     # The session's own mask may be the one that is asked for.
     saved = [] if session is None else [session / name for name in FILES if session / name != out or name != MASK]
     if detector is not None and first_answer is not None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sam_pet.audit import LOG
+from sam_pet.audit.seal import require_own
 from sam_pet.cohort.studies import name_hash
 from sam_pet.cohort.study import CohortStudy
 from sam_pet.errors import InputError, one_line
@@ -17,6 +18,8 @@ from sam_pet.files import file_sha256, write_json
 from sam_pet.names import names_a_folder
 
 Manifest = dict[str, Any]
+# What the log calls it.
+COHORT = "cohort"
 MANIFEST, MASK, REPORT = "manifest.json", "mask.nii.gz", "report.html"
 LAYOUT, TABLE, RESULTS, PAGE = "layout.json", "measurements.csv", "results.csv", "index.html"
 # What a study's folder may hold, and the files that lie beside the folders.
@@ -46,6 +49,7 @@ class CohortFolder:
         """
         path = root / LAYOUT
         if not path.exists():
+            require_own(root, COHORT)
             write_json({"format": 1, "spread": studies > _MANY}, path)
         try:
             layout = json.loads(path.read_text(encoding="utf-8"))

@@ -90,8 +90,11 @@ def _rows(source: Path) -> Iterator[CohortStudy]:
             reader = csv.DictReader(stream, strict=True)
             columns = list(reader.fieldnames or ())
             unknown = [name for name in columns if name not in _COLUMNS]
-            if unknown or "pet" not in columns:
-                fault = f"an unknown column {unknown[0]!r}" if unknown else "no column 'pet'"
+            twice = [name for name in columns if columns.count(name) > 1]
+            if unknown or twice or "pet" not in columns:
+                fault = "no column 'pet'"
+                if unknown or twice:
+                    fault = f"an unknown column {unknown[0]!r}" if unknown else f"two columns {twice[0]!r}"
                 raise InputError(f"studies: {source} has {fault}; columns are {', '.join(_COLUMNS)}")
             for number, row in enumerate(reader, 1):
                 yield _row(row, number, source)

@@ -10,7 +10,7 @@ from typing import Any
 import sam_pet
 from sam_pet.audit import LOG, PROGRAM, Actor, AuditLog, begin, environment, seal
 from sam_pet.audit.log import Act
-from sam_pet.cohort.folder import LAYOUT, MANIFEST, MASK, PAGE, REPORT, RESULTS, TABLE, CohortFolder, Manifest
+from sam_pet.cohort.folder import COHORT, LAYOUT, MANIFEST, MASK, PAGE, REPORT, RESULTS, TABLE, CohortFolder, Manifest
 from sam_pet.cohort.study import CohortStudy
 
 # Lines go to the disk together: each flush takes milliseconds, and what is lost with them stands in the manifests.
@@ -26,7 +26,7 @@ class CohortTrail:
         self._log = AuditLog(folder.root / LOG)
         self._acts: list[Act] = []
         self._said = time.monotonic()
-        begin(self._log, {"run": "cohort", "environment": environment(), "workers": workers})
+        begin(self._log, {"run": COHORT, "environment": environment(), "workers": workers})
 
     def add(self, manifest: Manifest) -> None:
         """Tell of a study."""

@@ -42,6 +42,10 @@ GE_PRIVATE = (0x0009, "GEMS_PETD_01")
 PHILIPS_PRIVATE = (0x7053, "Philips PET Private Group")
 # In seconds: the longest that a frame or what comes before it lasts.
 _LONGEST_S = 1e6
+# Scans are made before so many half-lives have passed; times of injection that were blanked are midnight's.
+_LATEST_HALF_LIVES = 4.0
+# Of a series before its first acquisition: a decay of 5 % and more.
+_WAIT_HALF_LIVES = 0.075
 _DOSES_BQ, _LIGHTEST_KG, _HEAVIEST_KG = (1e6, 1e11), 1.0, 700.0
 # What a series says once.
 _OF_SERIES = ("Units", "DecayCorrection", "PatientWeight", "SeriesDate", "SeriesTime")
@@ -185,7 +189,14 @@ def _per_activity(slices: Sequence[Dataset], paths: Sequence[Path]) -> float:
     if correction == "START":
         half_life = half_life_of(injection, where)
         start = _scan_start(slices, paths, half_life)
-        dose *= 2.0 ** (-uptake_seconds(start, injection, half_life, zone_of(first, where), where) / half_life)
+        passed = uptake_seconds(start, injection, half_life, zone_of(first, where), where) / half_life
+        if passed > _LATEST_HALF_LIVES:
+            logger.warning(
+                "PET: %s was acquired %.1f half-lives after the injection by its header, later than scans are; "
+                "check the time of injection, SUVs may be far too high",
+                *(where, passed),
+            )
+        dose *= 2.0**-passed
     return 1000.0 * kilograms / dose
 
 
@@ -193,12 +204,22 @@ def _scan_start(slices: Sequence[Dataset], paths: Sequence[Path], half_life: flo
     series_time = moment(slices[0], "SeriesDate", "SeriesTime", paths[0])
     times = [acquired(dataset, path) for dataset, path in zip(slices, paths, strict=True)]
     first = earliest(times)
-    if seconds_between(series_time, first) >= 0:
+    waited = seconds_between(series_time, first)
+    if waited >= 0:
+        if waited / half_life > _WAIT_HALF_LIVES:
+            logger.warning(
+                "PET: %s was acquired %.0f minutes after its %s, to which its activity is taken to be decay-corrected; "
+                "check that it is, else SUVs are too low",
+                *(paths[0], waited / 60, described("SeriesTime")),
+            )
         return series_time
     ge_scan_time = date_time(private(slices[0], *GE_PRIVATE, 0x0D))
     if ge_scan_time.day is not None and ge_scan_time.clock is not None:
         zone = ge_scan_time.zone or zone_of(slices[0], paths[0])
-        return datetime.datetime.combine(ge_scan_time.day, ge_scan_time.clock, zone)
+        began = datetime.datetime.combine(ge_scan_time.day, ge_scan_time.clock, zone)
+        # A time after the acquisition is not that of its start.
+        if seconds_between(began, first) >= 0:
+            return began
     for dataset, at, path in zip(slices, times, paths, strict=True):
         reference = _frame_seconds(dataset, "FrameReferenceTime", path)
         duration = _frame_seconds(dataset, "ActualFrameDuration", path)

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import clear_left, file_sha256, partial_prefix, restore
+from sam_pet.files import clear_left, errors_on, file_sha256, partial_prefix, restore
 from sam_pet.models.architectures import architecture, set_image_size
 from sam_pet.models.bounded import AtMost
 from sam_pet.models.card import CARD, model_card
@@ -196,10 +196,11 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
     temporary.mkdir()
     old.mkdir()
     try:
-        yield temporary
-        if folder.exists():
-            folder.rename(old / folder.name)
-        temporary.rename(folder)
+        with errors_on(folder):
+            yield temporary
+            if folder.exists():
+                folder.rename(old / folder.name)
+            temporary.rename(folder)
     finally:
         # Whatever has happened, one of the two is in its place before anything is taken away.
         restore(scratch)

@@ -11,6 +11,7 @@ from sam_pet.errors import InputError
 from sam_pet.geometry import AxialOrder, Grid
 from sam_pet.phantom.shapes import Floats
 from sam_pet.phantom.tissue import Tracer
+from sam_pet.sanity import UnsoundError, require_size, require_spacing
 
 # Stored as autoPET's NIfTI files are: y runs to the front.
 DIRECTION = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -44,6 +45,11 @@ def parse_grid(text: str) -> Grid:
     sx, sy, sz = (float(g) for g in match.groups()[3:])
     if min(nx, ny, nz) < 4 or min(sx, sy, sz) <= 0:
         raise InputError(f"grid: {text!r} needs at least 4 voxels along each axis and spacings above 0")
+    try:
+        require_size((nx, ny, nz))
+        require_spacing((sx, sy, sz), (nx, ny, nz))
+    except UnsoundError as error:
+        raise InputError(f"grid: {text!r} {error}") from error
     return Grid((nx, ny, nz), (sx, sy, sz), direction=DIRECTION)
 
 

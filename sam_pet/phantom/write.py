@@ -13,6 +13,8 @@ from sam_pet.files import write_image, write_json
 from sam_pet.phantom.make import Phantom
 from sam_pet.study import AIR_HU
 
+_DATASET = "simulated PET/CT"
+
 
 def write_nnunet(
     phantom: Phantom, name: str, folder: Path, *, instances: bool = True, asked: dict[str, Any] | None = None
@@ -23,7 +25,7 @@ def write_nnunet(
     `phantoms/NAME_lesions.nii.gz` one number a lesion, if `instances`.
 
     Raises:
-        InputError: the case exists already; nothing is written then.
+        InputError: the case exists already, or the folder is another data set; nothing is written then.
 
     Examples:
         >>> from pathlib import Path
@@ -40,6 +42,7 @@ def write_nnunet(
         "instances": folder / "phantoms" / f"{name}_lesions.nii.gz",
         "facts": folder / "phantoms" / f"{name}.json",
     }
+    _require_own_dataset(folder / "dataset.json")
     # This layout has no cases without CT.
     _write(phantom, name, files, needs_ct=True, instances=instances, asked=asked)
     cases = len([path for path in (folder / "labelsTr").glob("*.nii.gz") if not path.name.startswith(".")])
@@ -118,9 +121,18 @@ def _write(
     write_image(grid.image((phantom.lesions > 0).astype(np.uint8)), files["label"])
 
 
+def _require_own_dataset(path: Path) -> None:
+    try:
+        own = not path.exists() or json.loads(path.read_text(encoding="utf-8"))["name"] == _DATASET
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        own = False
+    if not own:
+        raise InputError(f"cannot write {path}: another data set is there; choose another folder")
+
+
 def _dataset(cases: int) -> dict[str, Any]:
     return {
-        "name": "simulated PET/CT",
+        "name": _DATASET,
         "description": "Phantoms made by sam_pet.phantom; no patient data. See phantoms/ for each case's facts.",
         "channel_names": {"0": "CT", "1": "PET"},
         "labels": {"background": 0, "tumor": 1},

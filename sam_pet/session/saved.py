@@ -18,7 +18,7 @@ import SimpleITK as sitk
 from sam_pet import __version__
 from sam_pet.audit.environment import environment
 from sam_pet.audit.log import LOG, AuditLog, mask_sha256
-from sam_pet.audit.seal import MANIFEST, seal
+from sam_pet.audit.seal import MANIFEST, require_own, seal
 from sam_pet.detection.detector import Detection, Detector
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import file_sha256, read_image, replacing, write_image, write_json
@@ -27,7 +27,7 @@ from sam_pet.masks import require_same_grid
 from sam_pet.models.parts import PARTS
 from sam_pet.prompt_files import RECORD_TYPE, parse_prompts, record
 from sam_pet.prompts import Prompt
-from sam_pet.session.files import CONTENT, FOUND, LESIONS, LESIONS_TABLE, MASK, PROMPTS
+from sam_pet.session.files import CONTENT, FOUND, LESIONS, LESIONS_TABLE, MASK, PROMPTS, SESSION
 from sam_pet.session.state import Entry, State
 from sam_pet.slicer import write_colour_table
 from sam_pet.study import Study
@@ -46,6 +46,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     The log that is in the folder goes on; that of another session is kept, too.
     """
     root = Path(folder)
+    require_own(root, SESSION)
     root.mkdir(parents=True, exist_ok=True)
     labels = session.labels
     mask = (labels > 0).astype(np.uint8)
@@ -71,7 +72,7 @@ def write(session: Session, folder: str | os.PathLike[str]) -> None:
     }
     log = AuditLog(root / LOG)
     start = {
-        "run": "session",
+        "run": SESSION,
         "environment": environment(str(session.segmenter.core.device)),
         # Not its source: a path may name anything.
         "model": {key: value for key, value in content["model"].items() if key != "source"},

@@ -56,6 +56,7 @@ def train(
     Raises:
         InputError: a faulty case or recipe, an unknown stage, or nothing to learn from.
     """
+    RunFolder(recipe.out).require_own("train")
     course = _Course(recipe, device)
     for name in (only, start):
         if name is not None and name not in course.names:

@@ -23,7 +23,7 @@ from sam_pet.audit import LOG, PROGRAM, AuditLog, begin, seal
 from sam_pet.audit import environment as audited
 from sam_pet.audit.environment import versions
 from sam_pet.audit.log import Act
-from sam_pet.audit.seal import files_below
+from sam_pet.audit.seal import MANIFEST, files_below, require_own
 from sam_pet.errors import InputError, one_line
 from sam_pet.files import replacing, write_json
 from sam_pet.models.manifest import read_manifest
@@ -31,6 +31,7 @@ from sam_pet.train.recipe import Recipe, read_recipe
 
 _PACKAGES = ("sam-pet", "torch", "transformers", "peft", "accelerate", "numpy", "SimpleITK", "monai")
 _POLL_S = 0.2
+_RUN, _RECIPE, _ENVIRONMENT = "training", "recipe.yaml", "environment.json"
 # What may differ between a run and its continuation.
 _FREE = (
     *("out", "workers", "save_every", "validation", "store", "folds", "half"),
@@ -48,13 +49,22 @@ class RunFolder:
     def checkpoint(self) -> Path:
         return self.path / "checkpoint"
 
+    def require_own(self, command: str) -> None:
+        """Raise an InputError if a run of `finetune` or `train` would replace here what it has not made."""
+        require_own(self.path, _RUN, command)
+        if not (self.path / _ENVIRONMENT).exists() and not (self.path / LOG).exists():
+            files = () if command == "train" else (_RECIPE, "data.json", "metrics.jsonl", "state.pt")
+            for name in (*files, "checkpoint", MANIFEST):
+                if (self.path / name).exists():
+                    raise InputError(f"cannot write {self.path / name}: it is of no earlier run; give another out=")
+
     def open(self, recipe: Recipe, crops: Sequence[Path]) -> None:
         """Start the folder, or check that the run in it is the same one.
 
         Raises:
             InputError: the folder holds a run of another recipe.
         """
-        path = self.path / "recipe.yaml"
+        path = self.path / _RECIPE
         earlier = self.recipe()
         if earlier is not None:
             old, new = _bound(earlier), _bound(recipe)
@@ -65,11 +75,12 @@ class RunFolder:
                     "give another out= or remove the folder"
                 )
         self.path.mkdir(parents=True, exist_ok=True)
+        # First, for it tells that the other files are those of a run.
+        write_json(environment(), self.path / _ENVIRONMENT)
         if earlier != recipe:
             with replacing(path) as temporary:
                 text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
                 temporary.write_text(text, encoding="utf-8")
-        write_json(environment(), self.path / "environment.json")
         names = "\n".join(p.name for p in crops)
         write_json({"crops": len(crops), "sha256": hashlib.sha256(names.encode()).hexdigest()}, self.path / "data.json")
 
@@ -84,7 +95,7 @@ class RunFolder:
             device: that is trained on.
         """
         about = {"recipe": recipe_sha256(recipe), "base": dict(base), "cases": list(cases)}
-        begin(self.log, {"run": "training", "command": command, "environment": audited(device), **about})
+        begin(self.log, {"run": _RUN, "command": command, "environment": audited(device), **about})
 
     def note(self, action: str, details: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         """Add to the log what was done and what came of it."""
@@ -96,7 +107,7 @@ class RunFolder:
         weights = {} if record is None else record.hashes
         store = recipe.store or self.path / "examples"
         without = {"tensorboard", "assembled", *([store.name] if store.parent == self.path else [])}
-        content = {"run": "training", "command": command, "name": recipe.name, "checkpoint": weights}
+        content = {"run": _RUN, "command": command, "name": recipe.name, "checkpoint": weights}
         seal(self.log, content, files_below(self.path, without))
 
     @cached_property
@@ -109,7 +120,7 @@ class RunFolder:
         Raises:
             InputError: it is damaged.
         """
-        path = self.path / "recipe.yaml"
+        path = self.path / _RECIPE
         if not path.is_file():
             return None
         try:

@@ -71,6 +71,7 @@ def finetune(
     )
     leave_room(recipe.workers)
     run = RunFolder(recipe.out)
+    run.require_own("finetune")
     if run.is_finished(recipe):
         # Parts may have been trained into its checkpoint since.
         logger.warning("the run in %s is finished; it is left as it is", recipe.out)

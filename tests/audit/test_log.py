@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +96,20 @@ def test_the_hash_of_a_mask_is_that_of_its_bytes_as_they_are_stored() -> None:
     mask[1, 2, 3] = 1
     expected = hashlib.sha256(mask.tobytes()).hexdigest()
     assert mask_sha256(mask) == mask_sha256(np.asfortranarray(mask)) == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file sizes are limited by POSIX")
+@pytest.mark.parametrize("new", [False, True])
+def test_a_line_that_does_not_fit_on_the_disk_leaves_no_part_of_it(log: AuditLog, new: bool) -> None:
+    import resource
+
+    path = log.path.parent / "new" / LOG if new else log.path
+    before = None if new else path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before or b"") + 20, hard))
+    try:
+        with pytest.raises(OSError, match=LOG):
+            AuditLog(path).append(Act(PERSON, "add"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (path.read_bytes() if path.exists() else None) == before

@@ -8,7 +8,18 @@ from sam_pet.cohort.studies import find_studies
 from sam_pet.errors import InputError
 
 
-@pytest.mark.parametrize("text", ["name,ct\nA,x\n", "pet,tumour\nx,y\n", "pet,ct\n,x\n", "pet\nx,y\n", "pet\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,ct\nA,x\n",
+        "pet,tumour\nx,y\n",
+        "pet,ct\n,x\n",
+        "pet\nx,y\n",
+        "pet\n",
+        "pet,pet\nx,y\n",
+        "pet,ct,ct\nx,,y\n",
+    ],
+)
 def test_a_table_that_names_no_studies_is_refused(text: str, tmp_path: Path) -> None:
     table = tmp_path / "studies.csv"
     table.write_text(text)

@@ -449,3 +449,26 @@ def test_a_half_life_that_is_not_the_nuclides_is_warned_of(
 def test_a_weight_below_a_kilogram_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     factor(tmp_path, PatientWeight="0.07")
     assert "(0010,1030)" in caplog.text
+
+
+@pytest.mark.parametrize(("injected", "warned"), [("000000", True), ("080000", False), ("110000", False)])
+def test_an_injection_so_long_ago_that_nobody_would_scan_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, injected: str, warned: bool
+) -> None:
+    hours = 12 - int(injected[:2])
+    assert factor(tmp_path, {"RadiopharmaceuticalStartTime": injected}) == approx(NONE * 2 ** (hours / 2))
+    assert ("half-lives after the injection" in caplog.text) == warned
+
+
+def test_ge_private_scan_time_after_the_acquisition_is_not_its_start(tmp_path: Path) -> None:
+    late = pet_tags(SeriesTime="150000", AcquisitionTime="120000")
+    datasets = with_ge_scan_time(made(**late), "20240229140000.00")
+    assert suv_factor(read(datasets, tmp_path)) == approx(HALF)
+
+
+@pytest.mark.parametrize(("acquired", "warned"), [("140000", True), ("120500", False), ("120000", False)])
+def test_a_series_that_begins_long_before_its_first_acquisition_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, acquired: str, warned: bool
+) -> None:
+    assert factor(tmp_path, AcquisitionTime=acquired) == approx(HALF)
+    assert ("(0008,0031), to which its activity" in caplog.text) == warned

@@ -293,6 +293,13 @@ def test_a_bomb_of_trees_takes_no_memory() -> None:
         from_text(base64.b64encode(zlib.compress(bytes(1 << 27))).decode())
 
 
+def test_a_disk_that_is_full_is_told_with_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="mine") as caught, replacing_folder(tmp_path / "mine"):
+        raise OSError(28, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "mine")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("failing", [1, 2])
 def test_a_rename_that_fails_leaves_the_old_checkpoint(
     sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int

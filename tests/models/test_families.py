@@ -149,6 +149,37 @@ def test_transformers_is_whole_for_whoever_else_wants_it() -> None:
     assert done.stdout.splitlines() == ["True True True", "True bert"]
 
 
+# Whatever is asked of it.
+ANYTHING = """
+class Anything:
+    def __getattr__(self, name):
+        return name
+
+def __getattr__(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Anything()
+"""
+
+
+def test_torchvision_finds_torchs_compiler_where_transformers_takes_it_along(tmp_path: Path) -> None:
+    """A package of that name stands in for it: it asks of torch what torchvision asks when it is imported."""
+    package, told = tmp_path / "torchvision", tmp_path / "torchvision-0.99.0.dist-info"
+    (package / "transforms").mkdir(parents=True)
+    (package / "__init__.py").write_text("import torch._dynamo.utils\n__version__ = '0.99.0'\n")
+    for name in ("io", "transforms/__init__", "transforms/functional"):
+        (package / f"{name}.py").write_text(ANYTHING)
+    told.mkdir()
+    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: torchvision\nVersion: 0.99.0\n")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from sam_pet.models import load_model; load_model('nano-untrained', image_size=64)\n"
+        "print(sys.modules['torchvision'].__version__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr[-300:] if done.returncode else "") == ("0.99.0\n", "")
+
+
 def test_adapters_of_others_find_the_tensors_that_they_ask_for() -> None:
     code = (
         "from sam_pet.models.checkpoint import untrained; from peft import LoraConfig, get_peft_model\n"

@@ -132,7 +132,13 @@ def test_grids_are_those_of_the_challenge(tracer: Tracer) -> None:
     assert all(135 <= z <= 963 for _, _, z in sizes)
 
 
-@pytest.mark.parametrize("text", ["400x400@2x2x3", "4x4x4", "2x40x40@2x2x2", "40x40x40@0x2x2", "a"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("400x400@2x2x3", "4x4x4", "2x40x40@2x2x2", "40x40x40@0x2x2", "a", "99999x99999x99999@1x1x1"),
+        *("40x40x40@0.001x2x2", "40x40x40@2x2x500", "900x40x40@20x2x2"),
+    ],
+)
 def test_unusable_grid_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(InputError, match="grid") as caught:
         parse_grid(text)

@@ -10,10 +10,12 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.errors import InputError
@@ -190,3 +192,15 @@ def test_a_worker_ends_when_its_parent_is_killed() -> None:
     else:
         os.kill(worker, signal.SIGKILL)
         pytest.fail("the worker is still there")
+
+
+def test_processes_that_prepare_batches_end_with_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def loader(*arguments: Any, **options: Any) -> Any:
+        asked.append((options["num_workers"], options["worker_init_fn"]))
+        return DataLoader(*arguments, **{**options, "num_workers": 0, "prefetch_factor": None})
+
+    monkeypatch.setattr("sam_pet.train.tracker.DataLoader", loader)
+    finetune(recipe(write_cases(tmp_path / "cases", 1), tmp_path / "run", workers=1), device="cpu")
+    assert asked == [(1, end_with_parent)] * 2
