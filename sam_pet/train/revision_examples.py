@@ -71,9 +71,11 @@ class RevisionExamples:
 
     def of(self, case: Case, segmenter: Segmenter, seed: int) -> RevisionExample:
         """Those of a case."""
+        # A stroke ranker that is there already has no part in them.
+        parts = {name: sha256 for name, sha256 in segmenter.record.part_hashes.items() if name != "strokes"}
         facts = [
             _FORMAT,
-            *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, REVISION_NAMES),
+            *(self.store.fingerprint(case), segmenter.sha256, parts, REVISION_NAMES),
             *(self.found, self.started, self.strokes, seed),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])

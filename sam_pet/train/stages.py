@@ -139,7 +139,7 @@ def make_contour(work: Work) -> Made:
     _require(groups, "contour network")
     settings = _settings(stage, work.recipe.seed)
     begin = None if stage.start == "new" else _of_base("contour", work.loaded.contour).network
-    network = volume_net.train_contour(groups, settings, begin, stage.bfloat16, **work.options)
+    network = volume_net.train_contour(groups, settings, stage.bfloat16, begin, **work.options)
     facts = {"examples": sum(len(cubes) for cubes, _ in groups), "steps": stage.steps}
     return Made(lambda path: write_fp16(network, path), facts)
 
@@ -213,9 +213,10 @@ def make_strokes(work: Work) -> Made:
     stage = work.recipe.strokes
     assert stage is not None
     examples = RevisionExamples(work.store, stage.found, stage.started, stage.strokes)
-    found = _by_model(work, _all(work.held), examples.of, "strokes")
-    _require([one for one in found if len(one.dice)], "stroke ranker")
-    ranker = stroke_ranker.fit(found, work.recipe.seed)
+    groups = [_by_model(work, cases, examples.of, "strokes") for cases, _ in work.held]
+    groups = [group for group in groups if any(len(one.dice) for one in group)]
+    _require(groups, "stroke ranker")
+    ranker = stroke_ranker.fit(groups, work.recipe.seed)
     return Made(ranker.write, dict(ranker.content.training))
 
 

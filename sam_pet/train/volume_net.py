@@ -37,8 +37,8 @@ _ENTROPY = 4.0
 def train_contour(
     groups: Sequence[tuple[Sequence[Cube], float]],
     training: TrainSettings,
-    start: UNet | None = None,
     bfloat16: bool = False,
+    start: UNet | None = None,
     **options: Any,
 ) -> UNet:
     """The moving average of a network's weights over a training, in eval mode; the same arguments give the same.
@@ -46,8 +46,8 @@ def train_contour(
     Args:
         groups: cubes, and how often each group is drawn from.
         training: how long and how fast.
-        start: a network to go on from, left as it is; by default a new one.
         bfloat16: a step takes half the time on a device that knows it.
+        start: a network to go on from, left as it is; by default a new one.
         options: of `train_network`.
 
     Raises:

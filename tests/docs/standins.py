@@ -47,7 +47,8 @@ SMALL = {
     "sam-pet train finetune/tiny.yaml": f"sam-pet train finetune/tiny.yaml {_TINY_RUN}",
     "sam-pet train finetune/tiny.yaml out=runs/tiny": f"sam-pet train finetune/tiny.yaml out=runs/tiny {_TINY_RUN}",
     "sam-pet train finetune/tiny.yaml out=runs/mine train.0.phantoms=null train.0.folder=data/mine": (
-        f"sam-pet train finetune/tiny.yaml {_TINY_RUN} out=runs/mine train.0.phantoms=null train.0.folder=data/mine"
+        # In runs/mine stands a model for all pages, which no run made.
+        f"sam-pet train finetune/tiny.yaml {_TINY_RUN} out=runs/own train.0.phantoms=null train.0.folder=data/mine"
     ),
     "sam-pet finetune finetune/nano_phantom.yaml": f"sam-pet finetune finetune/nano_phantom.yaml {_TINY_RUN}",
     "sam-pet finetune finetune/sts_lora.yaml base=nano-untrained out=runs/lora": (

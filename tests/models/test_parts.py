@@ -35,8 +35,8 @@ def files(loaded: LoadedModel) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in loaded.parts.items()}
 
 
-# The embedded model has no stroke ranker: rules choose.
-EMBEDDED = tuple(name for name in PARTS if name != "strokes")
+# Of another tracker than the one that they were fitted to.
+RANKERS = {"chooser": ["tracker"], "strokes": ["tracker"]}
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,12 @@ def default() -> LoadedModel:
     return load_model("default")
 
 
-def same_parts(one: LoadedModel, other: LoadedModel, names: Sequence[str] = EMBEDDED) -> bool:
+def same_parts(one: LoadedModel, other: LoadedModel, names: Sequence[str] = tuple(PARTS)) -> bool:
     return [files(one)[name] for name in names] == [files(other)[name] for name in names]
 
 
 def test_the_embedded_default_has_every_part_and_none_is_stale(default: LoadedModel) -> None:
-    assert set(default.parts) == set(EMBEDDED)
+    assert set(default.parts) == set(PARTS)
     assert default.record.stale == {}
 
 
@@ -59,8 +59,8 @@ def test_full_fine_tuning_carries_every_part_and_says_which_are_stale(default: L
     assert same_parts(loaded, default)
     assert loaded.refiner is not None
     assert loaded.contour is not None
-    assert loaded.record.stale == {"chooser": ["tracker"]}
-    assert set(verify(folder)) >= {"model.safetensors", *(PARTS[name] for name in EMBEDDED)}
+    assert loaded.record.stale == RANKERS
+    assert set(verify(folder)) >= {"model.safetensors", *PARTS.values()}
     assert "| outline ranker |" in (folder / "README.md").read_text()
     assert "tracker (another than here)" in (folder / "README.md").read_text()
 
@@ -76,7 +76,7 @@ def test_an_adapter_of_a_few_steps_answers_and_replays_like_its_merged_model(
     for source in (folder, tmp_path / "merged", tmp_path / "converted"):
         loaded = load_model(source)
         assert same_parts(loaded, default)
-        assert stale_parts(source) == {"chooser": ["tracker"]}
+        assert stale_parts(source) == RANKERS
         segmenter = Segmenter(loaded, "cpu")
         session = segmenter.open(study)
         session.first_answer("fdg")
@@ -101,13 +101,13 @@ def test_an_adapter_may_bring_a_part_of_its_own(default: LoadedModel, tmp_path: 
     after = load_model(folder)
     assert after.parts["chooser"].parent == folder
     assert same_parts(after, default, ["refiner", "contour", "judge", "appearance"])
-    assert after.record.stale == {}
+    assert after.record.stale == {"strokes": ["tracker", "chooser"]}
     record = read_manifest(folder)
     assert record is not None
     assert record.sha256 is not None
     assert set(record.parts) == {"chooser"}
     merge_adapter(folder, tmp_path / "merged")
-    assert load_model(tmp_path / "merged").record.stale == {}
+    assert load_model(tmp_path / "merged").record.stale == {"strokes": ["tracker", "chooser"]}
 
 
 def test_a_retrained_part_names_those_that_were_fitted_to_it(default: LoadedModel, tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ def test_a_network_goes_on_from_the_bases(done: Path, cases: Path, tmp_path: Pat
     def moved(start: str) -> float:
         own = ["stages=[]", "refiner=null", "ranker=null", "appearance=null", "classifier=null", "strokes=null"]
         stage = f"contour={{start: {start}, steps: 1, batch: 1, rate: 1.0e-6}}"
-        out = changes(cases, tmp_path / start, done / "store")
+        # Of another seed than the base: a new network begins elsewhere.
+        out = [*changes(cases, tmp_path / start, done / "store"), "seed=5"]
         made = load_model(
             train(read_recipe(TINY, [*out, f"base={done / 'out' / 'checkpoint'}", *own, stage]), device="cpu")
         ).contour

@@ -26,7 +26,7 @@ def example(seed: int, strokes: int = 20) -> RevisionExample:
 
 @pytest.fixture(scope="module")
 def ranker() -> StrokeRanker:
-    return fit([example(seed) for seed in range(10)])
+    return fit([[example(seed) for seed in range(10)]])
 
 
 def test_trees_learn_which_outline_a_stroke_means(ranker: StrokeRanker) -> None:
@@ -53,14 +53,14 @@ def test_the_margin_keeps_what_trees_would_spoil() -> None:
         RevisionExample(part, d, np.repeat(np.arange(40), OUTLINES))
         for part, d in zip(np.split(features, 10), np.split(dice, 10), strict=True)
     ]
-    facts = fit(noise)
+    facts = fit([noise])
     assert facts.content.margin > 0
     assert facts.content.training["dice_chosen"] > facts.content.training["dice_standing"]
 
 
 def test_the_same_examples_give_the_same_file_and_it_reads_back(ranker: StrokeRanker, tmp_path: Path) -> None:
     ranker.write(tmp_path / "one.json")
-    fit([example(seed) for seed in range(10)]).write(tmp_path / "other.json")
+    fit([[example(seed) for seed in range(10)]]).write(tmp_path / "other.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
     again = StrokeRanker.read(tmp_path / "one.json")
     np.testing.assert_array_equal(again.expect(example(3).features), ranker.expect(example(3).features))
