@@ -28,6 +28,8 @@ _OF_OUTLINE = (
 )
 REVISION_NAMES = (*_OF_STROKE, *_OF_OUTLINE)
 _SMALL = 1e-3
+# What `gained` is where an outline adds nothing to the one that stands.
+GAINS_NOTHING = float(np.float32(np.log(_SMALL)))
 
 
 def describe_revisions(study: Study, revised: Revised) -> Floats:

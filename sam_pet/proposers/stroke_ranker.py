@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from sam_pet.proposers.revision_features import REVISION_NAMES, Floats, describe_revisions
+import numpy as np
+
+from sam_pet.proposers.revision_features import GAINS_NOTHING, REVISION_NAMES, Floats, describe_revisions
 from sam_pet.proposers.revisions import CORRECTED, Revised, Revision
 from sam_pet.proposers.tree_ranker import TreeRanker
 from sam_pet.study import Study
+
+_TUMOR, _GAINED = (REVISION_NAMES.index(name) for name in ("tumor", "gained"))
 
 
 class StrokeRanker(TreeRanker):
@@ -18,11 +22,16 @@ class StrokeRanker(TreeRanker):
 
     def best(self, study: Study, revised: Revised) -> Revision:
         """The outline that is expected to fit best."""
-        expected = self.expect(describe_revisions(study, revised))
-        return revised.revisions[self.pick(expected, self.content.margin)]
+        features = describe_revisions(study, revised)
+        return revised.revisions[self.pick(self.expect(features), features, self.content.margin)]
 
     @staticmethod
-    def pick(expected: Floats, margin: float) -> int:
-        """Which outline to take, from the Dice (n,) expected of each."""
-        best = int(expected.argmax())
-        return best if expected[best] > expected[CORRECTED] + margin else CORRECTED
+    def pick(expected: Floats, features: Floats, margin: float) -> int:
+        """Which outline to take, from the Dice (n,) expected of each and their features (n, `NAMES`).
+
+        After a background stroke none that adds anything.
+        """
+        adds = (features[:, _TUMOR] == 0) & (features[:, _GAINED] > GAINS_NOTHING)
+        allowed = np.where(adds, -np.inf, expected)
+        best = int(allowed.argmax())
+        return best if allowed[best] > expected[CORRECTED] + margin else CORRECTED

@@ -61,7 +61,7 @@ def fit(groups: Sequence[Sequence[RevisionExample]], seed: int = 0) -> StrokeRan
     spans = list(zip(first.tolist(), ends, strict=True))
 
     def chosen(margin: float) -> Floats:
-        return dice[[a + StrokeRanker.pick(expected[a:b], margin) for a, b in spans]]
+        return dice[[a + StrokeRanker.pick(expected[a:b], features[a:b], margin) for a, b in spans]]
 
     def mean(values: Floats) -> float:
         return round(float(np.average(values, weights=weights[first])), 4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sam_pet.errors import InputError
-from sam_pet.proposers.revision_features import REVISION_NAMES
+from sam_pet.proposers.revision_features import GAINS_NOTHING, REVISION_NAMES
 from sam_pet.proposers.revisions import CORRECTED
 from sam_pet.proposers.stroke_ranker import StrokeRanker
 from sam_pet.train.revision_examples import RevisionExample
@@ -39,9 +39,23 @@ def test_trees_learn_which_outline_a_stroke_means(ranker: StrokeRanker) -> None:
     assert facts["dice_standing"] + 0.1 < facts["dice_chosen"] <= facts["dice_of_best"]
 
 
+def columns(**values: object) -> np.ndarray:
+    """Features of four outlines."""
+    features = np.zeros((4, len(REVISION_NAMES)), np.float32)
+    for name, value in values.items():
+        features[:, REVISION_NAMES.index(name)] = value
+    return features
+
+
 @pytest.mark.parametrize(("margin", "picked"), [(0.0, 2), (0.15, 2), (0.25, CORRECTED)])
 def test_another_outline_takes_the_place_of_the_corrected_one_by_a_margin(margin: float, picked: int) -> None:
-    assert StrokeRanker.pick(np.array([0.1, 0.5, 0.7, 0.6]), margin) == picked
+    assert StrokeRanker.pick(np.array([0.1, 0.5, 0.7, 0.6]), columns(tumor=1, gained=1), margin) == picked
+
+
+def test_a_background_stroke_takes_no_outline_that_adds() -> None:
+    expected, gained = np.array([0.1, 0.5, 0.9, 0.7]), [GAINS_NOTHING, GAINS_NOTHING, 2.0, GAINS_NOTHING]
+    assert StrokeRanker.pick(expected, columns(tumor=0, gained=gained), 0.0) == 3
+    assert StrokeRanker.pick(expected, columns(tumor=1, gained=gained), 0.0) == 2
 
 
 def test_the_margin_keeps_what_trees_would_spoil() -> None:
