@@ -21,32 +21,15 @@ import numpy as np
 import torch
 from worlds import Plan, case_of, plans
 
-from sam_pet.boxes import CONNECTIVITY, bounding_box
+from sam_pet.boxes import CONNECTIVITY
 from sam_pet.detection.detect import AUTO, first_answer
-from sam_pet.prompts import Scribble
 from sam_pet.proposers.lesion import Lesion
-from sam_pet.readers.scribbles import STRATEGIES, draw_scribble, scribble_in
+from sam_pet.readers.scribbles import STRATEGIES
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
+from sam_pet.train.refiner_examples import correction
 
 STROKES = 2
-
-
-def background_stroke(lesion: Lesion, truth: np.ndarray, strategy: str) -> Scribble | None:
-    """What the challenge's reader draws on a lesion alone; None where that is tumor, or nothing."""
-    answer = np.zeros(truth.shape, np.uint8)
-    answer[lesion.block.slices] = lesion.block.values
-    box = bounding_box(truth | (answer > 0))
-    if box is None:
-        return None
-    if truth.any():
-        drawn = draw_scribble(answer[box], truth[box].astype(np.uint8), strategy)
-        voxels = drawn.voxels if drawn is not None and drawn.label == "background" else np.zeros((0, 3), np.int64)
-    else:
-        voxels = scribble_in(answer[box] > 0, strategy)
-    corner = np.array([part.start for part in box[::-1]])
-    places = tuple((x, y, z) for x, y, z in (voxels + corner).tolist())
-    return Scribble(places, "background") if places else None
 
 
 def stroked(tracker: LesionSegmenter, lesion: Lesion, truth: np.ndarray, strategy: str) -> list[float]:
@@ -58,8 +41,8 @@ def stroked(tracker: LesionSegmenter, lesion: Lesion, truth: np.ndarray, strateg
 
     curve, background = [dice(lesion)], np.zeros((0, 3), np.int64)
     for _ in range(STROKES):
-        stroke = background_stroke(lesion, truth, strategy)
-        if stroke is None:
+        stroke = correction(lesion.block, truth, strategy)
+        if stroke is None or stroke.label == "tumor":
             break
         background = np.concatenate([background, stroke.voxels])
         (lesion,) = tracker.extend([lesion], stroke, background)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 from skimage.graph import MCP_Geometric
 from skimage.segmentation import random_walker
 
@@ -21,6 +20,7 @@ from sam_pet.methods.method import Bools, Segment
 from sam_pet.methods.near import hottest, near, seeds
 from sam_pet.methods.threshold import fraction_of_max, region_growing
 from sam_pet.methods.window import around, coarse, factors_for, fine, grown, merged
+from sam_pet.proposers.geodesic_split import geodesic_cost
 from sam_pet.readers.stroke import Stroke
 from sam_pet.study import Study, Volume
 
@@ -37,9 +37,6 @@ _HOT, _COLD = 0.7, 0.2
 _SPARED_MM = 10.0
 # Grady 2006 (doi 10.1109/TPAMI.2006.233): the weight of an edge is exp(-beta * (difference / spread)^2).
 _BETA = 130.0
-# Geodesic distance as in Criminisi et al. 2008 (doi 10.1007/978-3-540-88682-2_9): a step of one unit of log SUV is as
-# far as so many mm.
-_MM_PER_LOG_SUV = 100.0
 
 _hot_core = region_growing(fraction_of_max(_HOT))
 
@@ -134,8 +131,7 @@ def walk(image: Volume, marks: Seeds, spacing: tuple[float, ...]) -> Bools:
 
 def geodesic(image: Volume, marks: Seeds, spacing: tuple[float, ...]) -> Bools:
     """Where the way to tumor seeds is shorter than to background seeds, steps in uptake being long ways."""
-    steps = np.gradient(gaussian_filter(image, 0.5), *spacing)
-    cost = np.sqrt(1 + _MM_PER_LOG_SUV**2 * sum(step**2 for step in steps))
+    cost = geodesic_cost(image, spacing)
     distances = [MCP_Geometric(cost, sampling=spacing).find_costs(np.argwhere(marks == label))[0] for label in (1, 2)]
     found: Bools = distances[0] < distances[1]
     return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
@@ -9,7 +11,7 @@ from skimage.graph import MCP_Geometric
 
 from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
-from sam_pet.study import Study
+from sam_pet.study import Study, Volume
 
 # As in Criminisi et al. 2008 (doi 10.1007/978-3-540-88682-2_9): one unit of log SUV is as far as so many mm.
 _MM_PER_LOG_SUV = 100.0
@@ -29,8 +31,7 @@ def nearer_to_tumor(study: Study, block: MaskBox, tumor: Voxels, background: Vox
     """
     mask = block.values
     spacing = study.frame_spacing[::-1]
-    steps = np.gradient(gaussian_filter(np.log1p(np.maximum(study.axial_pet[block.slices], 0)), _SMOOTH), *spacing)
-    cost = np.where(mask, np.sqrt(1 + _MM_PER_LOG_SUV**2 * sum(step**2 for step in steps)), -1)
+    cost = np.where(mask, geodesic_cost(np.log1p(np.maximum(study.axial_pet[block.slices], 0)), spacing), -1)
     away = _distance(cost, block.rows(background), spacing)
     ours = np.zeros(mask.shape, bool)
     ours[block.rows(tumor)] = True
@@ -39,12 +40,19 @@ def nearer_to_tumor(study: Study, block: MaskBox, tumor: Voxels, background: Vox
     return found
 
 
+def geodesic_cost(log_suv: Volume, spacing: tuple[float, ...]) -> npt.NDArray[np.floating[Any]]:
+    """What a mm of a way costs at each voxel [z, y, x] of an image of log(1 + SUV), `spacing` likewise."""
+    steps = np.gradient(gaussian_filter(log_suv, _SMOOTH), *spacing)
+    cost: npt.NDArray[np.floating[Any]] = np.sqrt(1 + _MM_PER_LOG_SUV**2 * sum(step**2 for step in steps))
+    return cost
+
+
 def _distance(
-    cost: npt.NDArray[np.floating], seeds: tuple[npt.NDArray[np.int64], ...], spacing: tuple[float, ...]
-) -> npt.NDArray[np.floating]:
+    cost: npt.NDArray[np.floating[Any]], seeds: tuple[npt.NDArray[np.int64], ...], spacing: tuple[float, ...]
+) -> npt.NDArray[np.floating[Any]]:
     inside = cost[seeds] > 0
     starts = np.column_stack(seeds)[inside]
     if not len(starts):
         return np.full(cost.shape, np.inf)
-    found: npt.NDArray[np.floating] = MCP_Geometric(cost, sampling=spacing).find_costs(starts)[0]
+    found: npt.NDArray[np.floating[Any]] = MCP_Geometric(cost, sampling=spacing).find_costs(starts)[0]
     return found

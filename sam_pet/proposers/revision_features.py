@@ -35,7 +35,8 @@ GAINS_NOTHING = float(np.float32(np.log(_SMALL)))
 def describe_revisions(study: Study, revised: Revised) -> Floats:
     """Rows of `REVISION_NAMES`, one for each outline."""
     stroke = _of_stroke(study, revised)
-    return np.array([[*stroke, *_of_outline(study, revised, one)] for one in revised.revisions], np.float32)
+    shown = MaskBox(revised.field.corner, revised.field.values > 0)
+    return np.array([[*stroke, *_of_outline(study, revised, one, shown)] for one in revised.revisions], np.float32)
 
 
 def _of_stroke(study: Study, revised: Revised) -> list[float]:
@@ -59,7 +60,7 @@ def _of_stroke(study: Study, revised: Revised) -> list[float]:
     ]
 
 
-def _of_outline(study: Study, revised: Revised, one: Revision) -> list[float]:
+def _of_outline(study: Study, revised: Revised, one: Revision, shown: MaskBox) -> list[float]:
     block, ml = one.block.trimmed(), study.grid.voxel_ml
     size = int(block.values.sum())
     stroke = revised.stroke.voxels
@@ -93,7 +94,7 @@ def _of_outline(study: Study, revised: Revised, one: Revision) -> list[float]:
         float(np.log((size + 1) / (int(standing.values.sum()) + 1))),
         2 * shared / max(size + int(standing.values.sum()), 1),
         _dice(block, revised.corrected.block),
-        _dice(block, MaskBox(revised.field.corner, revised.field.values > 0)),
+        _dice(block, shown),
         _log(mean),
         _log(hottest),
         _log(coldest),

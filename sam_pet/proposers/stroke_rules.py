@@ -47,7 +47,7 @@ def apply_stroke(
         logits: what the model makes of the stroke, on the same voxels.
         stroke: indices of its voxels.
         label: of the stroke.
-        reach: where the stroke may change anything, see `within_reach`.
+        reach: where the stroke may change anything, see `stroke_region`.
     """
     tumor = label == "tumor"
     change = (logits > 0) & ~mask if tumor else mask & (logits <= 0)

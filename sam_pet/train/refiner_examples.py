@@ -18,7 +18,7 @@ from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.refiner_input import RefinerInput, cells_of, refiner_input
 from sam_pet.proposers.refiner_settings import RefinerSettings
-from sam_pet.readers.scribbles import STRATEGIES, draw_scribble, scribble_in
+from sam_pet.readers.scribbles import CHALLENGE_SEED, STRATEGIES, draw_scribble, scribble_in
 from sam_pet.readers.stroke import Stroke
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
@@ -167,7 +167,13 @@ def first_prompt(mask: Bools, uptake: Volume, click: bool, rng: Rng) -> Prompt:
 
 
 def stroke_on(shown: MaskBox, mask: Bools, rng: Rng) -> Scribble | None:
-    """A correction of a mask, of a kind drawn at random; None if there is nothing to correct.
+    """A correction of a mask, of a kind drawn at random; None if there is nothing to correct."""
+    strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
+    return correction(shown, mask, strategy, int(rng.integers(1 << 31)))
+
+
+def correction(shown: MaskBox, mask: Bools, strategy: str, seed: int = CHALLENGE_SEED) -> Scribble | None:
+    """The stroke that the challenge's reader draws on a lesion alone; None if there is nothing to correct.
 
     Where nothing is lesion all that is shown is wrong, and a background stroke says so.
     """
@@ -176,8 +182,6 @@ def stroke_on(shown: MaskBox, mask: Bools, rng: Rng) -> Scribble | None:
     box = bounding_box(mask | (answer > 0))
     if box is None:
         return None
-    strategy = list(STRATEGIES)[int(rng.integers(len(STRATEGIES)))]
-    seed = int(rng.integers(1 << 31))
     if mask.any():
         drawn = draw_scribble(answer[box], mask[box].astype(np.uint8), strategy, seed)
     else:

@@ -60,23 +60,24 @@ def fit(groups: Sequence[Sequence[RevisionExample]], seed: int = 0) -> StrokeRan
     ends = [*first[1:].tolist(), len(stroke)]
     spans = list(zip(first.tolist(), ends, strict=True))
 
-    def chosen(margin: float) -> Floats:
-        return dice[[a + StrokeRanker.pick(expected[a:b], features[a:b], margin) for a, b in spans]]
-
     def mean(values: Floats) -> float:
         return round(float(np.average(values, weights=weights[first])), 4)
 
-    best = max((chosen(margin) for margin in _MARGINS), key=mean)
+    chosen = {
+        margin: dice[[a + StrokeRanker.pick(expected[a:b], features[a:b], margin) for a, b in spans]]
+        for margin in _MARGINS
+    }
+    best = max(chosen.values(), key=mean)
     least = mean(best) - _standard_error(best, weights[first], case[first])
-    margin = max(margin for margin in _MARGINS if mean(chosen(margin)) >= least)
+    margin = max(margin for margin, picked in chosen.items() if mean(picked) >= least)
     standing = dice[first + KINDS.index("standing")]
     facts: dict[str, Any] = {
         "strokes": len(first),
         "dice_standing": mean(standing),
         "dice_corrected": mean(dice[first + CORRECTED]),
-        "dice_chosen": mean(chosen(margin)),
+        "dice_chosen": mean(chosen[margin]),
         "dice_of_best": mean(np.array([dice[a:b].max() for a, b in spans])),
-        "lower_than_standing": mean((chosen(margin) < standing - _WORSE).astype(np.float32)),
+        "lower_than_standing": mean((chosen[margin] < standing - _WORSE).astype(np.float32)),
     }
     return StrokeRanker.make(_trees(features, dice, weights, seed), margin, facts)
 
