@@ -18,7 +18,7 @@ test: $(VENV)/.developed
 QUICK := tests/test_*.py tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
 
 TESTERS := 'anywidget>=0.9' 'check-jsonschema>=0.30' 'hypothesis>=6.100' 'ipykernel>=6.29' 'ipywidgets>=8.1' 'nbclient>=0.10' \
-	'pytest>=8.3' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
+	'pytest>=8.3' 'pytest-xdist>=3.6' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
 
 test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
@@ -26,7 +26,7 @@ test-lowest test-newest:
 	test -x .venv-uv/bin/uv || { $(PYTHON) -m venv .venv-uv && .venv-uv/bin/pip install -q uv; }
 	.venv-uv/bin/uv venv -q --clear --python $(PYTHON) .venv-$@
 	VIRTUAL_ENV=.venv-$@ .venv-uv/bin/uv pip install -q --resolution $(RESOLUTION) -e '.[dicom,train]' $(TESTERS)
-	OMP_NUM_THREADS=1 .venv-$@/bin/python -m pytest -q -p no:cacheprovider $(QUICK)
+	OMP_NUM_THREADS=1 .venv-$@/bin/python -m pytest -q -n 2 --dist loadscope -p no:cacheprovider $(QUICK)
 
 # Which lines and branches of sam_pet the suite runs; fails below what held when it was last measured.
 coverage: $(VENV)/.developed

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,7 @@ def test_an_unsupported_model_type_names_the_supported_ones(tmp_path: Path) -> N
     assert "\n" not in message
 
 
+@pytest.mark.skipif(find_spec("torchvision") is not None, reason="torchvision takes the compiler along")
 def test_the_library_is_loaded_once_and_without_torchs_compiler() -> None:
     code = (
         "import sys; from sam_pet.models import load_model; load_model('nano-untrained', image_size=64)\n"
