@@ -29,15 +29,14 @@ def append_lines(path: Path, content: bytes, start: int | None = None) -> None:
         'one\\ntwo\\n'
     """
     new = not path.is_file()
-    with errors_on(path):
-        with path.open("xb" if new else "r+b") as stream:
-            begins = stream.seek(0, os.SEEK_END) if start is None else stream.seek(start)
-            try:
-                stream.truncate()
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            except OSError:
-                with suppress(OSError):
-                    path.unlink(missing_ok=True) if new else os.truncate(path, begins)
-                raise
+    with errors_on(path), path.open("xb" if new else "r+b") as stream:
+        begins = stream.seek(0, os.SEEK_END) if start is None else stream.seek(start)
+        try:
+            stream.truncate()
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        except OSError:
+            with suppress(OSError):
+                path.unlink(missing_ok=True) if new else os.truncate(path, begins)
+            raise

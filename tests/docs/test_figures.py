@@ -129,7 +129,8 @@ def test_counted_work_is_that_of_its_file() -> None:
     counted = json.loads((ROOT / "benchmarks" / "counted_work.json").read_text(encoding="utf-8"))["operations"]
     click, stroke = counted["first click"], counted["background stroke"]
     assert (
-        f"{click['encoded']} frames encoded, {click['decoded']} decoded, {click['cubes']} cubes, {click['gflop']:.1f} GFLOP"
+        f"{click['encoded']} frames encoded, {click['decoded']} decoded, {click['cubes']} cubes, "
+        f"{click['gflop']:.1f} GFLOP"
     ) in text("docs/performance.md")
     assert f"one cube, {stroke['gflop']:.1f} GFLOP, no frame" in text("docs/performance.md")
     assert (stroke["cubes"], stroke["encoded"]) == (1, 0)
@@ -152,7 +153,9 @@ def test_the_table_of_agents_is_that_of_its_cases() -> None:
     assert rows(page, "gain in Dice a turn")[0][1:] == gains
     assert rows(page, "wrong stops, agent")[0][1:] == [str(world["wrong_stops"]) for world in worlds]
     heads = [row for row in rows(page, "") if row[1:2] == [f"A ({worlds[0]['cases']})"]]
-    assert heads[0][1:] == [f"{name} ({world['cases']})" for name, world in zip(("A", "B", "both"), worlds, strict=True)]
+    assert heads[0][1:] == [
+        f"{name} ({world['cases']})" for name, world in zip(("A", "B", "both"), worlds, strict=True)
+    ]
 
 
 def test_what_readme_says_of_worlds_is_their_table() -> None:

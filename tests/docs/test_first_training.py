@@ -36,7 +36,9 @@ TRAINING_PAGES = [page for page in PAGES if any(trains(words) for _, words in co
 
 
 def test_pages_that_train_are_found() -> None:
-    assert {"finetune/README.md", "docs/howto/finetune.md", "docs/weights.md", "docs/finetuning.md"} <= {*TRAINING_PAGES}
+    assert {"finetune/README.md", "docs/howto/finetune.md", "docs/weights.md", "docs/finetuning.md"} <= {
+        *TRAINING_PAGES
+    }
 
 
 @pytest.mark.parametrize("page", TRAINING_PAGES)

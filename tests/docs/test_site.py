@@ -43,7 +43,7 @@ def test_every_how_to_is_one_click_from_the_front_page() -> None:
 
 def test_all_that_tells_how_is_two_clicks_from_the_front_page() -> None:
     first = {page for page in links("index.md") if (DOCS / page).is_file()}
-    assert FURTHER <= first.union(*map(links, first))
+    assert first.union(*map(links, first)) >= FURTHER
 
 
 def test_every_page_is_in_the_navigation() -> None:
