@@ -214,6 +214,11 @@ def _host() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a file or folder goes by the name of an unfinished one."""
+    return path.name.startswith(_PARTIAL)
+
+
 def clear_left(folder: Path) -> None:
     """Take away, once in a process, what killed processes of this machine left unfinished in a folder.
 

@@ -18,6 +18,7 @@ LAYERS = (
     ("",),
     ("headers", "nifti", "processes", "stored"),
     ("geometry", "files"),
+    ("growing",),
     ("audit",),
     ("masks", "measures", "slicer", "prompts", "trees"),
     ("markups", "boxes"),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sam_pet.audit.actor import Actor
+from sam_pet.growing import append_lines
 
 LOG = "audit.jsonl"
 # What the first line holds in place of the hash of a line before.
@@ -76,27 +75,12 @@ class AuditLog:
             self.lines, self.head = self.lines + 1, _sha256(text)
             content += text + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._write(content)
+        append_lines(self.path, content, self._whole)
         self._whole += len(content)
         then, self._then = self._then, None
         if then is not None:
             then()
         return self.head
-
-    def _write(self, content: bytes) -> None:
-        new = not self.path.is_file()
-        try:
-            with self.path.open("xb" if new else "r+b") as stream:
-                stream.truncate(self._whole)
-                stream.seek(self._whole)
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-        except OSError as error:
-            # No part of a line stays, and the error names the file.
-            with suppress(OSError):
-                self.path.unlink(missing_ok=True) if new else os.truncate(self.path, self._whole)
-            raise OSError(error.errno, error.strerror, os.fspath(self.path)) from error
 
     def wait_with(self, *acts: Act, then: Callable[[], object] | None = None) -> None:
         """Add acts only if others follow, and call `then` once they are on disk."""

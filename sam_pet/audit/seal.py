@@ -71,17 +71,23 @@ def begin(log: AuditLog, details: Mapping[str, Any], actor: Actor = PROGRAM) -> 
 
 def require_own(folder: Path, run: str, command: str | None = None) -> None:
     """Raise an InputError if a folder has the log of another kind of run, or of another command."""
-    try:
-        with (folder / LOG).open("rb") as stream:
-            start = json.loads(stream.readline())["details"]
-            other, by = start["run"], start.get("command")
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return
-    if (other, by) != (run, command):
+    found = run_of(folder)
+    if found is not None and found != (run, command):
+        other, by = found
         raise InputError(
             f"cannot write {folder}: it is the folder of another kind of run ({str(by or other)[:40]}); "
             "give another folder"
         )
+
+
+def run_of(folder: Path) -> tuple[Any, Any] | None:
+    """The kind of run whose log a folder has, and the command that started it; None where there is no log of a run."""
+    try:
+        with (folder / LOG).open("rb") as stream:
+            start = json.loads(stream.readline())["details"]
+        return start["run"], start.get("command")
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def is_sealed(log: AuditLog) -> bool:

@@ -17,17 +17,19 @@ from typing import Any
 from sam_pet.audit import LOG, PROGRAM, AuditLog, begin, environment, seal
 from sam_pet.audit.environment import versions
 from sam_pet.audit.log import Act
-from sam_pet.audit.seal import MANIFEST, files_below
+from sam_pet.audit.seal import MANIFEST, files_below, run_of
 from sam_pet.benchmark.protocol import Protocol
 from sam_pet.cases import Case
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import file_sha256, read_image, write_image, write_json
+from sam_pet.files import file_sha256, is_unfinished, read_image, require_folder, write_image, write_json
 from sam_pet.geometry import Grid
+from sam_pet.growing import append_lines
 from sam_pet.methods.method import Mask
 from sam_pet.prompt_files import record
 from sam_pet.readers import Stroke
 
 RESULTS = "results.jsonl"
+_RUN = "evaluation"
 _PACKAGES = (
     "sam-pet",
     "numpy",
@@ -79,7 +81,8 @@ class ResultsFolder:
             "methods": {name: dict(facts) for name, facts in methods.items()},
         }
         if earlier is None:
-            if self.path.is_dir() and any(self.path.iterdir()):
+            require_folder(self.path)
+            if self.path.is_dir() and not all(map(_is_of_a_start, self.path.iterdir())):
                 raise InputError(f"evaluate: {self.path} is not empty and holds no run; give another --out")
             for case in cases:
                 _check_truth(case)
@@ -189,11 +192,7 @@ class ResultsFolder:
 
     def append(self, result: Result) -> None:
         """Add a result, on disk when this returns."""
-        path = self.path / RESULTS
-        with path.open("a", encoding="utf-8") as stream:
-            stream.write(_line(result) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        append_lines(self.path / RESULTS, (_line(result) + "\n").encode())
 
     def keep(self, case: str, method: str, mask: Mask, grid: Grid, strokes: Sequence[Stroke]) -> None:
         """Write the last mask and the strokes that led to it, which `replay:FILE` can draw again."""
@@ -213,12 +212,17 @@ class ResultsFolder:
         return self.path / kind / slug(method) / f"{slug(case)}{suffix}"
 
 
+def _is_of_a_start(path: Path) -> bool:
+    """Whether a file is what a run leaves that ended before it had a manifest."""
+    return is_unfinished(path) or (path.name == LOG and run_of(path.parent) == (_RUN, None))
+
+
 def _start(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest as the log's first line has it: without names of cases, and of files."""
     protocol = {**manifest["protocol"], "reader": _without_file(manifest["protocol"]["reader"])}
     cases = list(manifest["cases"].values())
     about = {"protocol": protocol, "cases": cases, "methods": manifest["methods"]}
-    return {"run": "evaluation", "environment": environment(), **about}
+    return {"run": _RUN, "environment": environment(), **about}
 
 
 def _without_file(reader: str) -> str:

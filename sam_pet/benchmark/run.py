@@ -37,6 +37,7 @@ def evaluate(
 
     Raises:
         InputError: see `ResultsFolder.open`, `make_method` and `make_reader`; nothing has been run then.
+        OSError: a result cannot be written; those before it are kept for the next run.
 
     Examples:
         >>> from pathlib import Path
@@ -67,8 +68,9 @@ def evaluate(
         for case, kept in over_processes(left, task, workers):
             result: Result = {"case": case.name, "method": name, "error": DIED} if kept is None else kept
             acts: list[Act] = result.pop("acts", [])
-            folder.append(result)
+            # The log first: what it does not tell of would look like a change.
             folder.told(result, manifest["cases"][case.name], acts)
+            folder.append(result)
             report(result)
     folder.seal()
     return folder.results()
@@ -88,9 +90,10 @@ def _run_one(case: Case, method: str, protocol: Protocol, out: Path) -> Result:
             outcome = run_agent(case, _method(method), protocol)
         else:
             outcome = run_case(case, _method(method), make_reader(protocol.reader, case.name, protocol.seed), protocol)
-        ResultsFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
     except Exception as error:  # whatever a method raises must not stop the others
         reason = (str(error).strip() or "no message").splitlines()[0]
         return {**result, "error": f"{type(error).__name__}: {reason}"}
+    # A full disk is no fault of the method, and would stop the others, too.
+    ResultsFolder(out).keep(case.name, method, outcome.mask, outcome.grid, outcome.strokes)
     agent = {} if outcome.agent is None else {"agent": outcome.agent}
     return {**result, "facts": outcome.facts, "rows": outcome.rows, "acts": outcome.acts, **agent}

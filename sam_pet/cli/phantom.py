@@ -59,7 +59,7 @@ def phantom(
     from sam_pet.phantom import make_phantom, make_wide, read_patients, write_folder, write_nnunet
     from sam_pet.phantom.frame import parse_grid
     from sam_pet.phantom.wide import checked_groups
-    from sam_pet.phantom.write import made_before
+    from sam_pet.phantom.write import made_before, write_dataset
     from sam_pet.prompt_files import read_prompts
 
     if anatomy is not None and grid is not None:
@@ -115,6 +115,9 @@ def phantom(
             write(made, name, out, asked=asked)
             lesions, written = len(made.facts["lesions"]), written + 1
         cases.append({"case": name, "seed": number, "tracer": which, "lesions": lesions})
+    if layout is _Layout.nnunet and written == 0:
+        # A run may have ended between its last case and this.
+        write_dataset(out)
     report = {
         "out": str(out),
         "layout": layout.value,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ def write_nnunet(
     _require_own_dataset(folder / "dataset.json")
     # This layout has no cases without CT.
     _write(phantom, name, files, needs_ct=True, instances=instances, asked=asked)
+    write_dataset(folder)
+
+
+def write_dataset(folder: Path) -> None:
+    """Write `dataset.json` for the cases that are there."""
     cases = len([path for path in (folder / "labelsTr").glob("*.nii.gz") if not path.name.startswith(".")])
     write_json(_dataset(cases), folder / "dataset.json")
 
@@ -109,16 +115,25 @@ def _write(
     if files["label"].exists():
         raise InputError(f"case {name} exists: {files['label']}; choose another folder or seed, or remove it")
     grid = phantom.study.grid
-    if phantom.study.ct is not None:
-        write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
-    elif needs_ct:
-        write_image(grid.image(np.full(grid.shape, AIR_HU, np.int16)), files["ct"])
-    write_image(grid.image(phantom.study.pet), files["pet"])
-    if instances:
-        write_image(grid.image(phantom.lesions), files["instances"])
-    write_json({"case": name, "asked": asked, **phantom.facts}, files["facts"])
-    # Last, so that a case with a label is whole.
-    write_image(grid.image((phantom.lesions > 0).astype(np.uint8)), files["label"])
+    try:
+        if phantom.study.ct is not None:
+            write_image(grid.image(phantom.study.ct.astype(np.int16)), files["ct"])
+        elif needs_ct:
+            write_image(grid.image(np.full(grid.shape, AIR_HU, np.int16)), files["ct"])
+        write_image(grid.image(phantom.study.pet), files["pet"])
+        if instances:
+            write_image(grid.image(phantom.lesions), files["instances"])
+        write_json({"case": name, "asked": asked, **phantom.facts}, files["facts"])
+        # Last, so that a case with a label is whole.
+        write_image(grid.image((phantom.lesions > 0).astype(np.uint8)), files["label"])
+    except BaseException:
+        # Half a case would be in the way of whoever reads the folder.
+        for path in files.values():
+            path.unlink(missing_ok=True)
+        for folder in {path.parent for path in files.values()}:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _require_own_dataset(path: Path) -> None:

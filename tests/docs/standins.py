@@ -51,9 +51,11 @@ SMALL = {
         f"sam-pet train finetune/tiny.yaml {_TINY_RUN} out=runs/own train.0.phantoms=null train.0.folder=data/mine"
     ),
     "sam-pet finetune finetune/nano_phantom.yaml": f"sam-pet finetune finetune/nano_phantom.yaml {_TINY_RUN}",
-    "sam-pet finetune finetune/sts_lora.yaml base=nano-untrained out=runs/lora": (
-        f"sam-pet finetune finetune/sts_lora.yaml out=runs/lora {_TINY_LORA}"
+    "sam-pet finetune finetune/tiny.yaml out=runs/tracker": (
+        f"sam-pet finetune finetune/tiny.yaml out=runs/tracker {_TINY_RUN}"
     ),
+    "sam-pet finetune finetune/sts_lora.yaml base=nano-untrained 'train=[{folder: data/mine}]' validation=null "
+    "out=runs/lora": (f"sam-pet finetune finetune/sts_lora.yaml out=runs/lora {_TINY_LORA}"),
     "sam-pet train finetune/autopet_lora.yaml": f"sam-pet train finetune/autopet_lora.yaml {_TINY_LORA}",
 }
 # Not run at all, each for its reason.

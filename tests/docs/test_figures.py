@@ -94,6 +94,77 @@ def test_other_clicks_on_patients_kept_apart_are_those_recorded() -> None:
         assert f"gives {found['worst_click']['innermost']}" in text(page)
 
 
+def test_the_table_of_speed_is_that_of_its_run() -> None:
+    run = stored("speed.json")
+    found = {entry["what"]: entry for part in run["parts"].values() for entry in part}
+    page = "docs/performance.md"
+    for row, what in (
+        ("first click", "first click"),
+        ("tumor stroke", "tumor stroke"),
+        ("background stroke", "background stroke"),
+        ("first answer, with the reading", "first answer"),
+        ("`import sam_pet`", "import sam_pet"),
+        ("`import torch`", "import torch"),
+        ("a model loaded", "a model loaded"),
+        ("`sam-pet segment`, one click", "sam-pet segment, one click"),
+    ):
+        assert rows(page, row.strip("`"))[0][1] == shown(found[what]["cpu_s"]), what
+    for what in ("tumor stroke", "background stroke"):
+        assert rows(page, what)[0][2] == f"{shown(found[what]['to_first_click'])} of a first click"
+    ours, theirs = found["reading, sam_pet"], found["reading, SimpleITK"]
+    assert rows(page, "reading a")[0][1:] == [
+        shown(ours["cpu_s"], 3),
+        f"SimpleITK alone {shown(theirs['cpu_s'], 3)}; {shown(ours['peak_mb_ratio'])} of its memory",
+    ]
+    one, slices, loop = (found[f"1 lesions, {name}"] for name in ("sam-pet", "sam2-slices", "sam2-stock"))
+    assert (
+        f"ours {shown(one['cpu_s'])}, slice-by-slice prompting {shown(slices['cpu_s'], 1)} "
+        f"({shown(slices['to_ours'], 0)} times ours), the loop of `transformers` {shown(loop['cpu_s'], 1)} "
+        f"({shown(loop['to_ours'], 1)} times)"
+    ) in text(page)
+    assert f"Measured on {run['day']} on {run['cpus']} CPU cores" in text(page)
+
+
+def test_counted_work_is_that_of_its_file() -> None:
+    counted = json.loads((ROOT / "benchmarks" / "counted_work.json").read_text(encoding="utf-8"))["operations"]
+    click, stroke = counted["first click"], counted["background stroke"]
+    assert (
+        f"{click['encoded']} frames encoded, {click['decoded']} decoded, {click['cubes']} cubes, "
+        f"{click['gflop']:.1f} GFLOP"
+    ) in text("docs/performance.md")
+    assert f"one cube, {stroke['gflop']:.1f} GFLOP, no frame" in text("docs/performance.md")
+    assert (stroke["cubes"], stroke["encoded"]) == (1, 0)
+
+
+def test_the_table_of_agents_is_that_of_its_cases() -> None:
+    run = json.loads((ROOT / "docs" / "benchmark_agents.json").read_text(encoding="utf-8"))
+    worlds = [run["table"][name] for name in ("A", "B", "all")]
+    page = "docs/benchmark.md"
+    for row, key in (
+        ("Dice, first answer", "dice_first_answer"),
+        ("Dice, agent at its stop", "dice_agent"),
+        ("Dice, reader after as many", "dice_reader_at_the_agents_turns"),
+        ("Dice, reader after all", "dice_reader"),
+    ):
+        assert rows(page, row)[0][1:] == [shown(world[key], 3) for world in worlds]
+    turns = [f"{world['turns_agent']:.1f} / {world['turns_reader']:.1f}" for world in worlds]
+    assert rows(page, "turns, agent / reader")[0][1:] == turns
+    gains = ["" if world["gain_a_turn_agent"] is None else shown(world["gain_a_turn_agent"], 3) for world in worlds]
+    assert rows(page, "gain in Dice a turn")[0][1:] == gains
+    assert rows(page, "wrong stops, agent")[0][1:] == [str(world["wrong_stops"]) for world in worlds]
+    heads = [row for row in rows(page, "") if row[1:2] == [f"A ({worlds[0]['cases']})"]]
+    assert heads[0][1:] == [
+        f"{name} ({world['cases']})" for name, world in zip(("A", "B", "both"), worlds, strict=True)
+    ]
+
+
+def test_what_readme_says_of_worlds_is_their_table() -> None:
+    having, without = rows("docs/worlds.md", "E")[-2:]
+    assert having[1:3] == ["first answer", "12 (4)"]
+    said = f"studies give an AUC-Dice of {having[4]}, without one {without[4]}"
+    assert said in text("README.md")
+
+
 def test_what_the_model_is_made_of_is_what_is_stored() -> None:
     folder = ROOT / "checkpoints" / "default"
     loaded = load_model(folder)
