@@ -18,7 +18,7 @@ NUMBERS = InferenceSettings.numbers()
 # The packages that use a model, and of their constants those that are no numbers to tune: they define what networks and
 # trees were trained with, or bound memory and time.
 RUN_TIME = ("sam2", "proposers", "session", "detection", "uptake", "segmenter.py", "boxes.py")
-DEFINED = {
+DEFINED: dict[str, set[str]] = {
     "sam2": {"ABSENT_LOGIT", "_PROMPT_LOGIT_LIMIT", "_IMAGENET_MEAN", "_IMAGENET_STD", "_SMALLEST_GRID"},
     "proposers": {
         *("_MARGIN", "_SMALL", "_UPTAKE_LIMIT", "CHANNELS", "_GROUPS", "LEVELS", "SIDE", "WIDTHS_MM", "_REACH"),
@@ -78,7 +78,7 @@ def test_each_is_read_where_a_model_is_used(number: Number) -> None:
 
 @pytest.mark.parametrize("part", RUN_TIME)
 def test_no_other_constant_decides(part: str) -> None:
-    assert set().union(*map(constants, _files(part))) <= DEFINED[part]
+    assert set[str]().union(*map(constants, _files(part))) <= DEFINED[part]
 
 
 def _files(part: str) -> list[Path]:

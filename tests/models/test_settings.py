@@ -38,7 +38,8 @@ def changed(folder: Path, **settings: Any) -> None:
 def verified(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     with pytest.raises(SystemExit) as stop:
         main(["models", "verify", *map(str, arguments)])
-    return int(stop.value.code or 0), *capsys.readouterr()
+    out, err = capsys.readouterr()
+    return int(stop.value.code or 0), out, err
 
 
 def adapter(base: LoadedModel, folder: Path, record: ModelManifest) -> Path:
