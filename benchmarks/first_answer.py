@@ -29,7 +29,6 @@ from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.benchmark.watched import Watched
 from sam_pet.cases import find_cases
 from sam_pet.detection.classifier import LesionClassifier, OperatingPoint
-from sam_pet.detection.detect import FALLBACK_TO_LIVER
 from sam_pet.detection.features import NAMES
 from sam_pet.files import read_image
 from sam_pet.geometry import Grid
@@ -45,6 +44,7 @@ from sam_pet.readers import CHALLENGE_SEED, Stroke, make_reader
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.correct import Corrections
 from sam_pet.session.engine import LesionSegmenter
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study
 from sam_pet.uptake.regions import STANDARD
 
@@ -64,7 +64,8 @@ class Uptake:
         return OperatingPoint(prefilter=0.5, candidate=0.5, study=0.5)
 
     def prefilter(self, features: np.ndarray) -> np.ndarray:
-        return (features[:, NAMES.index("suv_to_liver")] >= np.log(FALLBACK_TO_LIVER)).astype(float)
+        least = np.log(DEFAULTS.first_answer.fallback_to_liver)
+        return (features[:, NAMES.index("suv_to_liver")] >= least).astype(float)
 
     def lesion_probability(self, features: np.ndarray, *_: np.ndarray) -> np.ndarray:
         return self.prefilter(features)

@@ -51,6 +51,7 @@ class Segmenter:
 
     def __init__(self, loaded: LoadedModel, device: str = "auto") -> None:
         self.record: ModelManifest = loaded.record
+        self.settings = loaded.record.settings
         self.sha256 = loaded.sha256
         self.source = loaded.source
         self.facts = loaded.facts
@@ -129,12 +130,12 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""
-        return LesionSegmenter(self.proposers(study), self.outline_ranker, self.stroke_ranker)
+        return LesionSegmenter(self.proposers(study), self.outline_ranker, self.stroke_ranker, self.settings.strokes)
 
     def proposers(self, study: Study) -> Proposers:
         """What proposes outlines in a study: SAM 2 and the networks stored with it."""
-        sam2 = Sam2Proposer(study, self.core, self.record.frames, self.record.clip)
-        return Proposers(sam2, self.refiner, self.contour)
+        sam2 = Sam2Proposer(study, self.core, self.record.frames, self.record.clip, self.settings.tracking)
+        return Proposers(sam2, self.refiner, self.contour, self.settings.outlines)
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         """A new session on a study; for `look_alikes` see `Session`."""

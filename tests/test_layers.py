@@ -14,7 +14,7 @@ import sam_pet
 ROOT = Path(sam_pet.__file__).parent
 # From the lowest to the highest: each may import those before it. Lazy imports count, those for type checkers do not.
 LAYERS = (
-    ("errors", "threads", "labels", "names", "progress", "sanity", "ubjson", "csv_cells"),
+    ("errors", "threads", "labels", "names", "progress", "sanity", "ubjson", "csv_cells", "settings"),
     ("",),
     ("headers", "nifti", "processes", "stored"),
     ("geometry", "files"),

@@ -91,7 +91,9 @@ class LiveReading:
         if kind == "add":
             (prompt,) = parse_prompts({**_RECORD, "prompts": [op["prompt"]]}, self.study.grid)
             lesion = op.get("lesion")
-            self._require_unlocked(concerned(self.study, session.state, prompt) if lesion is None else (lesion,))
+            settings = session.segmenter.settings.lesions
+            about = concerned(self.study, session.state, prompt, settings) if lesion is None else (lesion,)
+            self._require_unlocked(about)
             session.add(prompt, lesion)
         elif kind == "reject":
             self._require_unlocked([op["lesion"]])

@@ -43,7 +43,7 @@ def first_answer(
     Raises:
         InputError: the other detector cannot be used, or not on this study.
     """
-    table = find_candidates(study)
+    table = find_candidates(study, settings=segmenter.settings.first_answer)
     show(quick_mask(study, table, segmenter.lesion_classifier).view(np.uint8))
     session = segmenter.open(study)
     if detector is None:

@@ -93,19 +93,23 @@ def verify(
 ) -> None:
     """Check the files of models against their recorded SHA-256."""
     from sam_pet.models.parts import NAMES
-    from sam_pet.models.verify import stale_parts, verify_all
+    from sam_pet.models.verify import record_of, verify_all
     from sam_pet.models.verify import verify as verify_model
 
     found = verify_all() if source is None else {source: verify_model(source)}
-    stale = {name: stale_parts(name) if files else {} for name, files in found.items()}
+    records = {name: record_of(name) for name, files in found.items() if files}
+    stale = {name: records[name].stale if name in records else {} for name in found}
+    changed = {name: records[name].settings.changes if name in records else {} for name in found}
     if as_json:
-        print(json.dumps({"verified": found, "stale": stale}))
+        print(json.dumps({"verified": found, "stale": stale, "settings": changed}))
         return
     for name, files in found.items():
         typer.echo(f"{name}: {', '.join(files) + ' as recorded' if files else 'built from a seed, no files'}")
         for part, others in stale[name].items():
             fitted = " and ".join(f"another {NAMES[other]}" for other in others)
             typer.echo(f"{name}: its {NAMES[part]} was fitted to {fitted}; it is used all the same")
+        for number, value in changed[name].items():
+            typer.echo(f"{name}: {number} is {value:g}, not the default")
 
 
 @models.command()

@@ -209,8 +209,7 @@ class LesionClassifier:
 
     def extent(self, features: Floats) -> Floats:
         """The fraction (n,) for `CandidateRegion.mask` from features (n, `NAMES`)."""
-        fraction: Floats = np.clip(self._boosters.extent.predict(features), 0.15, 0.8)
-        return fraction
+        return self._boosters.extent.predict(features)
 
     def prompt_score(self, features: Floats) -> Floats:
         """Logits (n,) that places are on a lesion, from features (n, `PROMPT_SCORE_NAMES`); NaN where all of these are.

@@ -22,7 +22,8 @@ from sam_pet.detection.tracer import TRACERS, Tracer, find_tracer
 from sam_pet.errors import InputError
 from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.lesion import Lesion
-from sam_pet.proposers.outlines import FINE_MM, cube_round
+from sam_pet.proposers.outlines import Proposers
+from sam_pet.settings import DEFAULTS, FirstAnswerSettings
 from sam_pet.study import Study
 from sam_pet.uptake.regions import CandidateRegion, crop_candidate
 
@@ -31,17 +32,7 @@ if TYPE_CHECKING:
 
 Bools = npt.NDArray[np.bool_]
 AUTO = "auto"
-# Without a classifier: the model's object score, a logit, and uptake above the liver's decide.
-FALLBACK_SCORE = 4.0
-FALLBACK_TO_LIVER = 1.5
 _BATCH = 16
-# The model is prompted at so many at most: the likeliest, or without a classifier the most prominent.
-_MOST_PROMPTED = 250
-_MOST_PROMPTED_WITHOUT_CLASSIFIER = 60
-# What is less probable than this is not part of a lesion whose outline holds it.
-_APART = 0.1
-# To tell a liver from a lesion it need not be tracked to its ends.
-_WIDEST_MM = 100.0
 _NO_VOXELS: Voxels = np.zeros((0, 3), np.int64)
 
 
@@ -75,44 +66,47 @@ def first_answer(
     classifier: LesionClassifier | None,
     tracer: str = AUTO,
     table: CandidateTable | None = None,
+    settings: FirstAnswerSettings = DEFAULTS.first_answer,
 ) -> list[Lesion]:
     """The lesions of a study without prompts, the most probable first; none if no candidate reaches the gate.
 
     Args:
         tracker: of the study.
-        classifier: None where the checkpoint has none; then lesions are what the model's object score (at least
-            `FALLBACK_SCORE`) and uptake (1.5 times the liver's) agree on, and the model's masks stand.
+        classifier: None where the checkpoint has none; then lesions are what the model's object score and
+            uptake agree on, and the model's masks stand.
         tracer: "fdg", "psma" or "auto".
         table: what `find_candidates` has found in the study, if it was called before.
+        settings: what is taken for a lesion.
 
     Raises:
         InputError: unknown tracer.
     """
-    table = table or find_candidates(tracker.study, tracer)
+    table = table or find_candidates(tracker.study, tracer, settings)
     if classifier is None:
-        return _by_score(tracker, table)
+        return _by_score(tracker, table, settings)
     point = classifier.operating_point(table.tracer)
-    likely, probabilities, prompted = classify_candidates(tracker, classifier, table)
+    likely, probabilities, prompted = classify_candidates(tracker, classifier, table, settings)
     regions, features = [table.regions[i] for i in likely], table.features[likely]
     accepted = np.flatnonzero(point.accept(probabilities))
     if not accepted.size:
         return []
-    lesions = [prompted[i] for i in accepted] if prompted else prompt_model_at(tracker, [regions[i] for i in accepted])
+    at = [regions[i] for i in accepted]
+    lesions = [prompted[i] for i in accepted] if prompted else prompt_model_at(tracker, at, settings.widest_mm)
     if tracker.outline_ranker is None:
         fractions = classifier.extent(features[accepted])
-        found = [_at_level(lesion, regions[i], f) for lesion, i, f in zip(lesions, accepted, fractions, strict=True)]
+        found = [_at_level(lesion, region, f) for lesion, region, f in zip(lesions, at, fractions, strict=True)]
     else:
-        possible = set(likely[probabilities >= min(_APART, point.candidate)].tolist())
+        possible = set(likely[probabilities >= min(settings.part_probability, point.candidate)].tolist())
         others = [region for i, region in enumerate(table.regions) if i not in possible]
         found = [_without_basins(tracker.select_outline(lesion, _NO_VOXELS), others) for lesion in lesions]
     values = probabilities[accepted].tolist()
     proposals = [Proposal(replace(lesion, probability=p), p) for lesion, p in zip(found, values, strict=True)]
-    joined = [lesion.unseen().tidied() for lesion in _joined(proposals, tracker.study.frame_spacing)]
+    joined = [lesion.unseen().tidied() for lesion in _joined(proposals, tracker.proposers)]
     return [lesion for lesion in joined if lesion.block.values.any()]
 
 
 def classify_candidates(
-    tracker: LesionSegmenter, classifier: LesionClassifier, table: CandidateTable
+    tracker: LesionSegmenter, classifier: LesionClassifier, table: CandidateTable, settings: FirstAnswerSettings
 ) -> tuple[npt.NDArray[np.int64], Floats, list[Lesion]]:
     """The likely candidates of a study, each with its probability beside the others.
 
@@ -122,10 +116,10 @@ def classify_candidates(
     """
     prefiltered = classifier.prefilter(table.features)
     possible = prefiltered >= classifier.operating_point(table.tracer).prefilter
-    likely = np.argsort(-prefiltered, kind="stable")[: min(_MOST_PROMPTED, int(possible.sum()))]
+    likely = np.argsort(-prefiltered, kind="stable")[: int(possible.sum())]
     regions = [table.regions[i] for i in likely]
     features = table.features[likely]
-    prompted = prompt_model_at(tracker, regions) if classifier.uses_model else []
+    prompted = prompt_model_at(tracker, regions, settings.widest_mm) if classifier.uses_model else []
     model_features = (
         describe_model_lesions(tracker.study, regions, prompted)
         if prompted
@@ -136,8 +130,10 @@ def classify_candidates(
     return likely, classifier.rescore_with_context(alone, cnn_logits, features, table.places[likely]), prompted
 
 
-def find_candidates(study: Study, tracer: str = AUTO) -> CandidateTable:
-    """The candidates of a study with their features.
+def find_candidates(
+    study: Study, tracer: str = AUTO, settings: FirstAnswerSettings = DEFAULTS.first_answer
+) -> CandidateTable:
+    """The candidates of a study with their features; `settings` tell tracers apart.
 
     Raises:
         InputError: unknown tracer.
@@ -145,7 +141,7 @@ def find_candidates(study: Study, tracer: str = AUTO) -> CandidateTable:
     if tracer not in (AUTO, *TRACERS):
         raise InputError(f"tracer: unknown {tracer!r}; use {', '.join(TRACERS)} or {AUTO}")
     body = find_body(study)
-    known: Tracer = find_tracer(body) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
+    known: Tracer = find_tracer(body, settings) if tracer == AUTO else "psma" if tracer == "psma" else "fdg"
     return CandidateTable.of(
         study, body, known, [crop_candidate(study, candidate) for candidate in find_peaks(study, body)]
     )
@@ -174,10 +170,11 @@ def quick_mask(study: Study, table: CandidateTable, classifier: LesionClassifier
     return mask
 
 
-def prompt_model_at(
-    tracker: LesionSegmenter, regions: Sequence[CandidateRegion], largest_mm: float = _WIDEST_MM
-) -> list[Lesion]:
-    """The model's lesion of a click at the innermost voxel of each region, in clips up to a width."""
+def prompt_model_at(tracker: LesionSegmenter, regions: Sequence[CandidateRegion], largest_mm: float) -> list[Lesion]:
+    """The model's lesion of a click at the innermost voxel of each region, in clips up to a width.
+
+    To tell a liver from a lesion it need not be tracked to its ends.
+    """
     clicks = [Click(innermost(region, tracker.study)) for region in regions]
     return [
         lesion
@@ -216,14 +213,15 @@ def _without_basins(lesion: Lesion, others: Sequence[CandidateRegion]) -> Lesion
     return replace(lesion, block=lesion.block.less(basins))
 
 
-def _by_score(tracker: LesionSegmenter, table: CandidateTable) -> list[Lesion]:
-    hot = [s for s in table.regions if s.candidate.suv >= FALLBACK_TO_LIVER * table.body.reference]
-    hot = sorted(hot, key=lambda region: -region.candidate.prominence)[:_MOST_PROMPTED_WITHOUT_CLASSIFIER]
-    lesions = [lesion for lesion in prompt_model_at(tracker, hot, float("inf")) if lesion.score >= FALLBACK_SCORE]
+def _by_score(tracker: LesionSegmenter, table: CandidateTable, settings: FirstAnswerSettings) -> list[Lesion]:
+    hot = [s for s in table.regions if s.candidate.suv >= settings.fallback_to_liver * table.body.reference]
+    hot = sorted(hot, key=lambda region: -region.candidate.prominence)[: settings.fallback_prompts]
+    shown = prompt_model_at(tracker, hot, float("inf"))
+    lesions = [lesion for lesion in shown if lesion.score >= settings.fallback_score]
     return sorted(lesions, key=lambda lesion: -lesion.score)
 
 
-def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[Lesion]:
+def _joined(proposals: Sequence[Proposal], proposers: Proposers) -> list[Lesion]:
     """Regions that touch are one lesion, the most probable one's; holes in its slices are filled.
 
     Where the contour network corrects it, it is prompted where all were.
@@ -250,9 +248,8 @@ def _joined(proposals: Sequence[Proposal], spacing: tuple[float, ...]) -> list[L
         first, block = ordered[members[0]].lesion, MaskBox((x, y, z), values)
         if len(members) > 1 and first.contour_mm is not None:
             prompts = tuple(prompt for member in members for prompt in ordered[member].lesion.prompts)
-            first = replace(
-                first, prompts=prompts, contour_mm=min(max(first.contour_mm, cube_round(block, spacing)), FINE_MM)
-            )
+            width = proposers.cube_mm(block) or proposers.fine_widths[-1]
+            first = replace(first, prompts=prompts, contour_mm=max(first.contour_mm, width))
         probability = ordered[members[0]].probability
         lesions.append(replace(first, block=block, probability=probability))
     return lesions

@@ -8,38 +8,34 @@ import cc3d
 import numpy as np
 
 from sam_pet.detection.body import Body
+from sam_pet.settings import FirstAnswerSettings
 
 Tracer = Literal["fdg", "psma"]
 TRACERS: tuple[Tracer, ...] = ("fdg", "psma")
 
-# The brain takes up FDG more than the liver does, and no PSMA ligand; other organs of the head are smaller.
-_HEAD_MM = 260.0
-_BRAIN_ML = 250.0
-_BRAIN_TO_LIVER = 1.15
-# Above this an FDG liver would be remarkable; PSMA ligands show 4 to 12.
-_PSMA_LIVER_SUV = 3.8
-# Kidneys show FDG only in the urine, PSMA ligands throughout.
-_KIDNEY_SUV = 8.0
-_KIDNEY_ML = (50.0, 500.0)
 
+def find_tracer(body: Body, settings: FirstAnswerSettings) -> Tracer:
+    """FDG or PSMA: by the brain where it is in view, else by liver and kidneys.
 
-def find_tracer(body: Body) -> Tracer:
-    """FDG or PSMA: by the brain where it is in view, else by liver and kidneys."""
+    The brain takes up FDG more than the liver does, and no PSMA ligand; other organs of the head are smaller. Kidneys
+    show FDG only in the urine, PSMA ligands throughout.
+    """
     ml = float(np.prod(body.spacing)) / 1000
     if np.isfinite(body.top):
-        head = slice(max(int((body.top - _HEAD_MM) / body.spacing[2]), 0), None)
-        hot = np.ascontiguousarray(body.pet[head] > max(_BRAIN_TO_LIVER * min(body.reference, 4.0), 2.0))
-        if _largest(hot) * ml >= _BRAIN_ML:
+        head = slice(max(int((body.top - settings.head_mm) / body.spacing[2]), 0), None)
+        liver = min(body.reference, settings.psma_liver_suv)
+        hot = np.ascontiguousarray(body.pet[head] > max(settings.brain_to_liver * liver, settings.brain_suv))
+        if _largest(hot) * ml >= settings.brain_ml:
             return "fdg"
-    if body.liver is not None and body.liver >= _PSMA_LIVER_SUV:
+    if body.liver is not None and body.liver >= settings.psma_liver_suv:
         return "psma"
-    labels = cc3d.connected_components(np.ascontiguousarray(body.pet > _KIDNEY_SUV), connectivity=6)
+    labels = cc3d.connected_components(np.ascontiguousarray(body.pet > settings.kidney_suv), connectivity=6)
     sides = set()
     for number in range(1, int(labels.max()) + 1):
         where = np.argwhere(labels == number)
-        if _KIDNEY_ML[0] <= len(where) * ml <= _KIDNEY_ML[1]:
+        if settings.kidney_least_ml <= len(where) * ml <= settings.kidney_most_ml:
             off = (where[:, 2].mean() + 0.5) * body.spacing[0] - body.middle
-            sides.add(int(np.sign(off)) if abs(off) > 20 else 0)
+            sides.add(int(np.sign(off)))
     return "psma" if {-1, 1} <= sides else "fdg"
 
 

@@ -22,6 +22,7 @@ from sam_pet.methods.threshold import fraction_of_max, region_growing
 from sam_pet.methods.window import around, coarse, factors_for, fine, grown, merged
 from sam_pet.proposers.geodesic_split import geodesic_cost
 from sam_pet.readers.stroke import Stroke
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study, Volume
 
 # Tumor and background seeds on the graph: 1 and 2, 0 elsewhere.
@@ -131,7 +132,7 @@ def walk(image: Volume, marks: Seeds, spacing: tuple[float, ...]) -> Bools:
 
 def geodesic(image: Volume, marks: Seeds, spacing: tuple[float, ...]) -> Bools:
     """Where the way to tumor seeds is shorter than to background seeds, steps in uptake being long ways."""
-    cost = geodesic_cost(image, spacing)
+    cost = geodesic_cost(image, spacing, DEFAULTS.strokes)
     distances = [MCP_Geometric(cost, sampling=spacing).find_costs(np.argwhere(marks == label))[0] for label in (1, 2)]
     found: Bools = distances[0] < distances[1]
     return found

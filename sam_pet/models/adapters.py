@@ -25,6 +25,7 @@ from sam_pet.models.hashes import check_sha256
 from sam_pet.models.manifest import ADAPTER_CONFIG, ADAPTER_WEIGHTS, ModelManifest, read_manifest
 from sam_pet.models.state import unwrapped
 from sam_pet.sam2.families.library import PreTrainedModel
+from sam_pet.settings import InferenceSettings
 
 _PREFIX, _PREFIXES = "base_model.model.", ("base_model.", "model.")
 _HIGHEST_RANK = 4096
@@ -52,7 +53,8 @@ def save_adapter(
         >>> save_adapter(adapted, base, base.record, "adapter").base
         'nano-untrained'
     """
-    record = record.model_copy(update={"base": base.source, "base_sha256": base.sha256})
+    of_base = {"base": base.source, "base_sha256": base.sha256, "settings": _settings(record, base)}
+    record = record.model_copy(update=of_base)
     model.active_peft_config.base_model_name_or_path = base.source
     with replacing_folder(Path(folder)) as temporary:
         # Without this argument peft asks the hub for the base's vocabulary.
@@ -129,6 +131,11 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
     return model.train(trainable)
 
 
+def _settings(record: ModelManifest, base: LoadedModel) -> InferenceSettings:
+    """The numbers that decide: the base's, where an adapter says nothing of them."""
+    return record.settings if "settings" in record.model_fields_set else base.record.settings
+
+
 def _inner(key: str) -> str:
     """A key without what peft puts before the model's own."""
     while key.startswith(_PREFIXES):
@@ -165,8 +172,9 @@ def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
                 "sha256": file_sha256(folder / ADAPTER_WEIGHTS),
             }
         )
+    refiner = record.refiner or base.record.refiner
     record = record.model_copy(
-        update={"parts": base.record.parts, "refiner": record.refiner or base.record.refiner}
-    )  # fmt: skip
+        update={"parts": base.record.parts, "refiner": refiner, "settings": _settings(record, base)}
+    )
     loaded = replace(base, model=model.eval(), record=record, sha256=weights_sha256(model), source=source)
     return with_parts(loaded, folder)

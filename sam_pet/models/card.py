@@ -39,6 +39,19 @@ def _parts(record: ModelManifest) -> list[str]:
     return lines
 
 
+def _settings(record: ModelManifest) -> list[str]:
+    """The table of numbers that differ from the defaults; nothing where none does."""
+    changes = record.settings.changes
+    if not changes:
+        return []
+    lines = ["Numbers that decide, where they are not the defaults:", "", "| number | here | default | what it is |"]
+    lines.append("| --- | ---: | ---: | --- |")
+    for number in record.settings.numbers():
+        if number.name in changes:
+            lines.append(f"| `{number.name}` | {changes[number.name]:g} | {number.default:g} | {number.about} |")
+    return [*lines, ""]
+
+
 def model_card(record: ModelManifest) -> str:
     """What a user must know of a checkpoint, in Markdown."""
     training = record.training
@@ -54,6 +67,7 @@ def model_card(record: ModelManifest) -> str:
         "",
         *_parts(record),
         "",
+        *_settings(record),
     ]
     if not record.trained:
         return "\n".join([*lines, "- untrained: its masks mean nothing", ""])

@@ -73,7 +73,9 @@ class LoadedModel:
     @property
     def facts(self) -> dict[str, str]:
         """What tells its results from another model's, for a manifest."""
-        return {"model": self.record.name, "sha256": self.sha256, **self.record.part_hashes}
+        changes = self.record.settings.told
+        told = {"settings": changes} if changes else {}
+        return {"model": self.record.name, "sha256": self.sha256, **self.record.part_hashes, **told}
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -209,6 +209,6 @@ def _kept(loaded: LoadedModel, record: ModelManifest, folder: str | Path) -> Mod
     if earlier is None:
         return None
     same = earlier.part_hashes == record.part_hashes and earlier.name == record.name
-    if same and earlier.sha256 == weights_sha256(loaded.model):
+    if same and earlier.settings == record.settings and earlier.sha256 == weights_sha256(loaded.model):
         return earlier
     raise InputError(f"{folder} holds another checkpoint ({earlier.name}); give another folder, or remove it")

@@ -15,6 +15,7 @@ from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES, FrameRecipe
 from sam_pet.sam2.memory_filter import MemoryFilter
+from sam_pet.settings import DEFAULTS, InferenceSettings
 
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "sam_pet.json"
 META_SUFFIXES = (".pt", ".pth")
@@ -26,9 +27,9 @@ class ModelManifest(BaseModel):
 
     `sha256` and `config_sha256` are those of the files of weights and configuration, `parts` the table of the parts
     beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `memory_filter`
-    says which memories the tracker leaves out; None shows all, as in training. `base` names the model that training
-    started from, in words `load_model` takes, and `base_sha256` its weights. `training` holds what the training wants
-    remembered.
+    says which memories the tracker leaves out; None shows all, as in training. `settings` are
+    the numbers that decide in use. `base` names the model that training started from, in words `load_model` takes, and
+    `base_sha256` its weights. `training` holds what the training wants remembered.
 
     Examples:
         >>> from sam_pet.models import ModelManifest
@@ -43,6 +44,7 @@ class ModelManifest(BaseModel):
     clip: ClipRecipe = ClipRecipe()
     refiner: RefinerSettings | None = None
     memory_filter: MemoryFilter | None = None
+    settings: InferenceSettings = DEFAULTS
     trained: bool = False
     training: dict[str, Any] = Field(default_factory=dict)
     base: str | None = None

@@ -8,7 +8,7 @@ from sam_pet.errors import InputError
 from sam_pet.models import registry
 from sam_pet.models.hashes import check_sha256, read_hashes
 from sam_pet.models.loading import load_model
-from sam_pet.models.manifest import CONFIG, read_manifest, weights_name
+from sam_pet.models.manifest import CONFIG, ModelManifest, read_manifest, weights_name
 
 
 def verify(source: str | Path) -> dict[str, str]:
@@ -39,9 +39,9 @@ def verify(source: str | Path) -> dict[str, str]:
     return {} if entry.folder is None else _verify_files(entry.folder, _recorded(entry.folder))
 
 
-def stale_parts(source: str | Path) -> dict[str, list[str]]:
-    """The parts of a model that were fitted to other weights than it has, see `parts.stale`."""
-    return load_model(source).record.stale
+def record_of(source: str | Path) -> ModelManifest:
+    """What a model says of itself as it would be used, an adapter with what its base brings."""
+    return load_model(source).record
 
 
 def verify_all() -> dict[str, dict[str, str]]:

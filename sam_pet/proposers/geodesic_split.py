@@ -11,14 +11,13 @@ from skimage.graph import MCP_Geometric
 
 from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
+from sam_pet.settings import StrokeSettings
 from sam_pet.study import Study, Volume
 
-# As in Criminisi et al. 2008 (doi 10.1007/978-3-540-88682-2_9): one unit of log SUV is as far as so many mm.
-_MM_PER_LOG_SUV = 100.0
-_SMOOTH = 0.5
 
-
-def nearer_to_tumor(study: Study, block: MaskBox, tumor: Voxels, background: Voxels) -> npt.NDArray[np.bool_]:
+def nearer_to_tumor(
+    study: Study, block: MaskBox, tumor: Voxels, background: Voxels, settings: StrokeSettings
+) -> npt.NDArray[np.bool_]:
     """The part of a mask, [z, y, x], from which the way to tumor strokes is shorter than to background strokes.
 
     Ways lie in the mask; nothing is nearer to tumor strokes of which none lies in it.
@@ -28,10 +27,12 @@ def nearer_to_tumor(study: Study, block: MaskBox, tumor: Voxels, background: Vox
         block: the mask.
         tumor: axial voxels (n, 3) of tumor strokes.
         background: those of background strokes.
+        settings: how long ways are.
     """
     mask = block.values
     spacing = study.frame_spacing[::-1]
-    cost = np.where(mask, geodesic_cost(np.log1p(np.maximum(study.axial_pet[block.slices], 0)), spacing), -1)
+    log_suv = np.log1p(np.maximum(study.axial_pet[block.slices], 0))
+    cost = np.where(mask, geodesic_cost(log_suv, spacing, settings), -1)
     away = _distance(cost, block.rows(background), spacing)
     ours = np.zeros(mask.shape, bool)
     ours[block.rows(tumor)] = True
@@ -40,10 +41,15 @@ def nearer_to_tumor(study: Study, block: MaskBox, tumor: Voxels, background: Vox
     return found
 
 
-def geodesic_cost(log_suv: Volume, spacing: tuple[float, ...]) -> npt.NDArray[np.floating[Any]]:
-    """What a mm of a way costs at each voxel [z, y, x] of an image of log(1 + SUV), `spacing` likewise."""
-    steps = np.gradient(gaussian_filter(log_suv, _SMOOTH), *spacing)
-    cost: npt.NDArray[np.floating[Any]] = np.sqrt(1 + _MM_PER_LOG_SUV**2 * sum(step**2 for step in steps))
+def geodesic_cost(
+    log_suv: Volume, spacing: tuple[float, ...], settings: StrokeSettings
+) -> npt.NDArray[np.floating[Any]]:
+    """What a mm of a way costs at each voxel [z, y, x] of an image of log(1 + SUV), `spacing` likewise.
+
+    One unit of it is as far as `split_mm`, as in Criminisi et al. 2008 (doi 10.1007/978-3-540-88682-2_9).
+    """
+    steps = np.gradient(gaussian_filter(log_suv, settings.split_smooth_voxels), *spacing)
+    cost: npt.NDArray[np.floating[Any]] = np.sqrt(1 + settings.split_mm**2 * sum(step**2 for step in steps))
     return cost
 
 

@@ -16,8 +16,6 @@ from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
 
 Bools = npt.NDArray[np.bool_]
-# A piece of a mask that a correction has cut off stays if more than this part of it is still shown.
-_STILL_SHOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -101,12 +99,17 @@ def obey(block: MaskBox, prompts: Sequence[Prompt], background: Voxels) -> None:
 
 
 def cut_off(
-    block: MaskBox, before: Bools, prompts: Sequence[Prompt], background: Voxels, shown: Bools | None = None
+    block: MaskBox,
+    before: Bools,
+    prompts: Sequence[Prompt],
+    background: Voxels,
+    shown: Bools | None = None,
+    still_shown: float = 1.0,
 ) -> None:
     """Give a corrected mask, in place, what was drawn, less the pieces that the correction cut off from it.
 
     A piece that hung together with nothing drawn `before` stays: a click in a cold core may stand alone. So does one
-    that is mostly still `shown` by what has seen all strokes.
+    of which more than the part `still_shown` is still `shown` by what has seen all strokes.
     """
     mask = block.values
     drawn = [block.rows(voxels) for voxels in _drawn(prompts)]
@@ -118,7 +121,7 @@ def cut_off(
         was, stays = (np.unique(np.concatenate([labels[rows] for rows in drawn])) for labels in (held, pieces))
         if shown is not None:
             share = np.bincount(pieces.ravel(), shown.ravel()) / np.maximum(np.bincount(pieces.ravel()), 1)
-            stays = np.concatenate([stays, np.flatnonzero(share > _STILL_SHOWN)])
+            stays = np.concatenate([stays, np.flatnonzero(share > still_shown)])
         mask &= np.isin(pieces, stays) | ~np.isin(held, was[was > 0])
 
 

@@ -14,6 +14,7 @@ from sam_pet.proposers.outline_features import NAMES, Floats, NetworkOutline, Ou
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.uptake_levels import above_levels
 from sam_pet.proposers.volume_input import WIDTHS_MM
+from sam_pet.settings import DEFAULTS, OutlineSettings
 from sam_pet.uptake.peaks import candidates_at
 from sam_pet.uptake.regions import crop_candidate
 
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from sam_pet.proposers.refiner import Refiner
     from sam_pet.proposers.volume_net import VolumeNetwork
 
-# In cubes wider than this cells are too coarse to correct a lesion in.
-FINE_MM = 128.0
-# A cube in which a lesion is corrected is so much wider than it.
-_ROOM = 1.3
-# The weight of the contour network's widest cube beside the model's logits: of 0.5, 1 and 2, seen on all 31 sarcomas.
-_WIDEST_WEIGHT = 0.5
 _LEVEL = NAMES.index("level")
 
 
@@ -46,20 +41,6 @@ class Outlines:
         levels = self.features[:, _LEVEL].tolist()
         return Offered(tuple(block.trimmed() for block in self.blocks), tuple(expected.tolist()), tuple(levels))
 
-    def chosen(self, lesion: Lesion, number: int, spacing: tuple[float, ...]) -> Lesion:
-        """The lesion with one of these as its mask, on voxels of this `spacing` (x, y, z)."""
-        block, width = self.blocks[number].trimmed(), None
-        if number > 0 and self.widths:
-            width = self.widths[number - 1] if number <= len(self.widths) else cube_round(block, spacing)
-            width = width if width <= FINE_MM else None
-        return replace(lesion, block=block, of_uptake=number > 0, contour_mm=width)
-
-
-def cube_round(block: MaskBox, spacing: tuple[float, ...]) -> float:
-    """How wide, in mm, the contour network's cubes for a mask are, on voxels of this `spacing` (x, y, z)."""
-    extent = float((np.array(block.values.shape) * spacing[::-1]).max())
-    return next((width for width in WIDTHS_MM if width >= _ROOM * extent), WIDTHS_MM[-1])
-
 
 @dataclass(frozen=True)
 class Proposers:
@@ -69,25 +50,52 @@ class Proposers:
         sam2: tracks lesions.
         refiner: corrects what it shows, where there is one.
         contour: outlines lesions by itself, where there is one.
+        settings: what their logits make of a lesion.
     """
 
     sam2: Sam2Proposer
     refiner: Refiner | None = None
     contour: VolumeNetwork | None = None
+    settings: OutlineSettings = DEFAULTS.outlines
+
+    @property
+    def fine_widths(self) -> list[float]:
+        """How wide, in mm, the contour network's cubes are whose cells are fine enough to correct a lesion in."""
+        return [width for width in WIDTHS_MM if width <= self.settings.fine_mm]
+
+    def cube_mm(self, block: MaskBox) -> float | None:
+        """How wide the cubes are in which the contour network corrects a mask; None where they are not fine."""
+        extent = float((np.array(block.values.shape) * self.sam2.study.frame_spacing[::-1]).max())
+        wanted = self.sam2.settings.room * extent
+        return self._if_fine(next((width for width in WIDTHS_MM if width >= wanted), WIDTHS_MM[-1]))
+
+    def _if_fine(self, width: float) -> float | None:
+        return width if self.contour is not None and width in self.fine_widths else None
+
+    def chosen(self, lesion: Lesion, outlines: Outlines, number: int) -> Lesion:
+        """The lesion with one of its outlines as its mask, corrected where that was drawn or has room."""
+        block, of_uptake = outlines.blocks[number].trimmed(), number > 0
+        of_network = 0 < number <= len(outlines.widths)
+        width = self._if_fine(outlines.widths[number - 1]) if of_network else self.cube_mm(block)
+        return replace(lesion, block=block, of_uptake=of_uptake, contour_mm=width if of_uptake else None)
 
     def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> LogitBox:
         """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
-            return self.contour.predict_logits(self.sam2.study, drawn, background, lesion.contour_mm)
+            return self._cube(self.contour, drawn, background, lesion.contour_mm)
         if self.refiner is None:
             field = self.sam2.logits(lesion.clip, lesion.bank)
         else:
             field = self.refiner.refine(self.sam2.study, lesion.clip, lesion.bank.all(), drawn, background)
         if self.contour is None or not len(drawn):
             return field
-        widest = widest or self.contour.predict_logits(self.sam2.study, drawn, background, WIDTHS_MM[-1])
-        return field.plus(widest, _WIDEST_WEIGHT)
+        widest = widest or self._cube(self.contour, drawn, background, WIDTHS_MM[-1])
+        return field.plus(widest, self.settings.widest_weight)
+
+    def _cube(self, contour: VolumeNetwork, drawn: Voxels, background: Voxels, width_mm: float) -> LogitBox:
+        narrowest = self.settings.narrowest_probability
+        return contour.predict_logits(self.sam2.study, drawn, background, width_mm, narrowest)
 
     def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
         """The outlines that a lesion of one click or stroke may have, the model's first."""
@@ -95,9 +103,7 @@ class Proposers:
         regions = [crop_candidate(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
         contour = self.contour if regions and len(tumor) else None
         widths = WIDTHS_MM if contour is not None else ()
-        cubes = (
-            [] if contour is None else [contour.predict_logits(self.sam2.study, tumor, background, w) for w in widths]
-        )
+        cubes = [] if contour is None else [self._cube(contour, tumor, background, width) for width in widths]
         field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)
         model = shown_mask(field, lesion.prompts, background)
         if not regions:

@@ -14,7 +14,8 @@ from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.geodesic_split import nearer_to_tumor
 from sam_pet.proposers.lesion import Lesion, cut_off, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.stroke_rules import add_stroke_affinity, apply_stroke, hotter_component, stroke_region
-from sam_pet.proposers.uptake_levels import LEVELS, above_levels
+from sam_pet.proposers.uptake_levels import above_levels
+from sam_pet.settings import StrokeSettings
 from sam_pet.study import Study
 from sam_pet.uptake.peaks import candidates_at
 from sam_pet.uptake.regions import crop_candidate
@@ -23,8 +24,6 @@ Bools = npt.NDArray[np.bool_]
 # Where the outlines come from, from what changes least to what changes most.
 KINDS = ("standing", "corrected", "far", "shown", "basin", "divided", "cooler", "drawn", "model", "network", "level")
 CORRECTED = KINDS.index("corrected")
-# Of an outline of uptake that a tumor stroke adds: which parts of the way to the peak.
-_ADDED = (LEVELS.index(0.4), LEVELS.index(0.6))
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,9 @@ class Revised:
         return Click((x, y, z))
 
 
-def revised(study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox) -> Revised:
+def revised(
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, settings: StrokeSettings
+) -> Revised:
     """The outlines of a lesion after one more stroke.
 
     Args:
@@ -100,26 +101,32 @@ def revised(study: Study, old: Lesion, new: Lesion, background: Voxels, field: L
         new: with the stroke, and what the tracker makes of it.
         background: axial voxels (n, 3) of all background strokes.
         field: the networks' logits for all strokes.
+        settings: what a stroke changes.
     """
     stroke = new.prompts[-1]
     standing = old.block.voxels()
     field = field.widened(np.concatenate([standing, stroke.voxels]))
-    return Revised(study, old, new, background, field, tuple(_changes(study, old, new, background, field)))
+    changes = tuple(_changes(study, old, new, background, field, settings))
+    return Revised(study, old, new, background, field, changes)
 
 
-def _changes(study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox) -> Iterator[Revision]:
+def _changes(
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, settings: StrokeSettings
+) -> Iterator[Revision]:
     stroke, tumor = new.prompts[-1], drawn_voxels(new.prompts)
     block = MaskBox(field.corner, np.zeros(field.values.shape, bool))
     block.values[block.rows(old.block.voxels())] = True
     yield _cut("standing", block, block, new, background)
-    logits = field.values if new.by_network else add_stroke_affinity(study, field, tumor, background)
+    logits = field.values if new.by_network else add_stroke_affinity(study, field, tumor, background, settings)
     shown = logits > 0 if new.by_network else None
-    reach = stroke_region(study, stroke.voxels, stroke.label, field.corner, logits.shape, of_uptake=old.of_uptake)
+    reach = stroke_region(
+        study, stroke.voxels, stroke.label, field.corner, logits.shape, settings, of_uptake=old.of_uptake
+    )
     rows = block.rows(stroke.voxels)
     for kind, here in (("corrected", reach), ("far", np.ones_like(reach))):
         after = MaskBox(field.corner, apply_stroke(block.values, logits, rows, stroke.label, here))
         cut = MaskBox(after.corner, after.values.copy())
-        cut_off(cut, block.values, new.prompts, background, shown)
+        cut_off(cut, block.values, new.prompts, background, shown, settings.still_shown_part)
         yield Revision(kind, after, cut)
     now = MaskBox(field.corner, field.values > 0)
     yield Revision("shown", now, shown_mask(field, new.prompts, background))
@@ -127,16 +134,17 @@ def _changes(study: Study, old: Lesion, new: Lesion, background: Voxels, field: 
         for peak in candidates_at(study, stroke.voxels)[:1]:
             rest = block.less([MaskBox(peak.corner, peak.basin)])
             yield _cut("basin", rest, block, new, background) if new.pointed_at else _without("basin", rest, background)
-        ours = nearer_to_tumor(study, block, tumor, background)
+        ours = nearer_to_tumor(study, block, tumor, background, settings)
         yield _without("divided", MaskBox(block.corner, ours), background)
         hot = _hotter_than_drawn(study, block, new)
         if hot.any():
             yield _cut("cooler", MaskBox(block.corner, block.values & ~hot), block, new, background)
     elif not isinstance(stroke, Box):
         for peak in candidates_at(study, stroke.voxels)[:1]:
-            levels = above_levels(crop_candidate(study, peak), stroke.voxels)
-            for number in _ADDED:
-                yield _obeyed("basin", _joined(block, levels[number]), new, background, level=LEVELS[number])
+            levels = (settings.added_low, settings.added_high)
+            outlines = above_levels(crop_candidate(study, peak), stroke.voxels, levels)
+            for level, added in zip(levels, outlines, strict=True):
+                yield _obeyed("basin", _joined(block, added), new, background, level=level)
     nothing = MaskBox(block.corner, np.zeros_like(block.values))
     if new.pointed_at:
         yield _obeyed("drawn", nothing, new, background)

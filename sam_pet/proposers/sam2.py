@@ -24,12 +24,10 @@ from sam_pet.sam2.paths import paths_beyond, paths_to_fill, stale_slices
 from sam_pet.sam2.points import spread_points
 from sam_pet.sam2.steps import Sam2Steps
 from sam_pet.sam2.tracker import SlicePath, SlicePrompt, Tracker, TrackRequest
+from sam_pet.settings import TrackingSettings
 from sam_pet.study import Study
 
 _TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH = 1, 0, 2, 3
-_MAX_POINTS = 8
-# Whether uptake changes from slice to slice is asked this near to the middle of a clip.
-_NEAR_MM = 20.0
 
 
 @dataclass
@@ -56,18 +54,27 @@ class Sam2Proposer:
         core: the model's steps.
         frames: the recipe its frames are made with.
         clips: the recipe of clip widths.
+        settings: how lesions are shown and followed.
         cache_bytes: how much memory image features may take.
     """
 
     def __init__(
-        self, study: Study, core: Sam2Steps, frames: FrameRecipe, clips: ClipRecipe, cache_bytes: int = 1 << 30
+        self,
+        study: Study,
+        core: Sam2Steps,
+        frames: FrameRecipe,
+        clips: ClipRecipe,
+        settings: TrackingSettings,
+        cache_bytes: int = 1 << 30,
     ) -> None:
         self.study = study
         self.clips = clips
+        self.settings = settings
         self._size = core.size
+        self._filter = core.memory_filter
         # Nothing in it leads back here: a study goes from memory when its session does, not when cycles are collected.
         self._cache = FeatureCache(core.encode, partial(_load, study, frames, core.device), limit=cache_bytes)
-        self._tracker = Tracker(core, self._cache, depth=len(study.axial_pet))
+        self._tracker = Tracker(core, self._cache, depth=len(study.axial_pet), patience=settings.patience_slices)
 
     @property
     def cached_bytes(self) -> int:
@@ -78,14 +85,16 @@ class Sam2Proposer:
     def propose(self, prompts: Sequence[Prompt], background: Voxels, largest_mm: float = float("inf")) -> list[Lesion]:
         """New lesions, one for each prompt, in clips that grow no further than `largest_mm`."""
         clips = self.clips.model_copy(update={"largest_mm": min(largest_mm, self.clips.largest_mm)})
-        drafts = [_Draft((prompt,), first_clip(self.study, prompt.voxels, clips, self._size)) for prompt in prompts]
+        drafts = [_Draft((prompt,), self._first_clip(prompt, clips)) for prompt in prompts]
         self._score_narrow([draft for draft in drafts if draft.clip.width_mm > clips.first_mm])
         return self._settle(drafts, background, clips)
 
     def unseen(self, prompt: Prompt, block: MaskBox) -> Lesion:
         """A lesion with a mask that comes from elsewhere; the model has not been shown anything."""
-        clip = first_clip(self.study, prompt.voxels, self.clips, self._size)
-        return Lesion((prompt,), clip, MemoryBank(), block, float("nan"))
+        return Lesion((prompt,), self._first_clip(prompt, self.clips), MemoryBank(), block, float("nan"))
+
+    def _first_clip(self, prompt: Prompt, clips: ClipRecipe) -> Clip:
+        return first_clip(self.study, prompt.voxels, clips, self._size, self.settings)
 
     @torch.no_grad()
     def revise(self, lesions: Sequence[Lesion], prompt: Prompt, background: Voxels) -> list[Lesion]:
@@ -94,7 +103,7 @@ class Sam2Proposer:
         for lesion in lesions:
             prompts, anew = (*lesion.prompts, prompt), lesion.by_network
             voxels = np.concatenate([p.voxels for p in prompts]) if anew else prompt.voxels
-            clip = covering(self.study, lesion.clip, voxels, self.clips)
+            clip = covering(self.study, lesion.clip, voxels, self.clips, self.settings)
             if _window(clip) == _window(lesion.clip) and not anew:
                 drafts.append(_Draft(prompts, clip, lesion.bank, len(lesion.prompts), lesion.score))
             else:
@@ -103,7 +112,7 @@ class Sam2Proposer:
 
     def narrow_clip(self, voxels: Voxels) -> Clip:
         """A clip of the first width around axial voxels (n, 3)."""
-        return narrow_clip(self.study, voxels, self.clips, self._size)
+        return narrow_clip(self.study, voxels, self.clips, self._size, self.settings)
 
     def logits(self, clip: Clip, bank: MemoryBank) -> LogitBox:
         """What the slices show at the voxels of the clip's window; a slice that is not remembered shows nothing."""
@@ -165,11 +174,12 @@ class Sam2Proposer:
 
     def _request(self, draft: _Draft, paths: Sequence[SlicePath]) -> TrackRequest:
         window = _window(draft.clip)
-        return TrackRequest(draft.bank, paths, key=lambda z: (window, z), uptake=lambda z: self._hottest(window, z))
+        near = None if self._filter is None else replace(window, width_mm=2 * self._filter.near_mm)
+        uptake = None if near is None else partial(self._hottest, near)
+        return TrackRequest(draft.bank, paths, key=lambda z: (window, z), uptake=uptake)
 
-    def _hottest(self, window: Clip, z: int) -> float:
-        """The hottest uptake of a slice within `_NEAR_MM` of the middle of a clip's window, along x and y."""
-        near = replace(window, width_mm=2 * _NEAR_MM)
+    def _hottest(self, near: Clip, z: int) -> float:
+        """The hottest uptake of a slice in a window."""
         pet = self.study.axial_pet[z]
         rows, columns = near.voxel_range(1, pet.shape[0]), near.voxel_range(0, pet.shape[1])
         return float(pet[rows.start : rows.stop, columns.start : columns.stop].max(initial=0.0))
@@ -191,7 +201,7 @@ class Sam2Proposer:
             for prompt in sorted(shown, key=lambda p: not isinstance(p, Box)):
                 if z not in _slices(prompt):
                     continue
-                pixels, values = _points(prompt, z, draft.clip)
+                pixels, values = _points(prompt, z, draft.clip, self.settings.points_per_slice)
                 points.append(pixels)
                 labels += values
             prompts.append(
@@ -229,7 +239,7 @@ class Sam2Proposer:
         )
         if sideways and clip.width_mm * clips.growth <= clips.largest_mm:
             drawn = np.concatenate([p.voxels for p in draft.prompts])
-            draft.clip = covering(self.study, grown(self.study, clip, low, high, clips), drawn, clips)
+            draft.clip = covering(self.study, grown(self.study, clip, low, high, clips), drawn, clips, self.settings)
             draft.bank, draft.shown = MemoryBank(), 0
             return True
         reach = max(int(clip.width_mm / 2 / self.study.frame_spacing[2]), 1)
@@ -259,12 +269,12 @@ def _slices(prompt: Prompt) -> set[int]:
     return set(prompt.voxels[:, 2].tolist())
 
 
-def _points(prompt: Prompt, z: int, clip: Clip) -> tuple[npt.NDArray[np.float64], list[int]]:
-    """Pixels and labels of a prompt on a slice."""
+def _points(prompt: Prompt, z: int, clip: Clip, most: int) -> tuple[npt.NDArray[np.float64], list[int]]:
+    """Pixels and labels of a prompt on a slice, at most so many."""
     if isinstance(prompt, Box):
         corners = clip.to_pixels(np.array([prompt.low, prompt.high]) + np.array([[-0.5], [0.5]]))
         return corners, [_BOX_LOW, _BOX_HIGH]
-    drawn = spread_points(prompt.voxels[prompt.voxels[:, 2] == z], _MAX_POINTS)
+    drawn = spread_points(prompt.voxels[prompt.voxels[:, 2] == z], most)
     return clip.to_pixels(drawn), [_TUMOR if prompt.label == "tumor" else _BACKGROUND] * len(drawn)
 
 

@@ -13,28 +13,10 @@ from scipy.ndimage import distance_transform_edt
 
 from sam_pet.boxes import CONNECTIVITY, Floats, LogitBox, MaskBox
 from sam_pet.prompts import Label, Voxels
+from sam_pet.settings import StrokeSettings
 from sam_pet.study import Study
 
 Bools = npt.NDArray[np.bool_]
-
-# Logits that a stroke weighs at its own voxels, and how its weight falls with distance and with another uptake; of a
-# dozen settings these served best on the sarcomas that the default was trained on, STS_002 to STS_020.
-_WEIGHT = 3.0
-_REACH_MM = 12.0
-_UPTAKE_RATIO = 0.3
-# So far from a stroke its weight is next to nothing.
-_FAR = 2.5
-# How far a stroke reaches: this far, or this many times its own length if that is more. Chosen, as are the bounds on
-# uptake, on simulated studies (seeds 31000 to 31038).
-_CORRECTS, _TRIMS = (8.0, 0.8), (6.0, 0.25)
-# What a tumor stroke adds has at least this part of its median uptake, and what a stroke changes at most so many times
-# its highest: beyond lies something else, the bladder beside a node, say.
-_COLDEST = 0.5
-_HOTTEST = 1.5
-# Where a mask follows a level of uptake a background stroke rejects what is too cold in it, not its core.
-_HOTTEST_AT_RIM = 1.1
-# Below this SUV uptake is noise, and ratios of it mean nothing.
-_NOISE_SUV = 0.3
 
 
 def apply_stroke(
@@ -94,6 +76,7 @@ def stroke_region(
     label: Label,
     corner: tuple[int, int, int],
     shape: tuple[int, ...],
+    settings: StrokeSettings,
     *,
     of_uptake: bool = False,
 ) -> Bools:
@@ -105,12 +88,17 @@ def stroke_region(
         label: of the stroke.
         corner: the box's first voxel (x, y, z).
         shape: of the box, [z, y, x].
+        settings: how far it reaches, and from which uptake to which.
         of_uptake: the mask that it corrects follows a level of uptake.
     """
     spacing = np.asarray(study.frame_spacing)
     length = float(np.linalg.norm(np.ptp(stroke, axis=0) * spacing))
     trims = of_uptake and label == "background"
-    near, lengths = _TRIMS if trims else _CORRECTS
+    near, lengths, hottest = (
+        (settings.trim_mm, settings.trim_lengths, settings.trim_hottest)
+        if trims
+        else (settings.reach_mm, settings.reach_lengths, settings.hottest)
+    )
     mm = max(near, lengths * length)
     reach = np.zeros(shape, bool)
     margin = np.ceil(mm / spacing).astype(int)
@@ -127,16 +115,17 @@ def stroke_region(
     pet = study.axial_pet[z, y, x]
     x_drawn, y_drawn, z_drawn = stroke.T
     drawn = study.axial_pet[z_drawn, y_drawn, x_drawn]
-    hottest = _HOTTEST_AT_RIM if trims else _HOTTEST
     here = (distance_transform_edt(free, sampling=spacing[::-1]) <= mm) & (pet <= hottest * drawn.max())
     if label == "tumor":
-        here &= pet >= _COLDEST * np.median(drawn)
+        here &= pet >= settings.coldest * np.median(drawn)
     z, y, x = (slice(int(a - c), int(b - c)) for a, b, c in zip(low[::-1], high[::-1], corner[::-1], strict=True))
     reach[z, y, x] = here
     return reach
 
 
-def stroke_affinity(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...]) -> Floats:
+def stroke_affinity(
+    study: Study, strokes: Voxels, corner: npt.NDArray[np.int64], shape: tuple[int, ...], settings: StrokeSettings
+) -> Floats:
     """How much each voxel of a box is like the nearest voxel of strokes, 1 at these, 0 far off.
 
     It falls as a Gaussian with the distance and with the logarithm of the ratio of uptakes.
@@ -146,12 +135,13 @@ def stroke_affinity(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64]
         strokes: axial voxels (n, 3).
         corner: the box's first voxel (x, y, z).
         shape: of the box, [z, y, x].
+        settings: how it falls.
     """
     likeness = np.zeros(shape, np.float32)
     spacing = np.asarray(study.frame_spacing)
     local = strokes - corner
     local = local[((local >= 0) & (local < np.array(shape[::-1]))).all(axis=1)]
-    reach = np.ceil(_FAR * _REACH_MM / spacing).astype(int)
+    reach = np.ceil(settings.affinity_widths * settings.affinity_mm / spacing).astype(int)
     for group in _by_slice(local):
         low = np.maximum(group.min(axis=0) - reach, 0)
         high = np.minimum(group.max(axis=0) + reach + 1, shape[::-1])
@@ -161,18 +151,21 @@ def stroke_affinity(study: Study, strokes: Voxels, corner: npt.NDArray[np.int64]
         away, nearest = distance_transform_edt(free, sampling=spacing[::-1], return_indices=True)
         z0, y0, x0 = (int(c) + s.start for c, s in zip(corner[::-1], (z, y, x), strict=True))
         pet = study.axial_pet[z0 : z0 + free.shape[0], y0 : y0 + free.shape[1], x0 : x0 + free.shape[2]]
-        uptake = np.log(np.maximum(pet, 0) + _NOISE_SUV)
+        uptake = np.log(np.maximum(pet, 0) + settings.noise_suv)
         ratio = uptake - uptake[tuple(nearest)]
-        here = np.exp(-0.5 * ((away / _REACH_MM) ** 2 + (ratio / _UPTAKE_RATIO) ** 2)).astype(np.float32)
+        off = (away / settings.affinity_mm) ** 2 + (ratio / settings.affinity_log_ratio) ** 2
+        here = np.exp(-0.5 * off).astype(np.float32)
         likeness[z, y, x] = np.maximum(likeness[z, y, x], here)
     return likeness
 
 
-def add_stroke_affinity(study: Study, logits: LogitBox, tumor: Voxels, background: Voxels) -> Floats:
+def add_stroke_affinity(
+    study: Study, logits: LogitBox, tumor: Voxels, background: Voxels, settings: StrokeSettings
+) -> Floats:
     """Logits plus the affinity of each voxel to tumor strokes (n, 3), less that to background strokes."""
     corner, shape = np.asarray(logits.corner), logits.values.shape
-    pull = stroke_affinity(study, tumor, corner, shape) - stroke_affinity(study, background, corner, shape)
-    return logits.values + np.float32(_WEIGHT) * pull
+    ours, others = (stroke_affinity(study, drawn, corner, shape, settings) for drawn in (tumor, background))
+    return logits.values + np.float32(settings.affinity_logits) * (ours - others)
 
 
 def _by_slice(voxels: Voxels) -> list[Voxels]:

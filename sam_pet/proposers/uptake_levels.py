@@ -14,11 +14,11 @@ from sam_pet.uptake.regions import CandidateRegion
 LEVELS: Sequence[float] = tuple(np.round(np.arange(0.2, 0.81, 0.05), 2).tolist())
 
 
-def above_levels(region: CandidateRegion, drawn: Voxels) -> list[MaskBox]:
-    """The voxels of a region's basin above each of `LEVELS`, in a box that also holds axial voxels (n, 3)."""
+def above_levels(region: CandidateRegion, drawn: Voxels, levels: Sequence[float] = LEVELS) -> list[MaskBox]:
+    """The voxels of a region's basin above each level, in a box that also holds axial voxels (n, 3)."""
     low, high = np.asarray(region.corner), np.asarray(region.corner) + region.pet.shape[::-1]
     before = np.maximum(low - drawn.min(axis=0), 0)
     after = np.maximum(drawn.max(axis=0) + 1 - high, 0)
     room = list(zip(before[::-1].tolist(), after[::-1].tolist(), strict=True))
     x, y, z = (low - before).tolist()
-    return [MaskBox((x, y, z), np.pad(region.basin & (region.pet >= region.level(level)), room)) for level in LEVELS]
+    return [MaskBox((x, y, z), np.pad(region.basin & (region.pet >= region.level(level)), room)) for level in levels]

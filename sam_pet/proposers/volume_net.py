@@ -14,13 +14,10 @@ from scipy.special import logit
 from sam_pet.boxes import LOGIT_LIMIT, LogitBox
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.unet import UNet, filled, from_both_sides
-from sam_pet.proposers.volume_input import CHANNELS, cells_round, volume_input
+from sam_pet.proposers.volume_input import CHANNELS, WIDTHS_MM, cells_round, volume_input
 from sam_pet.study import Study
 
 _LEVELS = (24, 48, 96)
-# From which probability on a cell of a cube is lesion: in the narrowest cubes, of small lesions, the network is too
-# cautious. Chosen for the Dice of clicks and strokes on simulated lesions (seeds 22000 to 22039).
-_LESION_FROM = {64.0: 0.35}
 
 
 def new_network() -> UNet:
@@ -49,7 +46,9 @@ class VolumeNetwork:
         return self
 
     @torch.no_grad()
-    def predict_logits(self, study: Study, tumor: Voxels, background: Voxels, width_mm: float) -> LogitBox:
+    def predict_logits(
+        self, study: Study, tumor: Voxels, background: Voxels, width_mm: float, narrowest: float
+    ) -> LogitBox:
         """Logits of the lesion that strokes point at, in a cube round the tumor strokes; above 0 is lesion.
 
         Args:
@@ -57,9 +56,12 @@ class VolumeNetwork:
             tumor: axial voxels (n, 3) of strokes on the lesion, at least one.
             background: those of strokes beside it.
             width_mm: side of the cube, one of `WIDTHS_MM`.
+            narrowest: the probability from which on a cell of the narrowest cubes is lesion: in those, of small
+                lesions, the network is too cautious.
         """
         cells = cells_round(study, tumor, width_mm)
         logits = from_both_sides(self.network, volume_input(study, cells, tumor, background).inputs())
-        logits -= np.float32(logit(_LESION_FROM.get(width_mm, 0.5)))
+        if width_mm == WIDTHS_MM[0]:
+            logits -= np.float32(logit(narrowest))
         corner, values = cells.restore(logits, study.axial_pet.shape[1:])
         return LogitBox(corner, np.clip(values, -LOGIT_LIMIT, LOGIT_LIMIT))

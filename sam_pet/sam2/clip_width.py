@@ -10,43 +10,45 @@ import numpy.typing as npt
 from scipy.ndimage import label as connected
 
 from sam_pet.sam2.clips import Clip, ClipRecipe
+from sam_pet.settings import TrackingSettings
 from sam_pet.study import Study
 
-# How much of the hottest uptake near the prompt still counts as the same spot, for the zoom alone.
-_SPOT = 0.4
-_SPOT_REACH_MM = 100.0
-_ROOM = 1.3
 
-
-def first_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
+def first_clip(
+    study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int, settings: TrackingSettings
+) -> Clip:
     """A clip around axial voxels (n, 3).
 
     On the ladder of widths it takes the first that has room for them and the hot spot there; what is drawn lies in
     it even beyond the ladder.
     """
-    low, high = _spot(study, voxels)
+    low, high = _spot(study, voxels, settings)
     spacing = np.asarray(study.frame_spacing)
     low, high = np.minimum(low, voxels.min(axis=0)), np.maximum(high, voxels.max(axis=0))
     extent = float(((high - low + 1) * spacing)[:2].max())
     width = recipe.first_mm
-    while width < _ROOM * extent and width * recipe.growth <= recipe.largest_mm:
+    while width < settings.room * extent and width * recipe.growth <= recipe.largest_mm:
         width *= recipe.growth
-    return covering(study, _around(study, low, high, width, size), voxels, recipe)
+    return covering(study, _around(study, low, high, width, size), voxels, recipe, settings)
 
 
-def narrow_clip(study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int) -> Clip:
+def narrow_clip(
+    study: Study, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, size: int, settings: TrackingSettings
+) -> Clip:
     """The ladder's first width around axial voxels (n, 3), whatever lies there; wider only if they need it."""
     clip = _around(study, voxels.min(axis=0), voxels.max(axis=0), recipe.first_mm, size)
-    return covering(study, clip, voxels, recipe)
+    return covering(study, clip, voxels, recipe, settings)
 
 
-def _spot(study: Study, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def _spot(
+    study: Study, voxels: npt.NDArray[np.int64], settings: TrackingSettings
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Corners of the hot spot on the prompts' middle slice: what is connected to them and nearly as hot."""
     z = int(np.median(voxels[:, 2]))
     # Of a box there are only the corners, below and above this slice.
     here = voxels[voxels[:, 2] == z] if (voxels[:, 2] == z).any() else voxels
     spacing = np.asarray(study.frame_spacing[:2])
-    reach = np.ceil(_SPOT_REACH_MM / spacing).astype(int)
+    reach = np.ceil(settings.spot_reach_mm / spacing).astype(int)
     shape = np.array(study.axial_pet.shape[:0:-1])
     start = np.maximum(here[:, :2].min(axis=0) - reach, 0)
     stop = np.minimum(here[:, :2].max(axis=0) + reach + 1, shape)
@@ -55,7 +57,7 @@ def _spot(study: Study, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.f
     near = plane[
         max(local[:, 1].min() - 1, 0) : local[:, 1].max() + 2, max(local[:, 0].min() - 1, 0) : local[:, 0].max() + 2
     ]
-    groups, _ = connected(plane >= _SPOT * max(float(near.max()), 1e-6))
+    groups, _ = connected(plane >= settings.spot_part * max(float(near.max()), 1e-6))
     numbers = np.unique(groups[local[:, 1], local[:, 0]])
     rows, columns = np.nonzero(np.isin(groups, numbers[numbers > 0]))
     if not rows.size:
@@ -67,10 +69,12 @@ def _spot(study: Study, voxels: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.f
     )
 
 
-def covering(study: Study, clip: Clip, voxels: npt.NDArray[np.int64], recipe: ClipRecipe) -> Clip:
+def covering(
+    study: Study, clip: Clip, voxels: npt.NDArray[np.int64], recipe: ClipRecipe, settings: TrackingSettings
+) -> Clip:
     """The clip itself if axial voxels (n, 3) lie well inside it, else a wider one around both."""
     pixels = clip.to_pixels(voxels)
-    margin = 0.05 * clip.size
+    margin = settings.edge_part * clip.size
     first, last = min(clip.first, int(voxels[:, 2].min())), max(clip.last, int(voxels[:, 2].max()))
     if (pixels >= margin).all() and (pixels <= clip.size - 1 - margin).all():
         return clip if (first, last) == (clip.first, clip.last) else replace(clip, first=first, last=last)
@@ -79,7 +83,7 @@ def covering(study: Study, clip: Clip, voxels: npt.NDArray[np.int64], recipe: Cl
     low = np.minimum(np.asarray(clip.center) - half, voxels[:, :2].min(axis=0))
     high = np.maximum(np.asarray(clip.center) + half, voxels[:, :2].max(axis=0))
     middle = (low + high) / 2
-    width = max(clip.width_mm * recipe.growth, _ROOM * float(((high - low) * spacing).max()))
+    width = max(clip.width_mm * recipe.growth, settings.room * float(((high - low) * spacing).max()))
     return _clip(study, (float(middle[0]), float(middle[1])), width, clip.size, first, last)
 
 

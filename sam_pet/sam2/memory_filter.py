@@ -18,12 +18,14 @@ class MemoryFilter(BaseModel):
     Attributes:
         alike: from which cosine similarity on two memories say the same.
         change: by which part uptake may differ between two slices that say the same.
+        near_mm: how far from the middle of the lesion's window that uptake is looked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     alike: float = Field(default=0.95, gt=0, le=1)
     change: float = Field(default=0.2, ge=0, le=1)
+    near_mm: float = Field(default=20.0, gt=0, le=1000)
 
     def kept(
         self, recent: Sequence[tuple[int, Memory]], uptake: Callable[[int], float]

@@ -92,7 +92,7 @@ class Tracker:
     """
 
     def __init__(
-        self, core: Sam2Steps, source: FrameSource, depth: int, patience: int | None = 1, lookahead: int = 3
+        self, core: Sam2Steps, source: FrameSource, depth: int, patience: int | None = None, lookahead: int = 3
     ) -> None:
         self.core = core
         self.source = source

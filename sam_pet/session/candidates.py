@@ -31,6 +31,7 @@ class Candidates:
     def __init__(self, study: Study, segmenter: Segmenter, tracker: LesionSegmenter) -> None:
         self._study = study
         self._segmenter = segmenter
+        self._settings = segmenter.settings.first_answer
         self._tracker = tracker
         self._tables: dict[str, CandidateTable] = {}
 
@@ -43,7 +44,7 @@ class Candidates:
         from sam_pet.detection.detect import find_candidates  # heavy, and not every session wants it
 
         if tracer not in self._tables:
-            self._tables[tracer] = find_candidates(self._study, tracer)
+            self._tables[tracer] = find_candidates(self._study, tracer, self._settings)
         return self._tables[tracer]
 
     def probabilities(self, tracer: str = "auto") -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
@@ -56,7 +57,7 @@ class Candidates:
         classifier = self._segmenter.lesion_classifier
         if classifier is None:
             return np.zeros(0, np.int64), np.zeros(0)
-        return classify_candidates(self._tracker, classifier, self.table(tracer))[:2]
+        return classify_candidates(self._tracker, classifier, self.table(tracer), self._settings)[:2]
 
     def scores(self, drawn: Sequence[Voxels], tracer: str = "auto") -> list[float]:
         """The prompt scores of places, axial voxels (n, 3) each, as logits; NaN where there is none."""

@@ -10,10 +10,11 @@ from sam_pet.geometry import AxialOrder
 from sam_pet.prompts import Box, Click, Paint, Prompt, Rejection, Scribble, Voxels, box
 from sam_pet.session.nearest import nearest
 from sam_pet.session.state import Entry, State
+from sam_pet.settings import LesionSettings
 from sam_pet.study import Study
 
 
-def concerned(study: Study, state: State, prompt: Prompt) -> tuple[int, ...]:
+def concerned(study: Study, state: State, prompt: Prompt, settings: LesionSettings) -> tuple[int, ...]:
     """The numbers of the lesions that a prompt acts on; a tumor prompt near none is about a new one.
 
     A background prompt acts on the masks that it touches, and so does paint; of several masks tumor paint takes the
@@ -26,7 +27,9 @@ def concerned(study: Study, state: State, prompt: Prompt) -> tuple[int, ...]:
     if isinstance(prompt, Paint):
         most = max(touched, key=lambda n: touched[n], default=None)
         return (fresh_number(state),) if most is None or not touched[most] else (most,)
-    near = nearest(voxels, state.lesions, study.frame_spacing) if not isinstance(prompt, Box) else None
+    if isinstance(prompt, Box):
+        return (fresh_number(state),)
+    near = nearest(voxels, state.lesions, study.frame_spacing, settings.neighbourhood_mm)
     return (fresh_number(state) if near is None else near,)
 
 

@@ -9,6 +9,7 @@ from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion, shown_mask
 from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.revisions import Revised, revised
+from sam_pet.settings import DEFAULTS, StrokeSettings
 from sam_pet.study import Study
 
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ class Corrections:
     Attributes:
         proposers: what answers to strokes.
         ranker: expects the Dice of outlines after a stroke; without one it is the corrected one.
+        settings: what a stroke changes.
     """
 
     proposers: Proposers
     ranker: StrokeRanker | None = None
+    settings: StrokeSettings = DEFAULTS.strokes
 
     @property
     def study(self) -> Study:
@@ -52,4 +55,4 @@ class Corrections:
             return None
         new = replace(old, prompts=new.prompts, clip=new.clip, bank=new.bank, block=new.block, score=new.score)
         field = self.proposers.logits(new, background)
-        return revised(self.study, old, new, background, field)
+        return revised(self.study, old, new, background, field, self.settings)

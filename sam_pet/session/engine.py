@@ -13,10 +13,11 @@ from scipy.ndimage import distance_transform_edt
 from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
-from sam_pet.proposers.outlines import FINE_MM, Proposers, cube_round
+from sam_pet.proposers.outlines import Proposers
 from sam_pet.proposers.revisions import Revised
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
+from sam_pet.settings import DEFAULTS, StrokeSettings
 
 if TYPE_CHECKING:
     from sam_pet.proposers.ranker import OutlineRanker
@@ -30,6 +31,7 @@ class LesionSegmenter:
         proposers: what proposes outlines.
         outline_ranker: picks one of the outlines of a first prompt, where there is one.
         stroke_ranker: picks one of those after a stroke, where there is one.
+        strokes: what a stroke changes.
     """
 
     def __init__(
@@ -37,11 +39,12 @@ class LesionSegmenter:
         proposers: Proposers,
         outline_ranker: OutlineRanker | None = None,
         stroke_ranker: StrokeRanker | None = None,
+        strokes: StrokeSettings = DEFAULTS.strokes,
     ) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
         self.outline_ranker = outline_ranker
-        self.corrections = Corrections(proposers, stroke_ranker)
+        self.corrections = Corrections(proposers, stroke_ranker, strokes)
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
@@ -64,8 +67,7 @@ class LesionSegmenter:
         depth = distance_transform_edt(np.pad(block.values, 1), sampling=self.study.frame_spacing[::-1])
         z, y, x = (np.array(np.unravel_index(int(depth.argmax()), depth.shape)) - 1 + block.corner[::-1]).tolist()
         lesion = self.proposers.sam2.unseen(Click((x, y, z)), block)
-        width = cube_round(block, self.study.frame_spacing)
-        return replace(lesion, contour_mm=width if self.proposers.contour is not None and width <= FINE_MM else None)
+        return replace(lesion, contour_mm=self.proposers.cube_mm(block))
 
     def _seen(self, lesions: Sequence[Lesion], background: Voxels) -> list[Lesion]:
         """The lesions with what the model remembers of them, those that it was never shown too."""
@@ -147,7 +149,7 @@ class LesionSegmenter:
         expected = self.outline_ranker.expect(outlines.features)
         ranked = self.outline_ranker.ranked(expected, outlines.features)
         number = int(ranked.argmax())
-        chosen = outlines.chosen(lesion, number, self.study.frame_spacing)
+        chosen = self.proposers.chosen(lesion, outlines, number)
         return replace(chosen, expected=float(expected[number]), offered=outlines.offered(ranked))
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
@@ -161,7 +163,8 @@ class WatchedSegmenter(LesionSegmenter):
     """A segmenter that reports each of its steps, and ends with what the report raises."""
 
     def __init__(self, segmenter: LesionSegmenter, progress: Callable[[int], None]) -> None:
-        super().__init__(segmenter.proposers, segmenter.outline_ranker, segmenter.corrections.ranker)
+        corrections = segmenter.corrections
+        super().__init__(segmenter.proposers, segmenter.outline_ranker, corrections.ranker, corrections.settings)
         self._progress = progress
         self._done = 0
 

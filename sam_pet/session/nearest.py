@@ -9,23 +9,20 @@ from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.session.state import Lesions
 
-# A tumor stroke this near to a lesion's mask belongs to it.
-NEIGHBOURHOOD_MM = 10.0
 
-
-def nearest(voxels: Voxels, lesions: Lesions, spacing: tuple[float, ...]) -> int | None:
-    """The lesion whose mask is nearest to axial voxels (n, 3), if it is within `NEIGHBOURHOOD_MM`.
+def nearest(voxels: Voxels, lesions: Lesions, spacing: tuple[float, ...], within_mm: float) -> int | None:
+    """The lesion whose mask is nearest to axial voxels (n, 3), if it is near enough.
 
     `spacing` is that of the axial view, (x, y, z) in mm.
     """
-    distances = {number: _distance(voxels, lesion.block, spacing) for number, lesion in lesions.items()}
+    distances = {number: _distance(voxels, lesion.block, spacing, within_mm) for number, lesion in lesions.items()}
     number = min(distances, key=lambda n: distances[n], default=None)
-    return number if number is not None and distances[number] <= NEIGHBOURHOOD_MM else None
+    return number if number is not None and distances[number] <= within_mm else None
 
 
-def _distance(voxels: Voxels, block: MaskBox, spacing: tuple[float, ...]) -> float:
-    """Shortest way in mm from axial voxels to a mask; infinite beyond the neighbourhood."""
-    reach = np.ceil(NEIGHBOURHOOD_MM / np.asarray(spacing)).astype(int)
+def _distance(voxels: Voxels, block: MaskBox, spacing: tuple[float, ...], within_mm: float) -> float:
+    """Shortest way in mm from axial voxels to a mask; infinite where it is much farther."""
+    reach = np.ceil(within_mm / np.asarray(spacing)).astype(int)
     local = voxels - np.asarray(block.corner) + reach
     local = local[((local >= 0) & (local < np.array(block.values.shape[::-1]) + 2 * reach)).all(axis=1)]
     if not len(local) or not block.values.any():

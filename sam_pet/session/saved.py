@@ -91,6 +91,7 @@ def model_facts(segmenter: Segmenter) -> dict[str, Any]:
         **{f"{part}_sha256": sha256 for part, sha256 in segmenter.record.part_hashes.items()},
         "frames": segmenter.record.frames.model_dump(mode="json"),
         "clip": segmenter.record.clip.model_dump(mode="json"),
+        "settings": segmenter.settings.changes,
     }
 
 
@@ -176,7 +177,10 @@ def read(folder: str | os.PathLike[str], session: Session) -> list[Entry]:
     record = session.segmenter.record
     of_model = {part: saved.model.get(f"{part}_sha256") for part in PARTS}
     others = {part for part in PARTS if of_model[part] != record.part_hashes.get(part)}
-    if saved.model["sha256"] != session.segmenter.sha256 or others & _OF_STROKES:
+    same = (
+        saved.model["sha256"] == session.segmenter.sha256 and saved.model.get("settings", {}) == record.settings.changes
+    )
+    if not same or others & _OF_STROKES:
         raise InputError(f"session: {folder} was saved with another model; load {saved.model['source']!r}")
     session.look_alikes = saved.look_alikes
     if saved.asked is not None:

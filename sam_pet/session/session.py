@@ -61,6 +61,7 @@ class Session:
         self.study = study
         self.segmenter = segmenter
         self.look_alikes = look_alikes
+        self._settings = segmenter.settings
         self._tracker = segmenter.tracker(study)
         self._state = State()
         self.history = History()
@@ -104,7 +105,8 @@ class Session:
         from sam_pet.detection.detect import first_answer  # heavy, and not every session wants it
 
         known = evidence or self.candidates.table(tracer)
-        lesions = first_answer(tracker, self.segmenter.lesion_classifier, tracer, known)
+        classifier, settings = self.segmenter.lesion_classifier, self._settings.first_answer
+        lesions = first_answer(tracker, classifier, tracer, known, settings)
         self._change(State(found=unseen(dict(enumerate(lesions, 1))), asked=tracer), "first answer", tracer=tracer)
         return len(lesions)
 
@@ -138,7 +140,8 @@ class Session:
         require_on_grid(prompt, self.study.grid)
         if lesion is not None:
             _require_number(lesion)
-        self.take(Entry(prompt, concerned(self.study, self._state, prompt) if lesion is None else (lesion,)))
+        about = concerned(self.study, self._state, prompt, self._settings.lesions) if lesion is None else (lesion,)
+        self.take(Entry(prompt, about))
         return len(self._state.entries) - 1
 
     def reject(self, lesion: int) -> int:
@@ -373,7 +376,7 @@ class Session:
         extended = self._tracker.extend([lesions[n] for n in known], prompt, background) if known else []
         lesions.update(zip(known, extended, strict=True))
         middle = (lambda: self._middle_mm) if self.look_alikes else None
-        for number in rejected_lesions(self.study, state.lesions, lesions, known, middle):
+        for number in rejected_lesions(self.study, state.lesions, lesions, known, middle, self._settings.lesions):
             del lesions[number]
         if prompt.label == "tumor":
             fresh = [number for number in entry.lesions if number not in known]

@@ -130,7 +130,8 @@ class _Course:
         maker = MAKERS[name]
         fitted_to = {other: loaded.hashes[other] for other in maker.fitted_to if other in loaded.hashes}
         settings = getattr(self.recipe, stage).model_dump(mode="json")
-        facts = [settings, self.recipe.seed, fitted_to, self._cases(self.seen), self._cases(self.held)]
+        known = {**fitted_to, **loaded.record.settings.changes}
+        facts = [settings, self.recipe.seed, known, self._cases(self.seen), self._cases(self.held)]
         if settings.get("start") == "base":
             facts.append(loaded.hashes.get(name))
         folder = self.recipe.out / stage

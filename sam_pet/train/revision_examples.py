@@ -101,7 +101,12 @@ class RevisionExamples:
     def _lesions(self, scene: _Scene, segmenter: Segmenter, numbers: list[int]) -> Iterator[Lesion]:
         # A bar so low that there are false lesions: on studies unlike these the usual one will let some through.
         usual = segmenter.lesion_classifier
-        found = first_answer(scene.tracker, None if usual is None else usual.with_bar(_BAR), AUTO)
+        found = first_answer(
+            scene.tracker,
+            None if usual is None else usual.with_bar(_BAR),
+            AUTO,
+            settings=segmenter.settings.first_answer,
+        )
         false = [lesion for lesion in found if not scene.touched(lesion)]
         for group in (false, [lesion for lesion in found if scene.touched(lesion)]):
             for number in scene.rng.permutation(len(group))[: self.found].tolist():

@@ -269,7 +269,7 @@ def _all(groups: Groups) -> list[Case]:
 
 def _by_model(work: Work, cases: Sequence[Case], of: Callable[[Case, Segmenter, int], T], what: str) -> list[T]:
     """The examples of cases that the checkpoint so far has a part in."""
-    facts = digest(work.loaded.hashes)
+    facts = digest({**work.loaded.hashes, **work.loaded.record.settings.changes})
     make = partial(_with_model, of, str(work.checkpoint), facts, str(work.device), work.recipe.seed)
     return made(cases, make, work.recipe.workers, what)
 

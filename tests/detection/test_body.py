@@ -6,6 +6,7 @@ import pytest
 from sam_pet.detection.body import find_body
 from sam_pet.detection.tracer import find_tracer
 from sam_pet.geometry import Grid
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study
 from sam_pet.uptake.blocks import block_means, block_step
 from tests.detection.studies import LIVER, body_study
@@ -48,12 +49,12 @@ def test_an_empty_study_has_no_body_and_no_liver() -> None:
 
 
 def test_a_bright_brain_means_fdg() -> None:
-    assert find_tracer(find_body(body_study(brain=9.0))) == "fdg"
+    assert find_tracer(find_body(body_study(brain=9.0)), DEFAULTS.first_answer) == "fdg"
 
 
 def test_a_dark_brain_and_a_bright_liver_mean_psma() -> None:
-    assert find_tracer(find_body(body_study(brain=0.4, liver=6.0))) == "psma"
+    assert find_tracer(find_body(body_study(brain=0.4, liver=6.0)), DEFAULTS.first_answer) == "psma"
 
 
 def test_a_bright_liver_does_not_outweigh_a_bright_brain() -> None:
-    assert find_tracer(find_body(body_study(brain=9.0, liver=4.5))) == "fdg"
+    assert find_tracer(find_body(body_study(brain=9.0, liver=4.5)), DEFAULTS.first_answer) == "fdg"

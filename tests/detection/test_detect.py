@@ -109,7 +109,7 @@ def test_regions_that_touch_are_one_lesion_prompted_where_all_were() -> None:
 
     def joined(block: MaskBox, width: float | None) -> list[Lesion]:
         pair = [replace(one, block=left, contour_mm=width), replace(two, block=block, contour_mm=width)]
-        return _joined([Proposal(pair[0], 0.9), Proposal(pair[1], 0.8)], (5.0, 5.0, 5.0))
+        return _joined([Proposal(pair[0], 0.9), Proposal(pair[1], 0.8)], tracker.proposers)
 
     (whole,) = joined(right, 64.0)
     assert whole.block.values.sum() == 2 * left.values.sum()

@@ -10,11 +10,10 @@ import pandas as pd
 import pytest
 
 from sam_pet.models import load_model
-from sam_pet.proposers import stroke_rules
 from sam_pet.proposers.revision_features import REVISION_NAMES
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
-from sam_pet.session.nearest import NEIGHBOURHOOD_MM
+from sam_pet.settings import DEFAULTS
 from tests.docs.blocks import ROOT
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -183,17 +182,16 @@ def test_the_gate_of_first_answers_is_that_of_the_checkpoint() -> None:
 
 
 def test_the_rules_for_strokes_are_those_of_the_code() -> None:
-    page, rules = "docs/explain/mask.md", stroke_rules
-    (least, part), (trim_least, trim_part) = rules._CORRECTS, rules._TRIMS
+    page, rules = "docs/explain/mask.md", DEFAULTS.strokes
     assert rows(page, "reach")[0][1:] == [
-        f"{part:g} of its length, at least {least:g} mm",
-        f"the same; {trim_part:g} and {trim_least:g} mm in a mask that follows uptake",
+        f"{rules.reach_lengths:g} of its length, at least {rules.reach_mm:g} mm",
+        f"the same; {rules.trim_lengths:g} and {rules.trim_mm:g} mm in a mask that follows uptake",
     ]
     assert rows(page, "uptake")[0][1:] == [
-        f"{rules._COLDEST:g} to {rules._HOTTEST:g} times its own",
-        f"up to {rules._HOTTEST:g} times its own; {rules._HOTTEST_AT_RIM:g} in a mask that follows uptake",
+        f"{rules.coldest:g} to {rules.hottest:g} times its own",
+        f"up to {rules.hottest:g} times its own; {rules.trim_hottest:g} in a mask that follows uptake",
     ]
     assert f"expect a Dice of each from {len(REVISION_NAMES)} numbers" in text(page)
-    assert f"within {NEIGHBOURHOOD_MM:g} mm of one" in text(page)
+    assert f"within {DEFAULTS.lesions.neighbourhood_mm:g} mm of one" in text(page)
     assert f"cubes of {WIDTHS_MM[0]:g}, {WIDTHS_MM[1]:g} and {WIDTHS_MM[2]:g} mm" in text(page)
     assert f"{len(LEVELS)} levels of uptake" in text(page)

@@ -15,7 +15,7 @@ from sam_pet.models.checkpoint import LoadedModel, add_part, save_model
 from sam_pet.models.loading import convert_model
 from sam_pet.models.manifest import RECORD, ModelManifest, read_manifest
 from sam_pet.models.parts import NAMES, PARTS, stale
-from sam_pet.models.verify import stale_parts, verify
+from sam_pet.models.verify import record_of, verify
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
 from sam_pet.train.tracker import finetune
@@ -76,7 +76,7 @@ def test_an_adapter_of_a_few_steps_answers_and_replays_like_its_merged_model(
     for source in (folder, tmp_path / "merged", tmp_path / "converted"):
         loaded = load_model(source)
         assert same_parts(loaded, default)
-        assert stale_parts(source) == RANKERS
+        assert record_of(source).stale == RANKERS
         segmenter = Segmenter(loaded, "cpu")
         session = segmenter.open(study)
         session.first_answer("fdg")

@@ -6,6 +6,7 @@ import pytest
 from sam_pet.boxes import MaskBox
 from sam_pet.geometry import Grid
 from sam_pet.proposers.geodesic_split import nearer_to_tumor
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study
 
 
@@ -21,7 +22,7 @@ def dumbbell() -> tuple[Study, MaskBox]:
 
 def test_each_end_goes_with_the_stroke_in_it() -> None:
     study, block = dumbbell()
-    ours = nearer_to_tumor(study, block, np.array([[4, 4, 2]]), np.array([[36, 4, 2]]))
+    ours = nearer_to_tumor(study, block, np.array([[4, 4, 2]]), np.array([[36, 4, 2]]), DEFAULTS.strokes)
     assert ours[1:4, 2:7, 2:11].all()
     assert not ours[:, :, 25:].any()
     assert not (ours & ~block.values).any()
@@ -30,10 +31,10 @@ def test_each_end_goes_with_the_stroke_in_it() -> None:
 @pytest.mark.parametrize("tumor", [np.zeros((0, 3), int), np.array([[0, 0, 0]]), np.array([[36, 4, 2]])])
 def test_nothing_is_nearer_where_no_tumor_stroke_is_left_in_the_mask(tumor: np.ndarray) -> None:
     study, block = dumbbell()
-    assert not nearer_to_tumor(study, block, tumor, np.array([[36, 4, 2]])).any()
+    assert not nearer_to_tumor(study, block, tumor, np.array([[36, 4, 2]]), DEFAULTS.strokes).any()
 
 
 def test_all_is_nearer_where_no_background_stroke_is_in_the_mask() -> None:
     study, block = dumbbell()
-    ours = nearer_to_tumor(study, block, np.array([[4, 4, 2]]), np.array([[0, 0, 0]]))
+    ours = nearer_to_tumor(study, block, np.array([[4, 4, 2]]), np.array([[0, 0, 0]]), DEFAULTS.strokes)
     np.testing.assert_array_equal(ours, block.values)

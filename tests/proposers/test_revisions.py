@@ -13,6 +13,7 @@ from sam_pet.proposers.revision_features import REVISION_NAMES, describe_revisio
 from sam_pet.proposers.revisions import KINDS, Revised, revised
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study
 
 NODE, ORGAN = (20, 24, 12), (36, 24, 12)
@@ -45,7 +46,7 @@ def revisions_after(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
     logits = np.where(study.pet > 2.5, 4.0, -LOGIT_LIMIT).astype(np.float32)
     background = stroke.voxels if stroke.label == "background" else np.zeros((0, 3), np.int64)
     new = replace(lesion, prompts=(*lesion.prompts, stroke))
-    return revised(study, lesion, new, background, LogitBox((0, 0, 0), logits))
+    return revised(study, lesion, new, background, LogitBox((0, 0, 0), logits), DEFAULTS.strokes)
 
 
 def kinds(found: Revised) -> dict[str, np.ndarray]:

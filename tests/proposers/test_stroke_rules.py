@@ -11,6 +11,7 @@ from sam_pet.proposers.stroke_rules import (
     stroke_affinity,
     stroke_region,
 )
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study
 
 
@@ -81,7 +82,7 @@ def study() -> Study:
 
 def test_resemblance_is_one_at_the_stroke_and_falls_with_distance_and_uptake(study: Study) -> None:
     stroke = np.array([[18, 10, 4]])
-    like = stroke_affinity(study, stroke, np.zeros(3, int), (9, 20, 40))
+    like = stroke_affinity(study, stroke, np.zeros(3, int), (9, 20, 40), DEFAULTS.strokes)
     assert like[4, 10, 18] == 1
     # 6 voxels of 2 mm are one standard deviation of 12 mm.
     assert like[4, 10, 12] == pytest.approx(np.exp(-0.5), rel=1e-5)
@@ -91,9 +92,9 @@ def test_resemblance_is_one_at_the_stroke_and_falls_with_distance_and_uptake(stu
 
 def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
     stroke = np.array([[18, 10, 4], [19, 10, 4], [3, 3, 6]])
-    whole = stroke_affinity(study, stroke, np.zeros(3, int), (9, 20, 40))
-    box = stroke_affinity(study, stroke[:2], np.array([10, 5, 2]), (5, 10, 20))
-    alone = stroke_affinity(study, stroke[:2], np.zeros(3, int), (9, 20, 40))
+    whole = stroke_affinity(study, stroke, np.zeros(3, int), (9, 20, 40), DEFAULTS.strokes)
+    box = stroke_affinity(study, stroke[:2], np.array([10, 5, 2]), (5, 10, 20), DEFAULTS.strokes)
+    alone = stroke_affinity(study, stroke[:2], np.zeros(3, int), (9, 20, 40), DEFAULTS.strokes)
     assert np.array_equal(box, alone[2:7, 5:15, 10:30])
     assert (whole >= alone).all()
 
@@ -101,11 +102,11 @@ def test_resemblance_in_a_box_is_that_of_the_whole(study: Study) -> None:
 def test_strokes_of_both_labels_are_weighed_against_each_other(study: Study) -> None:
     field = LogitBox((0, 0, 0), np.zeros((9, 20, 40), np.float32))
     hot, cold = np.array([[14, 10, 4]]), np.array([[26, 10, 4]])
-    sums = add_stroke_affinity(study, field, hot, cold)
+    sums = add_stroke_affinity(study, field, hot, cold, DEFAULTS.strokes)
     assert (sums[:, :, 10:20] > 0).all()
     assert (sums[:, :, 20:30] < 0).all()
     assert sums[4, 10, 14] > sums[4, 10, 10] > sums[0, 10, 10]
-    assert np.array_equal(add_stroke_affinity(study, field, hot, hot), field.values)
+    assert np.array_equal(add_stroke_affinity(study, field, hot, hot, DEFAULTS.strokes), field.values)
 
 
 def test_a_field_plus_another_changes_where_they_overlap() -> None:
@@ -128,8 +129,8 @@ def test_widened_field_keeps_its_values_and_shows_nothing_elsewhere() -> None:
 
 def test_a_stroke_reaches_as_far_as_it_is_long_but_never_less_than_a_few_voxels(study: Study) -> None:
     dot, line = np.array([[10, 10, 4]]), np.array([[x, 10, 4] for x in range(3, 18)])
-    near = stroke_region(study, dot, "background", (0, 0, 0), study.pet.shape)
-    far = stroke_region(study, line, "background", (0, 0, 0), study.pet.shape)
+    near = stroke_region(study, dot, "background", (0, 0, 0), study.pet.shape, DEFAULTS.strokes)
+    far = stroke_region(study, line, "background", (0, 0, 0), study.pet.shape, DEFAULTS.strokes)
     assert near[4, 10, 14]
     assert not near[4, 15, 10]
     assert far[4, 19, 10]
@@ -141,11 +142,11 @@ def test_a_tumor_stroke_reaches_no_colder_and_no_much_hotter_place(study: Study)
     pet[:, 12:, :] *= 4
     hot = Study(pet, None, study.grid)
     stroke = np.array([[18, 10, 4], [19, 10, 4]])
-    reach = stroke_region(hot, stroke, "tumor", (0, 0, 0), pet.shape)
+    reach = stroke_region(hot, stroke, "tumor", (0, 0, 0), pet.shape, DEFAULTS.strokes)
     assert reach[4, 9, 19]
     assert not reach[4, 9, 21]
     assert not reach[4, 12, 19]
-    assert stroke_region(hot, stroke, "background", (0, 0, 0), pet.shape)[4, 9, 21]
+    assert stroke_region(hot, stroke, "background", (0, 0, 0), pet.shape, DEFAULTS.strokes)[4, 9, 21]
 
 
 def test_a_hot_background_stroke_speaks_of_what_is_hotter_than_all_that_was_drawn_as_tumor(study: Study) -> None:
@@ -170,9 +171,9 @@ def test_a_background_stroke_leaves_what_is_hotter_than_it(
     pet = study.pet.copy()
     pet[4, 9, 19] = ratio * study.pet[4, 10, 18:20].max()
     spotted = Study(pet, None, study.grid)
-    reach = stroke_region(spotted, stroke, "background", (0, 0, 0), pet.shape, of_uptake=of_uptake)
+    reach = stroke_region(spotted, stroke, "background", (0, 0, 0), pet.shape, DEFAULTS.strokes, of_uptake=of_uptake)
     assert reach[4, 9, 19] == reached
 
 
 def test_the_reach_of_a_stroke_outside_the_box_is_empty(study: Study) -> None:
-    assert not stroke_region(study, np.array([[30, 10, 4]]), "tumor", (0, 0, 0), (9, 20, 10)).any()
+    assert not stroke_region(study, np.array([[30, 10, 4]]), "tumor", (0, 0, 0), (9, 20, 10), DEFAULTS.strokes).any()

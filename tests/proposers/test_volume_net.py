@@ -12,16 +12,13 @@ from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.errors import InputError
 from sam_pet.models.fp16 import write_fp16
 from sam_pet.prompts import Click, Voxels
-from sam_pet.proposers.lesion import Lesion
 from sam_pet.proposers.outline_features import NAMES
 from sam_pet.proposers.outlines import Outlines
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, volume_input
 from sam_pet.proposers.volume_net import VolumeNetwork, new_network
-from sam_pet.sam2.clip_width import first_clip
-from sam_pet.sam2.clips import ClipRecipe
-from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.session import Session
+from sam_pet.settings import DEFAULTS, OutlineSettings
 from sam_pet.study import Study
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.volume_examples import Cube, load_cubes, save_cubes, training_cubes
@@ -85,7 +82,7 @@ def test_a_window_shows_what_is_round_a_stroke_and_where_the_stroke_is(width: fl
 def test_it_draws_a_lesion_that_it_has_learned_alone(contour: VolumeNetwork) -> None:
     study = two_lesion_study()
     for place, number in ((FIRST, 1), (SECOND, 2)):
-        field = contour.predict_logits(study, np.array([place]), NOTHING, WIDTHS_MM[0])
+        field = contour.predict_logits(study, np.array([place]), NOTHING, WIDTHS_MM[0], 0.35)
         x, y, z = field.corner
         d, h, w = field.values.shape
         truth = lesions(study)[z : z + d, y : y + h, x : x + w] == number
@@ -96,7 +93,8 @@ def test_it_draws_a_lesion_that_it_has_learned_alone(contour: VolumeNetwork) -> 
 def test_half_a_chance_makes_a_cell_lesion_in_the_narrowest_cubes_alone() -> None:
     undecided = VolumeNetwork(new_network().eval())
     fields = [
-        undecided.predict_logits(two_lesion_study(), np.array([FIRST]), NOTHING, width).values for width in WIDTHS_MM
+        undecided.predict_logits(two_lesion_study(), np.array([FIRST]), NOTHING, width, 0.35).values
+        for width in WIDTHS_MM
     ]
     assert (fields[0] > 0).all()
     assert not (fields[1] > 0).any()
@@ -105,7 +103,7 @@ def test_half_a_chance_makes_a_cell_lesion_in_the_narrowest_cubes_alone() -> Non
 
 def test_at_the_end_of_a_study_there_is_less_to_see(contour: VolumeNetwork) -> None:
     study = two_lesion_study()
-    field = contour.predict_logits(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1])
+    field = contour.predict_logits(study, np.array([(1, 1, 0)]), NOTHING, WIDTHS_MM[1], 0.35)
     assert field.corner == (0, 0, 0)
     assert np.isfinite(field.values).all()
 
@@ -182,15 +180,20 @@ def test_the_network_has_a_word_in_what_the_model_corrects() -> None:
     assert shown.sum() == 3
 
 
-def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model() -> None:
-    wide = MaskBox((0, 0, 0), np.ones((20, 20, 20), bool))
-    outlines = Outlines([wide] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
-    lesion = Lesion(
-        (Click(FIRST),), first_clip(two_lesion_study(), np.array([FIRST]), ClipRecipe(), 64), MemoryBank(), wide, 0.0
-    )
-    corrected = [outlines.chosen(lesion, number, (6.0, 6.0, 6.0)).contour_mm for number in range(5)]
-    assert corrected == [None, 64.0, 128.0, None, None]
-    assert outlines.chosen(lesion, 4, (4.0, 4.0, 4.0)).contour_mm == 128.0
+def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model(contour: VolumeNetwork) -> None:
+    segmenter = random_segmenter()
+    segmenter.contour = contour
+
+    def widths(side: int, settings: OutlineSettings = DEFAULTS.outlines) -> list[float | None]:
+        block = MaskBox((0, 0, 0), np.ones((side, side, side), bool))
+        outlines = Outlines([block] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
+        proposers = replace(segmenter.proposers(two_lesion_study()), settings=settings)
+        lesion = proposers.sam2.unseen(Click(FIRST), block)
+        return [proposers.chosen(lesion, outlines, number).contour_mm for number in range(5)]
+
+    assert widths(24) == [None, 64.0, 128.0, None, None]
+    assert widths(19) == [None, 64.0, 128.0, None, 128.0]
+    assert widths(19, OutlineSettings(fine_mm=100.0)) == [None, 64.0, None, None, None]
 
 
 def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(contour: VolumeNetwork) -> None:

@@ -74,7 +74,7 @@ def test_a_prompt_can_be_shown_against_the_object_score(video: torch.Tensor) -> 
     model = random_model()
     model.mask_decoder.pred_obj_score_head.proj_out.weight.zero_()
     model.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(-1.0)
-    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT)
+    tracker = Tracker(Sam2Steps(model), EncodedFrames(Sam2Steps(model).encode(video)), COUNT, patience=1)
     request = TrackRequest(MemoryBank(), [], key=lambda z: z)
     plain, forced = (
         tracker.prompt([request], [SlicePrompt(5, torch.tensor([[60.0, 70.0]]), torch.tensor([1]), force_present=b)])[0]

@@ -4,6 +4,7 @@ import pytest
 from sam_pet.boxes import MaskBox
 from sam_pet.geometry import Grid
 from sam_pet.session.rejection import is_contralateral
+from sam_pet.settings import DEFAULTS
 from sam_pet.study import Study
 
 
@@ -25,10 +26,10 @@ def test_masks_on_both_sides_mirror_each_other_when_alike(study: Study) -> None:
     twins = Study(pet, None, study.grid)
     left, right = ball((30, 30, 10)), ball((69, 30, 10))
     middle_mm = 2 * 49.5
-    assert is_contralateral(twins, left, right, middle_mm)
-    assert is_contralateral(twins, right, left, middle_mm)
-    assert not is_contralateral(twins, left, left, middle_mm)
-    assert not is_contralateral(twins, left, ball((69, 30, 10), radius=3), middle_mm)
-    assert not is_contralateral(twins, left, right, 2 * 30.0)
+    assert is_contralateral(twins, left, right, middle_mm, DEFAULTS.lesions)
+    assert is_contralateral(twins, right, left, middle_mm, DEFAULTS.lesions)
+    assert not is_contralateral(twins, left, left, middle_mm, DEFAULTS.lesions)
+    assert not is_contralateral(twins, left, ball((69, 30, 10), radius=3), middle_mm, DEFAULTS.lesions)
+    assert not is_contralateral(twins, left, right, 2 * 30.0, DEFAULTS.lesions)
     faint = Study(np.where(np.arange(100) < 50, pet, 0.5 * pet).astype(np.float32), None, study.grid)
-    assert not is_contralateral(faint, left, right, middle_mm)
+    assert not is_contralateral(faint, left, right, middle_mm, DEFAULTS.lesions)
