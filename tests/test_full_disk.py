@@ -3,6 +3,7 @@ is kept for the next run."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -166,6 +167,27 @@ def test_a_phantom_that_does_not_fit_leaves_no_half_case(layout: str, tmp_path: 
     assert [case.name for case in find_cases(tmp_path / "p")] == ["phantom_fdg_00000"]
     assert run(*command, "--n", 2) == 0
     assert len(find_cases(tmp_path / "p")) == 2
+
+
+@pytest.mark.parametrize("layout", ["nnunet", "folders"])
+def test_a_phantom_whose_second_image_does_not_fit_loses_its_first(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written: list[Path] = []
+
+    def write(image: Any, path: Path) -> None:
+        if written:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_image(image, path)
+        written.append(path)
+
+    monkeypatch.setattr("sam_pet.phantom.write.write_image", write)
+    out = tmp_path / "p"
+    assert run("phantom", "--out", out, "--grid", "40x30x55@14x14x17", "--layout", layout) == 2
+    assert "No space left" in one_line(capsys.readouterr().err.strip())
+    assert len(written) == 1
+    assert not written[0].exists()
+    assert [path for path in out.rglob("*") if path.is_file() and path.name != "dataset.json"] == []
 
 
 def test_a_list_of_cases_that_was_not_written_any_more_is_written_by_the_next_run(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ SCRIPTS = (
     "benchmarks/worlds.py",
     "benchmarks/false_lesions.py",
     "benchmarks/adapters.py",
+    "benchmarks/parts.py",
     "benchmarks/longer_memories.py",
     "benchmarks/training_cost.py",
     "benchmarks/speed.py",
