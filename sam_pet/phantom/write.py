@@ -50,9 +50,13 @@ def write_nnunet(
 
 
 def write_dataset(folder: Path) -> None:
-    """Write `dataset.json` for the cases that are there."""
+    """Write `dataset.json` for the cases that are there, unless it says so already."""
     cases = len([path for path in (folder / "labelsTr").glob("*.nii.gz") if not path.name.startswith(".")])
-    write_json(_dataset(cases), folder / "dataset.json")
+    path, content = folder / "dataset.json", _dataset(cases)
+    with suppress(OSError, ValueError):
+        if json.loads(path.read_text(encoding="utf-8")) == content:
+            return
+    write_json(content, path)
 
 
 def write_folder(
