@@ -72,15 +72,18 @@ class FirstAnswerSettings(_Group):
 
     part_probability: float = _number(0.1, 0, 1, "peaks less probable than this are cut out of others' outlines")
     widest_mm: float = _number(100.0, 1, 1000, "how wide clips at candidates grow")
+    most_prompts: int = _number(250, 1, 300, "likely candidates that are weighed at most")
     fallback_score: float = _number(4.0, -100, 100, "without a classifier: SAM 2's object score, a logit, of a lesion")
     fallback_to_liver: float = _number(1.5, 0, 100, "without a classifier: uptake of a lesion over the liver's")
     fallback_prompts: int = _number(60, 1, 300, "without a classifier: peaks at which SAM 2 is prompted at most")
     head_mm: float = _number(260.0, 0, 1000, "FDG: the brain lies within this of the body's upper end")
     brain_ml: float = _number(250.0, 0, 10000, "FDG: volume of a brain at least")
     brain_to_liver: float = _number(1.15, 0, 100, "FDG: uptake of the brain over the liver's at least")
+    brain_liver_suv: float = _number(4.0, 0, 100, "FDG: SUV that the liver is taken for at most, beside a brain")
     brain_suv: float = _number(2.0, 0, 100, "FDG: SUV of the brain at least")
     psma_liver_suv: float = _number(3.8, 0, 100, "PSMA: SUV of the liver at least, above that of FDG")
     kidney_suv: float = _number(8.0, 0, 100, "PSMA: SUV of a kidney at least")
+    kidney_off_mm: float = _number(20.0, 0, 200, "PSMA: a kidney's middle lies farther than this from the midline")
     kidney_least_ml: float = _number(50.0, 0, 10000, "PSMA: volume of a kidney at least")
     kidney_most_ml: float = _number(500.0, 0, 10000, "PSMA: volume of a kidney at most")
 

@@ -29,6 +29,8 @@ PROMPT_SCORE_NAMES = ("basin_probability", "basin_cnn_logit", "probability", "cn
 LEAST_PREFILTER = 0.01
 # The highest logit of the network that counts: it may be sure of what it has never seen.
 _CNN_LOGIT_LIMIT = 4.0
+# Beyond what they learned from, trees guess.
+_EXTENTS = (0.15, 0.8)
 
 
 class OperatingPoint(BaseModel):
@@ -209,7 +211,8 @@ class LesionClassifier:
 
     def extent(self, features: Floats) -> Floats:
         """The fraction (n,) for `CandidateRegion.mask` from features (n, `NAMES`)."""
-        return self._boosters.extent.predict(features)
+        fraction: Floats = np.clip(self._boosters.extent.predict(features), *_EXTENTS)
+        return fraction
 
     def prompt_score(self, features: Floats) -> Floats:
         """Logits (n,) that places are on a lesion, from features (n, `PROMPT_SCORE_NAMES`); NaN where all of these are.

@@ -116,7 +116,7 @@ def classify_candidates(
     """
     prefiltered = classifier.prefilter(table.features)
     possible = prefiltered >= classifier.operating_point(table.tracer).prefilter
-    likely = np.argsort(-prefiltered, kind="stable")[: int(possible.sum())]
+    likely = np.argsort(-prefiltered, kind="stable")[: min(settings.most_prompts, int(possible.sum()))]
     regions = [table.regions[i] for i in likely]
     features = table.features[likely]
     prompted = prompt_model_at(tracker, regions, settings.widest_mm) if classifier.uses_model else []

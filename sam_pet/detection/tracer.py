@@ -23,7 +23,7 @@ def find_tracer(body: Body, settings: FirstAnswerSettings) -> Tracer:
     ml = float(np.prod(body.spacing)) / 1000
     if np.isfinite(body.top):
         head = slice(max(int((body.top - settings.head_mm) / body.spacing[2]), 0), None)
-        liver = min(body.reference, settings.psma_liver_suv)
+        liver = min(body.reference, settings.brain_liver_suv)
         hot = np.ascontiguousarray(body.pet[head] > max(settings.brain_to_liver * liver, settings.brain_suv))
         if _largest(hot) * ml >= settings.brain_ml:
             return "fdg"
@@ -35,7 +35,7 @@ def find_tracer(body: Body, settings: FirstAnswerSettings) -> Tracer:
         where = np.argwhere(labels == number)
         if settings.kidney_least_ml <= len(where) * ml <= settings.kidney_most_ml:
             off = (where[:, 2].mean() + 0.5) * body.spacing[0] - body.middle
-            sides.add(int(np.sign(off)))
+            sides.add(int(np.sign(off)) if abs(off) > settings.kidney_off_mm else 0)
     return "psma" if {-1, 1} <= sides else "fdg"
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -58,3 +61,13 @@ def test_a_dark_brain_and_a_bright_liver_mean_psma() -> None:
 
 def test_a_bright_liver_does_not_outweigh_a_bright_brain() -> None:
     assert find_tracer(find_body(body_study(brain=9.0, liver=4.5)), DEFAULTS.first_answer) == "fdg"
+
+
+@pytest.mark.parametrize(("second_mm", "tracer"), [(50.0, "psma"), (8.0, "fdg")])
+def test_what_lies_in_the_middle_is_no_kidney(second_mm: float, tracer: str) -> None:
+    pet = np.zeros((20, 60, 60), np.float32)
+    for off in (-50.0, second_mm):
+        x = round(30 + off / 4)
+        pet[5:15, 25:35, x - 4 : x + 4] = 12.0
+    body: Any = SimpleNamespace(pet=pet, spacing=(4.0, 4.0, 4.0), top=np.nan, middle=120.0, liver=None, reference=2.0)
+    assert find_tracer(body, DEFAULTS.first_answer) == tracer
