@@ -72,6 +72,7 @@ class RankerExamples:
         facts = [
             *(self.store.fingerprint(case), segmenter.sha256, parts, NAMES),
             *(self.prompts, self.least, self.most, self.smallest_ml, seed),
+            *segmenter.settings.changes.items(),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
         path = self.store.get("outlines", facts, lambda file: self._example(case, segmenter, rng).save(file))

@@ -93,6 +93,7 @@ class RefinerExamples:
         facts = [
             *(self.store.fingerprint(case), segmenter.sha256, self.settings.model_dump()),
             *(self.clicks, self.most, self.smallest_ml, seed),
+            *segmenter.settings.changes.items(),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
         return self.store.many("refiner", facts, lambda: self._lessons(case, segmenter, rng))
@@ -100,7 +101,7 @@ class RefinerExamples:
     def _lessons(self, case: Case, segmenter: Segmenter, rng: Rng) -> Iterator[RefinerExample]:
         study = case.study()
         # Without the refiner that the model may have already: it learns from what the tracker makes of strokes.
-        tracker = LesionSegmenter(Proposers(segmenter.proposers(study).sam2))
+        tracker = LesionSegmenter(Proposers(segmenter.proposers(study).sam2), strokes=segmenter.settings.strokes)
         labels, large = lesions_of(case, study, self.smallest_ml)
         numbers = rng.permutation(large)[: self.most].repeat(self.clicks).tolist()
         for first in range(0, len(numbers), _BATCH):

@@ -77,6 +77,7 @@ class RevisionExamples:
             _FORMAT,
             *(self.store.fingerprint(case), segmenter.sha256, parts, REVISION_NAMES),
             *(self.found, self.started, self.strokes, seed),
+            *segmenter.settings.changes.items(),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
         return RevisionExample.load(
