@@ -12,14 +12,13 @@ import numpy.typing as npt
 import SimpleITK as sitk
 
 from sam_pet.errors import InputError, one_line
-from sam_pet.files import IMAGE_SUFFIXES, image_suffix, plain_path, require_sound_header, write_image
+from sam_pet.files import IMAGE_SUFFIXES, image_suffix, is_unfinished, plain_path, require_sound_header, write_image
 from sam_pet.geometry import Grid
 from sam_pet.sanity import perpendicular, require_one_volume, require_spacing
 
 logger = logging.getLogger(__name__)
 
 Mask = npt.NDArray[np.uint8]
-_PARTIAL = ".partial-*"
 
 
 @dataclass(frozen=True)
@@ -151,7 +150,7 @@ def write_mask(mask: Mask, inputs: Inputs, places: Places) -> Path:
     """
     path = places.masks / inputs.mask_name
     write_image(inputs.grid.image(mask), path)
-    _remove(p for p in places.masks.iterdir() if p != path and (image_suffix(p) or p.match(_PARTIAL)))
+    _remove(p for p in places.masks.iterdir() if p != path and (image_suffix(p) or is_unfinished(p)))
     return path
 
 

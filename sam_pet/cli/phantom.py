@@ -115,7 +115,7 @@ def phantom(
             write(made, name, out, asked=asked)
             lesions, written = len(made.facts["lesions"]), written + 1
         cases.append({"case": name, "seed": number, "tracer": which, "lesions": lesions})
-    if layout is _Layout.nnunet and written == 0:
+    if layout is _Layout.nnunet:
         # A run may have ended between its last case and this.
         write_dataset(out)
     report = {
