@@ -1,10 +1,11 @@
 """What the default threads cost beside other work, against threads set by hand.
 
-    python benchmarks/threads.py [--busy 1] [--repeats 3]
+    python benchmarks/threads.py [--busy 1] [--repeats 3] [--cases DATA/sts --name STS_022]
 
 Keeps --busy cores busy, and in fresh processes times a click, a first answer and a training step of the embedded
-model on a small simulated study: with the package's own settings, with one thread, and with all threads, sleeping or
-spinning while they wait. Prints medians over --repeats rounds in seconds, and the default's ratio to the best by hand.
+model on a case, by default a small simulated study, and a part of the tests: with the package's own settings, with
+one thread, and with all threads, sleeping or spinning while they wait. Prints medians over --repeats rounds in
+seconds, and the default's ratio to the best by hand.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
+
+ROOT = Path(__file__).parents[1]
 
 SETTINGS: dict[str, dict[str, str]] = {
     "default": {},
@@ -27,6 +32,9 @@ SETTINGS: dict[str, dict[str, str]] = {
     "all, spinning": {"OMP_NUM_THREADS": "{cores}", "OMP_WAIT_POLICY": "ACTIVE"},
 }
 TASKS = ("click", "first answer", "training step")
+TESTS = "tests"
+# Tests that track, outline, answer, train and start processes of their own.
+TESTED = ("tests/session", "tests/sam2/test_tracker.py", "tests/train/test_lora.py")
 
 
 def spin() -> None:
@@ -47,26 +55,33 @@ def busy(count: int) -> Iterator[None]:
             process.kill()
 
 
-def seconds(repeats: int) -> dict[str, float]:
+def seconds(repeats: int, cases: Path | None, name: str | None) -> dict[str, float]:
     """Medians of each task in this process."""
     import numpy as np
     import torch
 
     from sam_pet import threads
+    from sam_pet.cases import find_cases
     from sam_pet.models.checkpoint import untrained
     from sam_pet.phantom import make_phantom
     from sam_pet.phantom.frame import parse_grid
     from sam_pet.segmenter import Segmenter
 
-    phantom = make_phantom(11, "fdg", parse_grid("168x168x250@4.07x4.07x4"), lesion_free=False)
+    if cases is None:
+        phantom = make_phantom(11, "fdg", parse_grid("168x168x250@4.07x4.07x4"), lesion_free=False)
+        study, lesions = phantom.study, np.argwhere(phantom.lesions > 0)
+    else:
+        case = find_cases(cases, None if name is None else [name])[0]
+        study = case.study()
+        lesions = np.argwhere(case.mask(study.grid) > 0)
     segmenter = Segmenter.from_pretrained("default", "cpu")
-    z, y, x = np.argwhere(phantom.lesions > 0)[0].tolist()
+    z, y, x = lesions[0].tolist()
 
     def click() -> None:
-        segmenter.open(phantom.study).add_click((x, y, z))
+        segmenter.open(study).add_click((x, y, z))
 
     def answer() -> None:
-        segmenter.open(phantom.study).first_answer()
+        segmenter.open(study).first_answer()
 
     model = untrained("nano").train()
     frames = torch.zeros(16, 3, segmenter.core.size, segmenter.core.size)
@@ -78,43 +93,50 @@ def seconds(repeats: int) -> dict[str, float]:
     found = {}
     for name, task in zip(TASKS, (click, answer, step), strict=True):
         task()
-        taken = []
-        for _ in range(repeats):
-            started = time.perf_counter()
-            task()
-            taken.append(time.perf_counter() - started)
-        found[name] = median(taken)
+        found[name] = median(clocked(task) for _ in range(repeats))
     return found
 
 
-def in_process(variables: dict[str, str], repeats: int) -> dict[str, float]:
+def clocked(task: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    task()
+    return time.perf_counter() - started
+
+
+def in_process(variables: dict[str, str], options: Sequence[str]) -> dict[str, float]:
     cores = str(os.cpu_count() or 1)
     silent = {k: v for k, v in os.environ.items() if not any(word in k for word in ("THREADS", "OMP_", "KMP_"))}
     environment = {**silent, **{name: value.format(cores=cores) for name, value in variables.items()}}
-    command = [sys.executable, __file__, "--inside", "--repeats", str(repeats)]
+    command = [sys.executable, __file__, "--inside", *options]
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTED]
+    run = partial(subprocess.run, tests, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
+    return {**found, TESTS: clocked(run)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--busy", type=int, default=1, help="cores kept busy by something else")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--cases", type=Path, help="a folder of cases, in place of a simulated study")
+    parser.add_argument("--name", help="the case in it; by default the first")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        print(json.dumps(seconds(options.repeats)))
+        print(json.dumps(seconds(options.repeats, options.cases, options.name)))
         return
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in SETTINGS}
     with busy(options.busy):
         for _ in range(options.repeats):
             for name, variables in SETTINGS.items():
-                rounds[name].append(in_process(variables, options.repeats))
-    table = {name: {task: median(row[task] for row in rows) for task in TASKS} for name, rows in rounds.items()}
+                rounds[name].append(in_process(variables, sys.argv[1:]))
+    table = {
+        name: {task: median(row[task] for row in rows) for task in (*TASKS, TESTS)} for name, rows in rounds.items()
+    }
     for name, row in table.items():
-        print(f"{name:15}", *(f"{task} {row[task]:7.3f} s" for task in TASKS), sep="  ")
-    for task in TASKS:
+        print(f"{name:15}", *(f"{task} {row[task]:7.3f} s" for task in (*TASKS, TESTS)), sep="  ")
+    for task in (*TASKS, TESTS):
         best = min(row[task] for name, row in table.items() if name != "default")
         print(f"{task}: default takes {table['default'][task] / best:.2f} of the best set by hand")
 
