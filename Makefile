@@ -15,7 +15,8 @@ test: $(VENV)/.developed
 # The quick part of the suite against the oldest dependencies that pyproject.toml allows, and against the newest there
 # are, in environments of their own (about 6 GB of disk each: no index has old builds of torch for CPUs alone;
 # two minutes to install). Torchvision is for a whole SAM 3 of old transformers, which tests make.
-QUICK := tests/test_*.py tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
+WHOLE := $(addprefix tests/test_,full_disk.py left_over.py notebooks.py repeated.py reports.py)
+QUICK := $(filter-out $(WHOLE),$(wildcard tests/test_*.py)) tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
 
 TESTERS := 'anywidget>=0.9' 'check-jsonschema>=0.30' 'hypothesis>=6.100' 'ipykernel>=6.29' 'ipywidgets>=8.1' 'nbclient>=0.10' \
 	'pytest>=8.3' 'pytest-xdist>=3.6' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
