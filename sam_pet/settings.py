@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -120,6 +120,21 @@ class InferenceSettings(_Group):
     def numbers(cls) -> list[Number]:
         """Every number, in order."""
         return list(_numbers(cls))
+
+    def with_given(self, others: InferenceSettings) -> Self:
+        """These, but for the numbers that were given when the others were made.
+
+        Examples:
+            >>> from sam_pet.settings import InferenceSettings
+            >>> ours = InferenceSettings.model_validate({"strokes": {"reach_mm": 10}})
+            >>> theirs = InferenceSettings.model_validate({"outlines": {"fine_mm": 64}})
+            >>> ours.with_given(theirs).changes
+            {'outlines.fine_mm': 64.0, 'strokes.reach_mm': 10.0}
+        """
+        values = self.model_dump()
+        for group, given in others.model_dump(exclude_unset=True).items():
+            values[group].update(given)
+        return type(self).model_validate(values)
 
     @property
     def changes(self) -> dict[str, float]:

@@ -99,7 +99,7 @@ class _Course:
         """The checkpoint of the first stage, with the base's other parts."""
         recipe = self.recipe
         folder = recipe.out / TRACKER
-        without = {"out", "store", "folds", "workers", "save_every", "validation", *STAGES}
+        without = {"out", "store", "folds", "workers", "save_every", "validation", "settings", *STAGES}
         settings = recipe.model_dump(mode="json", exclude=without)
         facts = [settings, load_model(recipe.base, recipe.image_size).hashes, self._cases(self.seen)]
         if self._begin(TRACKER, facts):
@@ -112,7 +112,9 @@ class _Course:
         shutil.copytree(folder / "checkpoint", work)
         if recipe.half and recipe.mode == "full":
             write_fp16(load_model(work).model, work / WEIGHTS)
-            finish_folder(work, require_manifest(work), {})
+        record = require_manifest(work)
+        decide = record.settings.with_given(recipe.settings)
+        finish_folder(work, record.model_copy(update={"settings": decide}), {})
         return load_model(work)
 
     def _tracked(self, folder: Path, validate: Validate | None) -> dict[str, Any]:
@@ -130,7 +132,7 @@ class _Course:
         maker = MAKERS[name]
         fitted_to = {other: loaded.hashes[other] for other in maker.fitted_to if other in loaded.hashes}
         settings = getattr(self.recipe, stage).model_dump(mode="json")
-        known = {**fitted_to, **loaded.record.settings.changes}
+        known = {**fitted_to, **(loaded.record.settings.changes if TRACKER in fitted_to else {})}
         facts = [settings, self.recipe.seed, known, self._cases(self.seen), self._cases(self.held)]
         if settings.get("start") == "base":
             facts.append(loaded.hashes.get(name))
@@ -154,7 +156,8 @@ class _Course:
         target = self.recipe.out / "checkpoint"
         stages = self._rows(record.training.get("stages", []))
         earlier = read_manifest(target)
-        if earlier is not None and earlier.training.get("stages") == stages:
+        same = (record.settings, stages)
+        if earlier is not None and (earlier.settings, earlier.training.get("stages")) == same:
             # Parts may have been trained into it since.
             logger.info("checkpoint: done")
             shutil.rmtree(self._assembled, ignore_errors=True)

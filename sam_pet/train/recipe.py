@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_serializer, field_validator, model_validator
 
 from sam_pet.errors import InputError, one_line
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.sam2.clips import ClipRecipe
+from sam_pet.settings import InferenceSettings
 from sam_pet.train.recipe_stages import (
     AppearanceStage,
     ClassifierStage,
@@ -162,7 +163,8 @@ class Recipe(RecipePart):
 
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
     named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
-    Without `stages` the tracker is the base's.
+    Without `stages` the tracker is the base's. `settings` are numbers that decide when the model is used; those not
+    named are the base's.
     `store` keeps examples for this and other runs, by default one in the user's cache folder; `workers` processes make
     them and prepare batches. With `half` the tracker's weights are stored in half precision.
 
@@ -180,6 +182,7 @@ class Recipe(RecipePart):
     image_size: int | None = None
     frames: str | None = None
     clip: ClipRecipe | None = None
+    settings: InferenceSettings = InferenceSettings()
     train: list[Data]
     validation: Validation | None = None
     samples: Samples = Samples()
@@ -209,6 +212,10 @@ class Recipe(RecipePart):
     def _no_is_a_word(cls, value: Any) -> Any:
         # YAML takes it for false.
         return "no" if value is False else value
+
+    @field_serializer("settings")
+    def _given_alone(self, settings: InferenceSettings) -> dict[str, Any]:
+        return settings.model_dump(exclude_unset=True)
 
     @property
     def steps(self) -> int:

@@ -237,6 +237,8 @@ def damaged_state(path: Path, error: Exception) -> InputError:
 def recipe_sha256(recipe: Recipe) -> str:
     """The SHA-256 of all that a run's weights depend on in a recipe."""
     settings = recipe.model_dump(mode="json", exclude={"out", "workers", "save_every", "validation", "store"})
+    if not settings["settings"]:
+        del settings["settings"]  # what runs of recipes without them were named by
     for data in settings["train"]:
         # Cases go by their content, wherever they lie.
         del data["folder"], data["splits"], data["cases"]

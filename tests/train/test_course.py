@@ -152,6 +152,23 @@ def test_only_what_depends_on_a_changed_setting_is_run_again(done: Path, cases: 
     assert {s for s in STAGES if stamps(out / s) != after[s]} == {"appearance", "classifier", "strokes"}
 
 
+def test_numbers_of_a_recipe_travel_with_the_model_and_what_was_made_by_others_is_made_anew(
+    done: Path, cases: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(done / "out", out)
+    before = {stage: stamps(out / stage) for stage in STAGES}
+    asked = changes(cases, out, done / "store")
+    train(read_recipe(TINY, [*asked, "settings.strokes.reach_mm=10"]), device="cpu")
+    assert load_model(out / "checkpoint").record.settings.changes == {"strokes.reach_mm": 10.0}
+    assert {s for s in STAGES if stamps(out / s) != before[s]} == {"refiner", "ranker", "strokes"}
+    # What needs no stage is told, too.
+    none = [f"{stage}=null" for stage in ("refiner", "ranker", "strokes")]
+    train(read_recipe(TINY, [*asked, *none, "settings.lesions.mirror_mm=40"]), device="cpu")
+    train(read_recipe(TINY, [*asked, *none, "settings.lesions.mirror_mm=50"]), device="cpu")
+    assert load_model(out / "checkpoint").record.settings.changes == {"lesions.mirror_mm": 50.0}
+
+
 def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
     done: Path, cases: Path, tmp_path: Path
 ) -> None:

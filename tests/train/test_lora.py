@@ -62,10 +62,12 @@ def test_targets_choose_the_parts() -> None:
 
 
 def test_a_lora_run_leaves_a_small_adapter_that_loads(cases: Path, tmp_path: Path) -> None:
-    checkpoint = finetune(recipe(cases, tmp_path / "run", mode="lora", lora={"rank": 2}))
+    numbers = {"strokes": {"reach_mm": 10}}
+    checkpoint = finetune(recipe(cases, tmp_path / "run", mode="lora", lora={"rank": 2}, settings=numbers))
     assert (checkpoint / "adapter_config.json").is_file()
     assert sum(p.stat().st_size for p in checkpoint.rglob("*") if p.is_file()) < 4e6
     loaded = load_model(checkpoint)
+    assert loaded.record.settings.changes == {"strokes.reach_mm": 10.0}
     base = untrained("nano", 64)
     changed = [
         name for name, value in loaded.model.state_dict().items() if not torch.equal(value, base.state_dict()[name])

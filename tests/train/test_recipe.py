@@ -59,6 +59,8 @@ def test_no_precision_is_a_word_and_not_false(word: str) -> None:
         ("stages.-1.steps=2", "there is no '-1' in a list"),
         ("stages.=2", "there is no '' in a list"),
         ("stages.²=1", "there is no '²' in a list"),
+        ("settings.strokes.reach_mm=-1", "settings.strokes.reach_mm: Input should be greater"),
+        ("settings.strokes.reach=1", "settings.strokes.reach: Extra inputs"),
         ("train.0.folder=!!python/object/apply:os.system ['touch pwned']", "is not YAML"),
     ],
 )
