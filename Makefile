@@ -18,8 +18,8 @@ test: $(VENV)/.developed
 WHOLE := $(addprefix tests/test_,full_disk.py left_over.py notebooks.py repeated.py reports.py)
 QUICK := $(filter-out $(WHOLE),$(wildcard tests/test_*.py)) tests/session tests/scores tests/readers tests/cli tests/dicom tests/models tests/proposers
 
-TESTERS := 'anywidget>=0.9' 'check-jsonschema>=0.30' 'hypothesis>=6.100' 'ipykernel>=6.29' 'ipywidgets>=8.1' 'nbclient>=0.10' \
-	'pytest>=8.3' 'pytest-xdist>=3.6' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.20'
+TESTERS := 'anywidget>=0.9' 'check-jsonschema>=0.36' 'hypothesis>=6.100' 'ipykernel>=6.29' 'ipywidgets>=8.1' 'nbclient>=0.10' \
+	'pytest>=8.3' 'pytest-xdist>=3.6' 'rt-utils>=1.2.7' 'slicerio>=1.1' 'torchvision>=0.21'
 
 test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
