@@ -33,8 +33,8 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 TASKS = ("click", "first answer", "training step")
 TESTS = "tests"
-# Tests that track, outline, answer, train and start processes of their own.
-TESTED = ("tests/session", "tests/sam2/test_tracker.py", "tests/train/test_lora.py")
+# Tests that track and train.
+TESTED = ("tests/sam2/test_tracker.py", "tests/train/test_lora.py")
 
 
 def spin() -> None:
