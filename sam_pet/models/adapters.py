@@ -79,9 +79,9 @@ def base_of(folder: Path) -> str:
             raise InputError(
                 f"{folder / ADAPTER_CONFIG} is not an adapter's configuration; give an adapter's folder"
             ) from error
-    if not base:
+    if not isinstance(base, str) or not base:
         raise InputError(f"{folder} is an adapter that does not name its base model; give the base")
-    return str(base)
+    return base
 
 
 def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> PeftModel:

@@ -60,7 +60,11 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
     path = Path(source).expanduser()
     if entry is not None:
         return _load_entry(entry, str(source), image_size)
-    if path.is_dir():
+    try:
+        here = path.is_dir()
+    except OSError as error:  # no file has so long a name
+        raise registry.unknown(source) from error
+    if here:
         return _load_folder(path, str(source), image_size, base)
     if path.suffix in META_SUFFIXES:
         return _load_meta(path, str(source), image_size)
@@ -128,7 +132,7 @@ def _load_adapter(folder: Path, source: str, image_size: int | None, base: str |
     try:
         foundation = load_model(named, image_size)
     except InputError as error:
-        raise InputError(f"{folder} is an adapter on {named}: {error}") from error
+        raise InputError(f"{folder} is an adapter on {str(named)[:200]}: {error}") from error
     return adapters.merged(foundation, folder, source)
 
 

@@ -163,4 +163,4 @@ def find(name: str) -> ModelEntry | None:
 def unknown(source: str | Path) -> InputError:
     """The error for words that name no model."""
     known = ", ".join(entries())
-    return InputError(f"no model is named {str(source)!r}, nor is there such a folder; known are {known}")
+    return InputError(f"no model is named {str(source)[:200]!r}, nor is there such a folder; known are {known}")

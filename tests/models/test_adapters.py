@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,20 @@ def test_an_adapter_of_another_tool_loads_on_the_base_it_names(tmp_path: Path) -
     loaded = load_model(tmp_path / "adapter", base="nano-untrained")
     assert loaded.record.name == "adapter"
     torch.testing.assert_close(answers(loaded.model)[0], answers(model)[0], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [[0] * 1000, {"a": 1}, 7, ""])
+def test_a_base_that_is_no_name_is_not_one(tmp_path: Path, name: object) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": name}))
+    with pytest.raises(InputError, match="does not name its base model; give the base"):
+        load_model(tmp_path)
+
+
+def test_a_base_by_a_name_that_no_file_has_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": 5000 * "a"}))
+    with pytest.raises(InputError, match=r"no model is named 'a+'") as raised:
+        load_model(tmp_path)
+    assert len(str(raised.value)) < 1500
 
 
 def test_merging_what_is_no_adapter_is_refused(tmp_path: Path) -> None:
