@@ -32,7 +32,7 @@ test-lowest test-newest:
 # Which lines and branches of sam_pet the suite runs; fails below what held when it was last measured.
 coverage: $(VENV)/.developed
 	$(VENV)/bin/coverage erase
-	OMP_NUM_THREADS=1 $(VENV)/bin/coverage run -m pytest -q
+	OMP_NUM_THREADS=1 $(VENV)/bin/coverage run -m pytest -q -n 2 --dist loadscope
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report --skip-covered
 
