@@ -33,6 +33,7 @@ SETTINGS: dict[str, dict[str, str]] = {
 }
 TASKS = ("click", "first answer", "training step")
 TESTS = "tests"
+MEASURED = (*TASKS, TESTS)
 # Tests that track and train.
 TESTED = ("tests/sam2/test_tracker.py", "tests/train/test_lora.py")
 
@@ -131,12 +132,10 @@ def main() -> None:
         for _ in range(options.repeats):
             for name, variables in SETTINGS.items():
                 rounds[name].append(in_process(variables, sys.argv[1:]))
-    table = {
-        name: {task: median(row[task] for row in rows) for task in (*TASKS, TESTS)} for name, rows in rounds.items()
-    }
+    table = {name: {task: median(row[task] for row in rows) for task in MEASURED} for name, rows in rounds.items()}
     for name, row in table.items():
-        print(f"{name:15}", *(f"{task} {row[task]:7.3f} s" for task in (*TASKS, TESTS)), sep="  ")
-    for task in (*TASKS, TESTS):
+        print(f"{name:15}", *(f"{task} {row[task]:7.3f} s" for task in MEASURED), sep="  ")
+    for task in MEASURED:
         best = min(row[task] for name, row in table.items() if name != "default")
         print(f"{task}: default takes {table['default'][task] / best:.2f} of the best set by hand")
 

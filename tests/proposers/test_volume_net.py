@@ -246,15 +246,16 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path: 
     assert written[0] == written[1] != written[2]
 
 
-def test_it_learns_in_bfloat16_nearly_as_in_float32_and_is_kept_in_that() -> None:
+def test_it_learns_in_bfloat16_as_in_float32_and_is_kept_in_that() -> None:
     examples = [(cubes(two_lesion_study()), 1.0)]
     losses: dict[bool, list[float]] = {False: [], True: []}
     for bfloat16, found in losses.items():
         network = train_contour(
-            examples, settings(steps=3, batch=1, rate=5e-3), bfloat16, report=lambda _, x, found=found: found.append(x)
+            examples, settings(steps=8, batch=1, rate=5e-3), bfloat16, report=lambda _, x, found=found: found.append(x)
         )
         assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
-    assert losses[True] == pytest.approx(losses[False], rel=0.02)
+    assert np.mean(losses[True][-3:]) < np.mean(losses[True][:3])
+    assert losses[True] == pytest.approx(losses[False], rel=0.005)
     assert losses[True] != losses[False]
 
 
