@@ -27,14 +27,21 @@ class InputError(ValueError):
         PET: no such file: nowhere.nii.gz
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(_in_one_line(message))
+
 
 def one_line(error: BaseException) -> str:
     """What an error of a library says, as one line without escape codes; its type where it says nothing.
 
     Bytes of a file name that are no characters here are shown by their numbers.
     """
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] if "\ud800" <= c <= "\udfff" else " " for c in str(error))
-    return " ".join(text.split()) or type(error).__name__
+    return _in_one_line(str(error)) or type(error).__name__
+
+
+def _in_one_line(text: str) -> str:
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] if "\ud800" <= c <= "\udfff" else "\n" for c in text)
+    return " ".join(line.strip() for line in shown.splitlines() if line.strip())
 
 
 @contextmanager

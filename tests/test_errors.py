@@ -86,3 +86,7 @@ def test_native_libraries_say_nothing_beside_an_error(capfd: pytest.CaptureFixtu
 def test_what_says_nothing_is_named_by_its_type() -> None:
     makers: list[Callable[[], Exception]] = [KeyError, lambda: ValueError(""), lambda: ValueError("\n\t")]
     assert [one_line(make()) for make in makers] == ["KeyError", "ValueError", "ValueError"]
+
+
+def test_what_the_input_is_blamed_for_is_one_line_in_the_api_too() -> None:
+    assert str(InputError("recipe: stages\n  0: two  spaces\x07 \x1b[31m")) == "recipe: stages 0: two  spaces [31m"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -112,7 +113,7 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
     if record is not None and record.sha256 is not None:
         check_sha256(weights, record.sha256)
     state = {f"{_PREFIX}{_inner(key)}": value for key, value in unwrapped(read_weights(weights), weights).items()}
-    try:
+    with _told(folder, base):
         config = PeftConfig.from_pretrained(str(folder))
         config.inference_mode = not trainable
         # The start of an adapter that is about to be filled; some ways of starting change the base.
@@ -122,13 +123,20 @@ def attach_adapter(base: LoadedModel, folder: Path, trainable: bool = False) -> 
         model = PeftModel(base.model, config)
         _require_keys(state, get_peft_model_state_dict(model, save_embedding_layers=False), weights)
         set_peft_model_state_dict(model, state)
+    return model.train(trainable)
+
+
+@contextmanager
+def _told(folder: Path, base: LoadedModel) -> Iterator[None]:
+    """Turn what peft raises, which is what its parts raise, into an InputError."""
+    try:
+        yield
     except InputError:
         raise
-    except Exception as error:  # peft raises what its parts raise
+    except Exception as error:
         raise InputError(
             f"{folder} cannot be put on {base.source} as an adapter ({one_line(error)[:200]}); train or fetch it again"
         ) from error
-    return model.train(trainable)
 
 
 def _settings(record: ModelManifest, base: LoadedModel) -> InferenceSettings:
@@ -160,7 +168,9 @@ def _require_keys(state: Mapping[str, torch.Tensor], expected: Mapping[str, torc
 
 def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
     """The base with an adapter's weights added in: a plain model, as fast as the base."""
-    model: PreTrainedModel = attach_adapter(base, folder).merge_and_unload()
+    adapted = attach_adapter(base, folder)
+    with _told(folder, base):
+        model: PreTrainedModel = adapted.merge_and_unload()
     record = read_manifest(folder)
     if record is None:
         record = base.record.model_copy(

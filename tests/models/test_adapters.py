@@ -132,6 +132,15 @@ def test_an_adapter_of_another_tool_loads_on_the_base_it_names(tmp_path: Path) -
     torch.testing.assert_close(answers(loaded.model)[0], answers(model)[0], rtol=1e-5, atol=1e-5)
 
 
+def test_an_adapter_that_cannot_be_merged_is_refused(tmp_path: Path) -> None:
+    lora = LoraConfig(r=2, target_modules=r"mask_decoder\..*q_proj")
+    get_peft_model(load_model("nano-untrained").model, lora).save_pretrained(tmp_path, save_embedding_layers=False)
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**config, "alora_invocation_tokens": [1]}))
+    with pytest.raises(InputError, match=r"cannot be put on nano-untrained as an adapter \(aLoRA does not support"):
+        load_model(tmp_path, base="nano-untrained")
+
+
 @pytest.mark.parametrize("name", [[0] * 1000, {"a": 1}, 7, ""])
 def test_a_base_that_is_no_name_is_not_one(tmp_path: Path, name: object) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": name}))
