@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import sam_pet  # noqa: F401  before torch, whose waiting threads then sleep
+
 # The machines of CI are slow and shared: no example fails for its time there, and each run draws the same ones.
 settings.register_profile(
     "sam_pet", max_examples=30, derandomize="CI" in os.environ, deadline=None if "CI" in os.environ else 5000
