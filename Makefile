@@ -1,6 +1,8 @@
 VENV := .venv
 PIP := $(VENV)/bin/pip --disable-pip-version-check
 PYTHON ?= python3
+# Two processes, a file of tests to each; in order, for reordered the longest files come last and run alone.
+TWO := -n 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: demo test test-lowest test-newest coverage container-test app app-test app-logic quality format docs fuzz notebooks
 
@@ -10,7 +12,7 @@ demo: $(VENV)/.installed
 
 # The whole test suite, on a fresh machine.
 test: $(VENV)/.developed
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest $(TWO)
 
 # The quick part of the suite against the oldest dependencies that pyproject.toml allows, and against the newest there
 # are, in environments of their own (about 6 GB of disk each: no index has old builds of torch for CPUs alone;
@@ -32,7 +34,7 @@ test-lowest test-newest:
 # Which lines and branches of sam_pet the suite runs; fails below what held when it was last measured.
 coverage: $(VENV)/.developed
 	$(VENV)/bin/coverage erase
-	OMP_NUM_THREADS=1 $(VENV)/bin/coverage run -m pytest -q -n 2 --dist loadscope
+	OMP_NUM_THREADS=1 $(VENV)/bin/coverage run -m pytest -q $(TWO)
 	$(VENV)/bin/coverage combine -q
 	$(VENV)/bin/coverage report --skip-covered
 

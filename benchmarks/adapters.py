@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from kept import keep
 
 from sam_pet.errors import InputError, reported
 from sam_pet.models.loading import load_model
@@ -99,12 +100,15 @@ def main() -> None:
     parser.add_argument("changes", nargs="*", help="key=value, part.key=value: values of the recipe changed")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--full-lr", type=float, help="learning rate of full fine-tuning; else the recipe's")
+    parser.add_argument("--table", type=Path, help="a JSON file to keep the table in")
     options = parser.parse_intermixed_args()
     with reported("adapters"):
         frame = table(options.recipe, options.changes, options.out, options.full_lr)
     frame.to_csv(options.out / "table.csv", index=False)
     (options.out / "table.md").write_text(markdown(frame) + "\n", encoding="utf-8")
     print(markdown(frame))
+    if options.table is not None:
+        keep({"variants": json.loads(frame.to_json(orient="records"))}, options.table)
 
 
 if __name__ == "__main__":

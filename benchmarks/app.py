@@ -1,13 +1,13 @@
 """How fast the page of `sam-pet serve` is in Chromium without a graphics card.
 
-    python benchmarks/app.py --size 400 400 326 --spacing 2.04 2.04 3
-    python benchmarks/app.py --size 200 200 963 --spacing 4.07 4.07 2
+    python benchmarks/app.py [--grid 400x400x326@2.04x2.04x3 200x200x963@4.07x4.07x2] [--out FILE]
 
-Prints one JSON object. `first_picture`: from an open session's address to its pictures, volumes loaded. `frame`: a
-slice further, or the projection turned, all marks drawn; `fuse`: another share of PET; `mask`: all lesions hidden or
-shown. `click`: from a click to its mask on the screen; `session`: the same without server and page. Each in seconds of
-the clock (`wall_s`) and of the processor (`cpu_s`, of Chromium and the server together): on a busy machine only the
-second can be compared; `load` says how busy it was. The study is simulated: a cylinder of soft tissue with hot balls.
+Prints one JSON object a grid. `first_picture`: from an open session's address to its pictures, volumes loaded.
+`frame`: a slice further, or the projection turned, all marks drawn; `fuse`: another share of PET; `mask`: all lesions
+hidden or shown. `click`: from a click to its mask on the screen; `session`: the same without server and page. Each in
+seconds of the clock (`wall_s`) and of the processor (`cpu_s`, of Chromium and the server together): on a busy machine
+only the second can be compared; `load` says how busy it was. The study is simulated: a cylinder of soft tissue with hot
+balls.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from kept import keep
 from playwright.sync_api import Page, sync_playwright
 
 import sam_pet
+from sam_pet.phantom.frame import parse_grid
 
 STATIC = Path(sam_pet.__file__).parent / "app" / "static"
 # Places as shares of the volume, radius in mm, SUV.
@@ -168,15 +170,23 @@ def of_frames(page: Page, act: str, on: str, processes: Processes) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=3, default=(400, 400, 326))
-    parser.add_argument("--spacing", type=float, nargs=3, default=(2.04, 2.04, 3.0))
+    parser.add_argument("--grid", nargs="+", default=["400x400x326@2.04x2.04x3", "200x200x963@4.07x4.07x2"])
+    parser.add_argument("--out", type=Path, help="a JSON file to keep")
     arguments = parser.parse_args()
+    for name in arguments.grid:
+        grid = parse_grid(name)
+        found = of_grid(grid.size, grid.spacing)
+        print(json.dumps({name: found}), flush=True)
+        if arguments.out is not None:
+            keep({name.partition("@")[0]: found}, arguments.out)
+
+
+def of_grid(size: Size, spacing: tuple[float, float, float]) -> dict[str, Any]:
     before = os.getloadavg()[0]
-    size = tuple(arguments.size)
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as playwright:
         folder = Path(scratch) / "study"
         folder.mkdir()
-        make_study(size, tuple(arguments.spacing), folder)
+        make_study(size, spacing, folder)
         alone = of_session(folder, size)
         command = [sys.executable, "-c", "from sam_pet.cli.app import main; main()", "serve", str(folder)]
         options = ["--folder", f"{scratch}/app", "--device", "cpu", "--no-browser"]
@@ -197,7 +207,7 @@ def main() -> None:
     result["session"] = alone
     files = [path for path in STATIC.rglob("*") if path.is_file()]
     result["page_bytes"] = sum(len(gzip.compress(path.read_bytes())) for path in files)
-    print(json.dumps({"size": size, "load": [round(before, 1), round(os.getloadavg()[0], 1)], **result}))
+    return {"load": [round(before, 1), round(os.getloadavg()[0], 1)], **result}
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """`sam-pet batch` over small simulated studies: what it costs beyond the work, and what a second worker is worth.
 
-    python benchmarks/cohort.py --studies 60 --out cohort.json [--ray]
+    python benchmarks/cohort.py --out benchmarks/results/cohort.json [--studies 60] [--ray]
 
-Three more studies are bad: one is damaged, one is empty, one has another's name. With `--ray` two workers of a Ray
-cluster of this machine do the work as well, one of them killed in the middle. All masks are compared with those of the
-function that `sam-pet segment` calls. Seconds are those of the clock; CPU seconds of all processes stand beside them.
+First what one whole body costs, without prompts. Then small studies, of which three more are bad: one is damaged, one
+is empty, one has another's name. With `--ray` two workers of a Ray cluster of this machine do the work as well, one of
+them killed in the middle. All masks are compared with those of the function that `sam-pet segment` calls. Seconds are
+those of the clock; CPU seconds of all processes stand beside them.
 """
 
 from __future__ import annotations
@@ -12,26 +13,37 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from kept import keep
 
 from sam_pet import outputs
+from sam_pet.cohort.folder import CohortFolder
+from sam_pet.cohort.job import SegmentStudy
 from sam_pet.cohort.local_pool import over_processes
+from sam_pet.cohort.studies import find_studies
 from sam_pet.files import write_image
 from sam_pet.geometry import Grid
+from sam_pet.phantom import make_phantom, write_folder
+from sam_pet.phantom.frame import parse_grid
 from sam_pet.requests import read_request
+from sam_pet.segmenter import Segmenter
 
 PROGRAM = str(Path(sys.executable).with_name("sam-pet"))
 MODEL = "default"
+WHOLE_BODIES = ("400x400x326@2.036x2.036x3", "200x200x963@4.07x4.07x2")
+SEED = 11
 
 
 def write_studies(root: Path, count: int, side: int) -> None:
@@ -119,10 +131,52 @@ def workers() -> list[int]:
     return found
 
 
+def whole_body(grid: str, root: Path) -> dict[str, float]:
+    """CPU seconds of each step of a worker on a simulated study, what it reads and writes, and its peak memory."""
+    phantom = make_phantom(SEED, "fdg", parse_grid(grid), lesion_free=False)
+    write_folder(phantom, "whole", root / "studies")
+    del phantom
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(steps_of_a_worker, root).result()
+
+
+def steps_of_a_worker(root: Path) -> dict[str, float]:
+    (study,) = find_studies(root / "studies")
+    Segmenter.from_pretrained(MODEL, "cpu")
+    found: dict[str, float] = {"start_s": time.process_time()}  # all imports with it
+    for reports in (False, True):
+        job = SegmentStudy(CohortFolder(root / f"out{reports}"), MODEL, "cpu", reports)
+        times = [time.process_time()]
+        passed: Any = study
+        for act in (job.read, job.work, job.write):
+            passed = act(passed)
+            times.append(time.process_time())
+        assert "error" not in passed, passed
+        spent = [after - before for before, after in pairwise(times)]
+        if reports:
+            found["report_s"] = spent[2] - found["write_s"]
+        else:
+            found |= dict(zip(("read_s", "answer_s", "write_s"), spent, strict=True))
+            found["lesions"] = passed["lesions"]
+            found["out_kb"] = size(root / "outFalse") / 1e3
+            found["in_mb"] = size(root / "studies") / 1e6
+            found["peak_mb"] = peak_mb()
+    found["report_mb"] = (size(root / "outTrue") - size(root / "outFalse")) / 1e6
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def peak_mb() -> float:
+    """Of this process alone; `getrusage` takes over the peak of the one that started it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in (folder / "whole").iterdir())
+
+
 def by_segment(root: Path, count: int, out: Path) -> dict[str, float]:
     """The same studies in this process by what `segment` calls: the work itself."""
-    from sam_pet.segmenter import Segmenter
-
     segmenter = Segmenter.from_pretrained(MODEL, "cpu")
     wall, cpu = time.perf_counter(), time.process_time()
     for number in range(count):
@@ -154,8 +208,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a JSON file")
     arguments = parser.parse_args()
     count = arguments.studies
-    found: dict[str, Any] = {"studies": count, "cores": os.cpu_count(), "machine": platform.machine()}
+    found: dict[str, Any] = {"studies": count}
     with tempfile.TemporaryDirectory(prefix="sam-pet-cohort-") as scratch:
+        found["whole_body"] = {}
+        for grid in WHOLE_BODIES:
+            found["whole_body"][grid] = whole_body(grid, Path(scratch) / grid)
+            print(json.dumps({grid: found["whole_body"][grid]}), flush=True)
         root, alone = Path(scratch) / "in", Path(scratch) / "alone"
         write_studies(root, count, arguments.side)
         table = write_table(root, count)
@@ -180,7 +238,7 @@ def main() -> None:
     found["of_that_start_up"] = round((found["second_start"]["cpu_s"] + start_up()) / count, 3)
     print(json.dumps(found, indent=2))
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        keep(found, arguments.out)
 
 
 def asleep(seconds: float) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 import cc3d
 import numpy as np
 import torch
+from kept import keep
 from worlds import Plan, case_of, plans
 
 from sam_pet.boxes import CONNECTIVITY
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--bar", type=float, default=0.2, help="probability from which a candidate is a lesion")
     parser.add_argument("--coarsest-mm", type=float, default=0.0, help="voxels of at least so many mm: quicker")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--table", type=Path, help="a JSON file to keep the table in, beside other worlds'")
     options = parser.parse_args()
     wanted = [plan for world in options.world for plan in plans(world, options)]
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +119,10 @@ def main() -> None:
             rows += found
             stream.writelines(json.dumps(row) + "\n" for row in found)
             print(plan.world, plan.name[:40], len(found), file=sys.stderr, flush=True)
-    print(json.dumps(summarise(rows), indent=1))
+    table = {world: summarise([row for row in rows if row["world"] == world]) for world in options.world}
+    print(json.dumps(table, indent=1))
+    if options.table is not None:
+        keep({world: {"cases": options.n, "bar": options.bar, **one} for world, one in table.items()}, options.table)
 
 
 if __name__ == "__main__":

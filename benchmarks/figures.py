@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from kept import keep
 
-from sam_pet.files import write_json
 from sam_pet.scores import area_under
 
 
@@ -34,8 +33,6 @@ def figures(results: Path) -> dict[str, Any]:
             "worst_click": round(float(dice[0].min()), 4),
         }
     return {
-        "made_by": "benchmarks/figures.py",
-        "date": datetime.now(UTC).date().isoformat(),
         "manifest": {key: value for key, value in manifest.items() if key in ("protocol", "versions", "methods")},
         "cases": sorted(rows["case"].unique()),
         "methods": methods,
@@ -43,7 +40,7 @@ def figures(results: Path) -> dict[str, Any]:
 
 
 def main(results: Path, out: Path) -> None:
-    write_json(figures(results), out)
+    keep(figures(results), out)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The challenge's loop from step 0 on simulated whole-body studies, as the table of docs/first-answer.md has it.
 
     python benchmarks/first_answer.py --out results.jsonl --first 30000 --n 30
-    python benchmarks/first_answer.py --out anatomy.jsonl --anatomy ../data/autopet/anatomy
+    python benchmarks/first_answer.py --out anatomy.jsonl --anatomy DATA/autopet/anatomy
 
 Each study is made from its seed (half FDG, half PSMA; 9 of 30 without lesions; on the challenge's grids, or on
 --grid) or from a real organ map with lesions grown at that patient's strokes, then corrected five times by

@@ -1,6 +1,6 @@
 """Other choices of what SAM 2 remembers: slices by their own score, near-duplicate neighbours left out.
 
-    python benchmarks/longer_memories.py ../shared/data/sts --out memories.csv [--first STS_001 --last STS_020]
+    python benchmarks/longer_memories.py DATA/sts --out memories.csv [--first STS_001 --last STS_020]
         [--phantoms 40100:3] [--model default] [--variants stock,score,pruned,both]
 
 Every tumour is clicked at its innermost voxel. `stock` shows a slice the six latest slices behind it. `score` passes

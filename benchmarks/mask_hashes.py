@@ -1,6 +1,6 @@
 """The masks of a fixed set by hash: whether a change of the code leaves every one of them as it was.
 
-    python benchmarks/mask_hashes.py --out hashes.json --sts ../data/sts --anatomy ../data/autopet/anatomy
+    python benchmarks/mask_hashes.py --out hashes.json --sts DATA/sts --anatomy DATA/autopet/anatomy
     python benchmarks/mask_hashes.py --out hashes.json ... --check before.json
 
 The set: sarcoma studies (a click, then five strokes), six simulated studies and four real anatomies with simulated

@@ -1,6 +1,6 @@
 """What a case costs the bookkeeping of a cohort as the cohort grows: the real scheduler, layout and tables, fake work.
 
-    python benchmarks/scale.py --out scale.json 1000 10000 100000
+    python benchmarks/scale.py --out scale.json --scheduler 10000 100000 1000000 -- 1000 10000 100000
 
 Workers are simulated: a case takes a time drawn at random, on a clock of their own; some workers die with their cases,
 some cases kill every worker, some cannot be read. Everything else is what `sam-pet batch` runs: the table of studies is
@@ -15,7 +15,6 @@ import hashlib
 import heapq
 import json
 import os
-import platform
 import random
 import resource
 import shutil
@@ -27,6 +26,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from kept import keep
 
 import sam_pet
 from sam_pet.cohort.batch import BatchSettings, run_batch
@@ -213,7 +214,7 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, help="where the manifests are written, some 8 kB a case")
     arguments = parser.parse_args()
     os.fsync = lambda _: None  # type: ignore[assignment]
-    found: dict[str, Any] = {"machine": f"{platform.machine()}, Python {platform.python_version()}"}
+    found: dict[str, Any] = {}
     found["scheduler"] = [shown(scheduler(cases)) for cases in arguments.scheduler]
     found["bookkeeping"] = []
     for cases in arguments.cases:
@@ -223,7 +224,7 @@ def main() -> None:
         finally:
             shutil.rmtree(scratch)
     if arguments.out is not None:
-        arguments.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        keep(found, arguments.out)
 
 
 def shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,6 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
-import json
 import resource
 import statistics
 import subprocess
@@ -27,14 +26,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
-from counted import BASELINE, strokes
+from counted import strokes
 from interactive import inner_voxels
+from kept import keep
 from rich.console import Console
 from rich.table import Table
 
@@ -46,6 +44,7 @@ from sam_pet.phantom.frame import parse_grid
 from sam_pet.prompts import Click
 from sam_pet.readers import Stroke
 from sam_pet.segmenter import Segmenter
+from sam_pet.study import Study
 
 PARTS = ("start", "reading", "operations", "others", "scaling")
 Row = dict[str, float | str]
@@ -164,11 +163,12 @@ def others(setting: Setting) -> list[Row]:
 
 def scaling(setting: Setting) -> list[Row]:
     rows: list[Row] = []
-    for slices in (100, 1000):
-        phantom = make_phantom(_SEED, "fdg", parse_grid(f"100x100x{slices}@5x5x{2000 / slices:g}"), lesion_free=False)
-        (voxel,) = inner_voxels(phantom.lesions, phantom.study.grid.spacing, 1)
-        act = lambda study=phantom.study, voxel=voxel: setting.segmenter.open(study).add_click(voxel)  # noqa: E731
-        rows.append({"what": f"first click, {slices} slices", "cpu_s": _median(act, setting.repeats)})
+    phantom = make_phantom(_SEED, "fdg", parse_grid("100x100x1000@5x5x2"), lesion_free=False)
+    ((x, y, z),) = inner_voxels(phantom.lesions, phantom.study.grid.spacing, 1)
+    first = min(max(z - 50, 0), 900)
+    for study, voxel in ((slices_of(phantom.study, first, 100), (x, y, z - first)), (phantom.study, (x, y, z))):
+        act = lambda study=study, voxel=voxel: setting.segmenter.open(study).add_click(voxel)  # noqa: E731
+        rows.append({"what": f"first click, {study.grid.size[2]} slices", "cpu_s": _median(act, setting.repeats)})
     session = setting.segmenter.open(setting.phantom.study)
     for number, voxel in enumerate(setting.voxels, 1):
         rows.append({"what": f"click on lesion {number}", "cpu_s": spent(lambda v=voxel: session.add_click(v))})  # type: ignore[misc]
@@ -177,6 +177,15 @@ def scaling(setting: Setting) -> list[Row]:
     rows.append({"what": "strokes 1 to 5", "cpu_s": statistics.median(strokes_s[:5])})
     rows.append({"what": "strokes 16 to 20", "cpu_s": statistics.median(strokes_s[15:])})
     return rows
+
+
+def slices_of(study: Study, first: int, count: int) -> Study:
+    """A part of an axial study, from a slice on."""
+    assert study.ct is not None
+    grid, part = study.grid, slice(first, first + count)
+    x, y, z = grid.origin
+    cut = replace(grid, size=(*grid.size[:2], count), origin=(x, y, z + first * grid.spacing[2]))
+    return Study(study.pet[part], study.ct[part], cut)
 
 
 def _median(act: Callable[[], object], repeats: int) -> float:
@@ -215,8 +224,7 @@ def main() -> None:
     parts: dict[str, Callable[[Setting], list[Row]]] = {
         "start": start, "reading": reading, "operations": operations, "others": others, "scaling": scaling,
     }  # fmt: skip
-    kept = json.loads(options.out.read_text(encoding="utf-8")) if options.out and options.out.is_file() else {}
-    found: dict[str, Any] = kept.get("parts", {})
+    found: dict[str, list[Row]] = {}
     for name in options.only:
         print(f"{name} ...", file=sys.stderr, flush=True)
         found[name] = [
@@ -224,15 +232,7 @@ def main() -> None:
             for row in parts[name](setting)
         ]
         if options.out:
-            about = {
-                "grid": options.grid,
-                "cpus": os.cpu_count(),
-                "torch": str(torch.__version__),
-                "repeats": options.repeats,
-            }
-            counted = json.loads(BASELINE.read_text(encoding="utf-8"))
-            day = datetime.now(UTC).date().isoformat()
-            write_json({"day": day, **about, "parts": found, "counted": counted}, options.out)
+            keep({"grid": options.grid, "repeats": options.repeats, name: found[name]}, options.out)
     Console().print(table(found))
 
 

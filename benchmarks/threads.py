@@ -1,11 +1,13 @@
 """What the default threads cost beside other work, against threads set by hand.
 
     python benchmarks/threads.py [--busy 1] [--repeats 3] [--cases DATA/sts --name STS_022]
+                                 [--out benchmarks/results/threads.json]
 
 Keeps --busy cores busy, and in fresh processes times a click, a first answer and a training step of the embedded
 model on a case, by default a small simulated study, and a part of the tests: with the package's own settings, with
 one thread, and with all threads, sleeping or spinning while they wait. Prints medians over --repeats rounds in
-seconds, and the default's ratio to the best by hand.
+seconds, and the default's ratio to the best by hand: the median of the ratios of each round, since a machine's speed
+drifts. Each round begins with another of them, since the first finds its files unread.
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+
+from kept import keep
 
 ROOT = Path(__file__).parents[1]
 
@@ -116,12 +121,24 @@ def in_process(variables: dict[str, str], options: Sequence[str]) -> dict[str, f
     return {**found, TESTS: clocked(run)}
 
 
+def to_best(rounds: dict[str, list[dict[str, float]]], task: str) -> float:
+    """The default's time over that of the best by hand, in the median of the rounds."""
+    default = rounds["default"]
+    ratios = (
+        median(one[task] / other[task] for one, other in zip(default, rows, strict=True))
+        for name, rows in rounds.items()
+        if name != "default"
+    )
+    return round(max(ratios), 3)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--busy", type=int, default=1, help="cores kept busy by something else")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--cases", type=Path, help="a folder of cases, in place of a simulated study")
     parser.add_argument("--name", help="the case in it; by default the first")
+    parser.add_argument("--out", type=Path, help="a JSON file to keep")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
@@ -129,15 +146,21 @@ def main() -> None:
         return
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in SETTINGS}
     with busy(options.busy):
+        order = deque(SETTINGS)
         for _ in range(options.repeats):
-            for name, variables in SETTINGS.items():
-                rounds[name].append(in_process(variables, sys.argv[1:]))
+            for name in order:
+                rounds[name].append(in_process(SETTINGS[name], sys.argv[1:]))
+            order.rotate(-1)
     table = {name: {task: median(row[task] for row in rows) for task in MEASURED} for name, rows in rounds.items()}
     for name, row in table.items():
         print(f"{name:15}", *(f"{task} {row[task]:7.3f} s" for task in MEASURED), sep="  ")
-    for task in MEASURED:
-        best = min(row[task] for name, row in table.items() if name != "default")
-        print(f"{task}: default takes {table['default'][task] / best:.2f} of the best set by hand")
+    ratios = {task: to_best(rounds, task) for task in MEASURED}
+    for task, ratio in ratios.items():
+        print(f"{task}: default takes {ratio:.2f} of the best set by hand")
+    if options.out is not None:
+        about = {"busy": options.busy, "repeats": options.repeats, "case": options.name or "simulated"}
+        seconds_ = {name: {task: round(value, 3) for task, value in row.items()} for name, row in table.items()}
+        keep({**about, "seconds": seconds_, "default_to_best": ratios}, options.out)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import torch
+from kept import keep
 
 from sam_pet.benchmark.pictures import picture
 from sam_pet.benchmark.protocol import Protocol, run_case
@@ -235,6 +236,7 @@ def main() -> None:
     parser.add_argument("--coarsest-mm", type=float, default=0.0, help="voxels of at least so many mm: quicker")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--table", type=Path, help="a JSON file to keep the table in, beside other worlds'")
     options = parser.parse_args()
     if "E" in options.world and options.simulator is None:
         parser.error("world E needs --simulator")
@@ -254,12 +256,14 @@ def main() -> None:
                 stream.write(json.dumps(results[-1]) + "\n")
             print(f"{results[-1]['world']} {results[-1]['case'][:40]}", file=sys.stderr, flush=True)
     table = {
-        f"{world}, {'first answer' if first else 'strokes alone'}": summarise(members)
+        f"{world}, {'first answer' if first else 'strokes alone'}": {**settings, **summarise(members)}
         for world in options.world
         for first in (True, False)
         if (members := [r for r in results if r["world"] == world and r["first"] == first])
     }
     print(json.dumps(table, indent=1))
+    if options.table is not None:
+        keep(table, options.table)
 
 
 if __name__ == "__main__":

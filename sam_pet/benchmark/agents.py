@@ -28,21 +28,31 @@ def is_agent(reader: str) -> bool:
     return reader.startswith(PREFIX)
 
 
+def workable(method: Method, protocol: Protocol) -> SamPet:
+    """The method, if an agent can work with it under this protocol.
+
+    Raises:
+        InputError: it is none of this project's, or the protocol starts from a click.
+    """
+    if not isinstance(method, SamPet):
+        raise InputError(f"{protocol.reader} works in sessions of sam-pet; {method.name} has none")
+    if protocol.start != "nothing":
+        raise InputError(f"{protocol.reader} starts from the first answer: leave out --start {protocol.start}")
+    return method
+
+
 def run_agent(case: Case, method: Method, protocol: Protocol) -> Outcome:
     """Let an agent work on a case after the method's first answer; the truth goes to the scores alone.
 
     A step is a change that the agent made. When it stops the mask stands, and so do its scores.
 
     Raises:
-        InputError: the method is none of this project's, the protocol starts from a click, or see `make_policy`.
+        InputError: see `workable` and `make_policy`.
     """
-    if not isinstance(method, SamPet):
-        raise InputError(f"{protocol.reader} works in sessions of sam-pet; {method.name} has none")
-    if protocol.start != "nothing":
-        raise InputError(f"{protocol.reader} starts from the first answer: leave out --start {protocol.start}")
+    ours = workable(method, protocol)
     study = case.study()
     with measured() as opening:
-        desk = AgentDesk(method.segmenter.open(study))
+        desk = AgentDesk(ours.segmenter.open(study))
         desk.first_answer("auto")
     return run_policy(case, desk, make_policy(protocol.reader), protocol.steps, opening)
 

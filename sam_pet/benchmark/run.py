@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sam_pet.agent.policies import make_policy
 from sam_pet.audit.log import Act
-from sam_pet.benchmark.agents import is_agent, run_agent
+from sam_pet.benchmark.agents import is_agent, run_agent, workable
 from sam_pet.benchmark.folder import Result, ResultsFolder
 from sam_pet.benchmark.protocol import Protocol, run_case
 from sam_pet.cases import Case
@@ -58,8 +58,14 @@ def evaluate(
     else:
         for case in cases:
             make_reader(protocol.reader, case.name, protocol.seed)
+    facts = {}
+    for name in methods:
+        method = make_method(name)
+        if is_agent(protocol.reader):
+            workable(method, protocol)
+        facts[name] = dict(method.facts)
     folder = ResultsFolder(out)
-    manifest = folder.open(protocol, cases, {name: dict(make_method(name).facts) for name in methods})
+    manifest = folder.open(protocol, cases, facts)
     done = {(r["case"], r["method"]) for r in folder.results() if "error" not in r}
     for name in methods:
         left = [case for case in cases if (case.name, name) not in done]

@@ -293,8 +293,12 @@ def _tables(
         add(30, groups, "Mean AUC-Dice by group of the {run.cases with lesions} cases with lesions.")
         add(30, worst, "The worst group of each method.")
     if len(methods) > 1:
-        facts.add(_STATISTICS, {"tau": float(pd.Series(ranking.tau).mean())}, "stability.")
-        draft.say(30, "Kendall's tau between the ranking and those of redrawn patients: mean {stability.tau|.2f}.")
+        tau = float(pd.Series(ranking.tau).mean())
+        if pd.isna(tau):
+            draft.miss(30, "whether redrawn patients rank alike: with ties alone Kendall's tau is not defined")
+        else:
+            facts.add(_STATISTICS, {"tau": tau}, "stability.")
+            draft.say(30, "Kendall's tau between the ranking and those of redrawn patients: mean {stability.tau|.2f}.")
         text = "Combined ranks in {code.bootstrap.draws} draws of patients."
         draft.add(30, Figure(facts.say(text, _RESULTS_KEY), png(figures.stability(ranking, methods), dpi=150)))
 

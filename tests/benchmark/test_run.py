@@ -163,3 +163,16 @@ def test_names_become_different_file_names():
     odd = [slug(name) for name in ("fdg_1  a", "fdg_1 a", "sam-pet:/tmp/x", "sam-pet:_tmp_x")]
     assert len(set(odd)) == 4
     assert not any(c in name for name in odd for c in " /:")
+
+
+@pytest.mark.parametrize(
+    ("method", "start", "message"),
+    [
+        ("sam-pet:nano-untrained", "click", "agent:rule starts from the first answer: leave out --start click"),
+        ("suv4", "nothing", "agent:rule works in sessions of sam-pet; suv4 has none"),
+    ],
+)
+def test_what_an_agent_cannot_work_with_is_refused_before_anything_is_run(cases, tmp_path, method, start, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(cases, [method], Protocol("agent:rule", 2, start, 42), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

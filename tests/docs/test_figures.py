@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from typing import Any
 
 import pandas as pd
@@ -57,7 +58,7 @@ def test_the_benchmarks_table_is_that_of_its_csv() -> None:
 
 
 def test_the_figures_of_the_sarcomas_are_those_of_the_run() -> None:
-    methods = stored("sts.json")["methods"]
+    methods = stored("sts.json")["found"]["methods"]
     ours, level = methods["sam-pet"]["dice"], methods["threshold41"]["dice"]
     assert rows("README.md", "11 that")[0][2:] == [shown(ours[0]), shown(ours[FIVE])]
     assert rows("README.md", "the same 11")[0][2:] == [shown(level[0]), shown(level[FIVE])]
@@ -93,35 +94,26 @@ def test_other_clicks_on_patients_kept_apart_are_those_recorded() -> None:
         assert f"gives {found['worst_click']['innermost']}" in text(page)
 
 
-def test_the_table_of_speed_is_that_of_its_run() -> None:
-    run = stored("speed.json")
-    found = {entry["what"]: entry for part in run["parts"].values() for entry in part}
-    page = "docs/performance.md"
-    for row, what in (
-        ("first click", "first click"),
-        ("tumor stroke", "tumor stroke"),
-        ("background stroke", "background stroke"),
-        ("first answer, with the reading", "first answer"),
-        ("`import sam_pet`", "import sam_pet"),
-        ("`import torch`", "import torch"),
-        ("a model loaded", "a model loaded"),
-        ("`sam-pet segment`, one click", "sam-pet segment, one click"),
-    ):
-        assert rows(page, row.strip("`"))[0][1] == shown(found[what]["cpu_s"]), what
-    for what in ("tumor stroke", "background stroke"):
-        assert rows(page, what)[0][2] == f"{shown(found[what]['to_first_click'])} of a first click"
-    ours, theirs = found["reading, sam_pet"], found["reading, SimpleITK"]
-    assert rows(page, "reading a")[0][1:] == [
-        shown(ours["cpu_s"], 3),
-        f"SimpleITK alone {shown(theirs['cpu_s'], 3)}; {shown(ours['peak_mb_ratio'])} of its memory",
-    ]
-    one, slices, loop = (found[f"1 lesions, {name}"] for name in ("sam-pet", "sam2-slices", "sam2-stock"))
-    assert (
-        f"ours {shown(one['cpu_s'])}, slice-by-slice prompting {shown(slices['cpu_s'], 1)} "
-        f"({shown(slices['to_ours'], 0)} times ours), the loop of `transformers` {shown(loop['cpu_s'], 1)} "
-        f"({shown(loop['to_ours'], 1)} times)"
-    ) in text(page)
-    assert f"Measured on {run['day']} on {run['cpus']} CPU cores" in text(page)
+def test_tables_in_the_docs_are_those_of_what_benchmarks_have_kept() -> None:
+    maker = runpy.run_path(str(ROOT / "docs" / "result_tables.py"))
+    old = [path.name for path, today in maker["pages"]() if path.read_text(encoding="utf-8") != today]
+    assert not old, "python docs/result_tables.py writes them anew"
+
+
+def test_every_kept_table_is_shown() -> None:
+    maker = runpy.run_path(str(ROOT / "docs" / "result_tables.py"))
+    found = {match[2] for _, page in maker["pages"]() for match in maker["TABLE"].finditer(page)}
+    assert found == set(maker["TABLES"])
+
+
+def test_seconds_in_readme_are_those_of_the_run() -> None:
+    found = stored("speed.json")["found"]
+    times = {row["what"]: row["cpu_s"] for row in found["operations"]}
+    click, stroke, answer = (times[what] for what in ("first click", "tumor stroke", "first answer"))
+    assert f"first click takes {click:.1f} s, a corrective one {stroke:.1f} s, a first answer {answer:.0f} s" in text(
+        "README.md"
+    )
+    assert found["grid"].startswith("400x400x326")
 
 
 def test_counted_work_is_that_of_its_file() -> None:
@@ -157,11 +149,17 @@ def test_the_table_of_agents_is_that_of_its_cases() -> None:
     ]
 
 
-def test_what_readme_says_of_worlds_is_their_table() -> None:
-    having, without = rows("docs/worlds.md", "E")[-2:]
-    assert having[1:3] == ["first answer", "12 (4)"]
-    said = f"studies give an AUC-Dice of {having[4]}, without one {without[4]}"
-    assert said in text("README.md")
+def test_what_adapters_are_worth_is_what_was_found() -> None:
+    dice = {row["variant"]: row["dice_click"] for row in stored("adapters.json")["found"]["variants"]}
+    worth = shown(dice["LoRA, trunk + memory + decoder"] - dice["none"])
+    assert f"worth {worth} of Dice after the click" in text("docs/finetuning.md")
+    assert f"worth {worth} of Dice after a click" in text("docs/weights.md")
+
+
+def test_what_readme_says_of_worlds_is_what_was_found() -> None:
+    found = stored("worlds.json")["found"]
+    with_one, without = (found[f"E, {start}"]["auc_dice"] for start in ("first answer", "strokes alone"))
+    assert f"studies give an AUC-Dice of {shown(with_one)}, without one {shown(without)}" in text("README.md")
 
 
 def test_what_the_model_is_made_of_is_what_is_stored() -> None:

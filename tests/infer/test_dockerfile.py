@@ -72,3 +72,9 @@ def test_the_entry_point_is_the_one_that_the_tests_run() -> None:
     (entry,) = (value for name, value in last_stage() if name == "ENTRYPOINT")
     assert '"/opt/sam-pet/process.py"' in entry
     assert ("COPY", "infer/process.py /opt/sam-pet/process.py") in steps()
+
+
+def test_no_step_reads_what_another_has_left_in_tmp() -> None:
+    for command in (value for name, value in steps() if name == "RUN"):
+        for path in set(re.findall(r"/tmp/[\w.-]+", command)):
+            assert re.search(rf"> *\\?\s*{re.escape(path)}", command), f"{path} is not of this step: {command}"

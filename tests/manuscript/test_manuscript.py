@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from sam_pet.audit.log import LOG
+from sam_pet.benchmark.statistics import Ranking, rank
 from sam_pet.cli.app import main
 from sam_pet.files import file_sha256
 from sam_pet.manuscript.claim import ITEMS
@@ -238,3 +241,13 @@ def test_a_sentence_without_a_source_cannot_be_made() -> None:
     with pytest.raises(KeyError):
         facts.say("It is {a.c}.")
     assert Draft(facts, facts.say("{a.b}")).status(1) == "missing"
+
+
+def test_of_a_ranking_with_ties_alone_no_number_is_said(evaluation: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tied(*given: Any) -> Ranking:
+        return replace(rank(*given), tau=np.full(3, np.nan))
+
+    monkeypatch.setattr("sam_pet.manuscript.evaluation.rank", tied)
+    draft = draft_of(evaluation)
+    assert Missing("whether redrawn patients rank alike: with ties alone Kendall's tau is not defined") in draft.of(30)
+    assert not [sentence.text for sentence in draft.sentences if "nan" in sentence.text.split()]
