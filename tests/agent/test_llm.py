@@ -208,14 +208,3 @@ def test_evaluate_reports_what_an_agent_was_worth(tmp_path, monkeypatch):
     summary = write_report(ResultsFolder(tmp_path / "out"), results, cases, protocol, reference="sam-pet")
     assert summary["agents"]["sam-pet"]["turns"] == 2
     assert "1 of 1" in Path(summary["report"]).read_text()
-
-
-@pytest.mark.parametrize(
-    ("method", "start", "message"),
-    [("suv4", "nothing", "works in sessions of sam-pet"), ("sam-pet", "click", "starts from the first answer")],
-)
-def test_an_agent_where_none_can_work_is_an_error_of_the_case(tmp_path, method, start, message):
-    write_case(tmp_path / "cases" / "A")
-    cases = find_cases(tmp_path / "cases")
-    (result,) = evaluate(cases, [method], Protocol("agent:rule", 1, start, 42), tmp_path / "out")
-    assert message in result["error"]

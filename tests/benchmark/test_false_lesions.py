@@ -45,7 +45,7 @@ def test_one_of_two_lesions_that_the_truth_does_not_hold_is_stroked_away(
     asked = f"false_lesions.py --data {tmp_path}/data --out {tmp_path}/made/rows.jsonl --world D --n 1 --bar 0.001"
     monkeypatch.setattr("sys.argv", asked.split())
     script.main()
-    table = json.loads(capsys.readouterr().out)
+    table = json.loads(capsys.readouterr().out)["D"]
     assert set(table) == {f"false, {strategy}" for strategy in STRATEGIES}
     assert all(row["lesions"] >= 1 and row["dice"][0] == 0 for row in table.values())
     # Of what nobody pointed at one stroke leaves nothing, or a second one does.
