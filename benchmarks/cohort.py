@@ -29,6 +29,7 @@ import numpy as np
 from kept import keep
 
 from sam_pet import outputs
+from sam_pet.benchmark.resources import measured
 from sam_pet.cohort.folder import CohortFolder
 from sam_pet.cohort.job import SegmentStudy
 from sam_pet.cohort.local_pool import over_processes
@@ -148,9 +149,10 @@ def steps_of_a_worker(root: Path) -> dict[str, float]:
         job = SegmentStudy(CohortFolder(root / f"out{reports}"), MODEL, "cpu", reports)
         times = [time.process_time()]
         passed: Any = study
-        for act in (job.read, job.work, job.write):
-            passed = act(passed)
-            times.append(time.process_time())
+        with measured() as usage:
+            for act in (job.read, job.work, job.write):
+                passed = act(passed)
+                times.append(time.process_time())
         assert "error" not in passed, passed
         spent = [after - before for before, after in pairwise(times)]
         if reports:
@@ -160,15 +162,9 @@ def steps_of_a_worker(root: Path) -> dict[str, float]:
             found["lesions"] = passed["lesions"]
             found["out_kb"] = size(root / "outFalse") / 1e3
             found["in_mb"] = size(root / "studies") / 1e6
-            found["peak_mb"] = peak_mb()
+            found["peak_mb"] = usage.peak_mb or 0.0
     found["report_mb"] = (size(root / "outTrue") - size(root / "outFalse")) / 1e6
     return {name: round(value, 3) for name, value in found.items()}
-
-
-def peak_mb() -> float:
-    """Of this process alone; `getrusage` takes over the peak of the one that started it."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
 
 
 def size(folder: Path) -> int:

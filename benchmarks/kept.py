@@ -15,11 +15,12 @@ from sam_pet.files import write_json
 
 def keep(found: dict[str, Any], out: Path) -> None:
     """Write what was found, and when, where and by which script; what an earlier run has found beside it stays."""
-    before = json.loads(out.read_text(encoding="utf-8"))["found"] if out.is_file() else {}
+    before = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {"found": {}, "days": {}}
+    today = datetime.now(UTC).date().isoformat()
     about = {
         "made_by": f"benchmarks/{Path(sys.argv[0]).name}",
-        "day": datetime.now(UTC).date().isoformat(),
         "cpus": os.cpu_count(),
         "torch": version("torch"),
     }
-    write_json({**about, "found": {**before, **found}}, out)
+    days = {**before["days"], **dict.fromkeys(found, today)}
+    write_json({**about, "days": days, "found": {**before["found"], **found}}, out)

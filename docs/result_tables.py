@@ -43,6 +43,7 @@ def speed(found: Any) -> str:
         ("tumor stroke", "tumor stroke", "to_first_click"),
         ("background stroke", "background stroke", "to_first_click"),
         ("first answer", "first answer", "to_first_click"),
+        ("`import sam_pet`", "import sam_pet", ""),
         ("`import torch`", "import torch", ""),
         ("a model loaded, all imports with it", "a model loaded", ""),
         ("`sam-pet segment`, one click on a small study", "sam-pet segment, one click", ""),
@@ -302,15 +303,15 @@ def first_clicks(found: Any) -> str:
 
 def adapters(found: Any) -> str:
     return markdown(
-        "variant | after a click | after five scribbles | weights trained | s per step | MB stored",
+        "variant | after a click | after five scribbles | weights trained, % | s per step | MB stored",
         (
             [
                 row["variant"],
                 number(row["dice_click"], 3),
                 number(row["dice_5_scribbles"], 3),
-                "-" if row["variant"] == "none" else f"{row['trained_percent']:g} %",
-                "-" if row["variant"] == "none" else row["seconds_a_step"],
-                "-" if row["variant"] == "none" else row["stored_mb"],
+                number(row.get("trained_percent"), 1),
+                number(row.get("seconds_a_step"), 1),
+                number(row.get("stored_mb")),
             ]
             for row in found["variants"]
         ),
@@ -352,7 +353,9 @@ def table(name: str) -> str:
     """A table, and below it when and by what its figures were found."""
     file, make = TABLES[name]
     run = kept(file)
-    return f"{make(run['found'])}\n\nMeasured by `{run['made_by']}`, {run['day']}, {run['cpus']} CPU cores."
+    days = " to ".join(sorted({min(run["days"].values()), max(run["days"].values())}))
+    cores = "1 CPU core" if run["cpus"] == 1 else f"{run['cpus']} CPU cores"
+    return f"{make(run['found'])}\n\nMeasured by `{run['made_by']}`, {days}, {cores}."
 
 
 def pages() -> Iterator[tuple[Path, str]]:
