@@ -40,7 +40,7 @@ UNNEEDED = ("torch._dynamo", "torch._inductor", "torch.distributed.tensor", "sym
 def counting(segmenter: Segmenter) -> Iterator[dict[str, float]]:
     """What the block makes the networks do: frames `encoded` and `decoded`, `cubes` drawn, `gflop`."""
     model, counts = segmenter.core.model, {"encoded": 0, "decoded": 0, "cubes": 0, "gflop": 0.0}
-    for network in (model, *(part.network for part in (segmenter.contour, segmenter.refiner) if part is not None)):
+    for network in (model, *([] if segmenter.contour is None else [segmenter.contour.network])):
         network.requires_grad_(False)  # torch's counter fails on weights that want gradients where none are kept
 
     def add(name: str, rows: Callable[[Any, Any], Any]) -> Callable[..., None]:

@@ -28,7 +28,7 @@ from sam_pet.proposers.lesion import Lesion
 from sam_pet.readers.scribbles import STRATEGIES
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
-from sam_pet.train.refiner_examples import correction
+from sam_pet.train.simulated_prompts import correction
 
 STROKES = 2
 

@@ -81,7 +81,7 @@ class PlainCorrections(Corrections):
     """Masks stand as the model shows them after a stroke."""
 
     def corrected(self, _: Lesion, new: Lesion, background: Voxels) -> Lesion:
-        return self.refined(new, background)
+        return self.shown(new, background)
 
     def bounded(self, lesion: Lesion, _: Voxels) -> Lesion:
         return lesion

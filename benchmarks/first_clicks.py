@@ -31,7 +31,7 @@ from sam_pet.prompts import Click
 from sam_pet.segmenter import Segmenter
 
 SMALLEST_ML = 0.5
-PARTS = ("refiner", "contour", "chooser")
+PARTS = ("contour", "ranker")
 WHOLE = "nothing"
 
 

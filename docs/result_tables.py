@@ -15,7 +15,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 # How parts are called in files and in pages.
-PARTS = {"contour": "contour network", "chooser": "outline ranker"}
+PARTS = {"contour": "contour network", "ranker": "outline ranker"}
 TABLE = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 

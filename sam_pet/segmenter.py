@@ -25,7 +25,6 @@ from sam_pet.threads import fit_to_work
 if TYPE_CHECKING:
     from sam_pet.detection.classifier import LesionClassifier
     from sam_pet.proposers.ranker import OutlineRanker
-    from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,6 @@ class Segmenter:
         self.core = Sam2Steps(loaded.model.eval().to(where), memory_filter=self.record.memory_filter)
         if where.type == "cpu":
             fit_to_work(self.core.multiply_adds)
-        self.refiner = None if loaded.refiner is None else loaded.refiner.to(where)
         self.contour = None if loaded.contour is None else loaded.contour.to(where)
 
     @classmethod
@@ -95,30 +93,17 @@ class Segmenter:
         return LesionClassifier.read(self._parts["judge"], seen)
 
     @cached_property
-    def outline_ranker(self) -> OutlineRanker | None:
-        """What picks a new lesion's outline, stored with the weights; None if there is none.
+    def ranker(self) -> OutlineRanker | None:
+        """What picks a lesion's outline, stored with the weights; None if there is none.
 
         Raises:
             InputError: its file cannot be used.
         """
-        if "chooser" not in self._parts:
+        if "ranker" not in self._parts:
             return None
         from sam_pet.proposers.ranker import OutlineRanker
 
-        return OutlineRanker.read(self._parts["chooser"])
-
-    @cached_property
-    def stroke_ranker(self) -> StrokeRanker | None:
-        """What picks a lesion's outline after a stroke, stored with the weights; None if there is none.
-
-        Raises:
-            InputError: its file cannot be used.
-        """
-        if "strokes" not in self._parts:
-            return None
-        from sam_pet.proposers.stroke_ranker import StrokeRanker
-
-        return StrokeRanker.read(self._parts["strokes"])
+        return OutlineRanker.read(self._parts["ranker"])
 
     def warn_of_weights(self) -> None:
         """Log a warning where the weights are random, or parts were fitted to other weights than these."""
@@ -130,12 +115,12 @@ class Segmenter:
 
     def tracker(self, study: Study) -> LesionSegmenter:
         """The model on one study, without a session."""
-        return LesionSegmenter(self.proposers(study), self.outline_ranker, self.stroke_ranker, self.settings.strokes)
+        return LesionSegmenter(self.proposers(study), self.ranker, self.settings.strokes)
 
     def proposers(self, study: Study) -> Proposers:
         """What proposes outlines in a study: SAM 2 and the networks stored with it."""
         sam2 = Sam2Proposer(study, self.core, self.record.frames, self.record.clip, self.settings.tracking)
-        return Proposers(sam2, self.refiner, self.contour, self.settings.outlines)
+        return Proposers(sam2, self.contour, self.settings.outlines)
 
     def open(self, study: Study, look_alikes: bool = True) -> Session:
         """A new session on a study; for `look_alikes` see `Session`."""

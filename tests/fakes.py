@@ -7,10 +7,25 @@ import torch
 
 from sam_pet.geometry import Grid
 from sam_pet.models import LoadedModel, ModelManifest, untrained
+from sam_pet.proposers.ranker import OutlineRanker, RankerContent
+from sam_pet.proposers.revisions import CORRECTED
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
 from sam_pet.study import Study
 from sam_pet.threads import one_thread
+
+
+class FixedRanker(OutlineRanker):
+    """Takes the outline of one number at a first prompt, and the corrected one after a stroke."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(RankerContent(features=[], trees="", margin=0.0, training={"number": number}))
+
+    def expect(self, features: np.ndarray) -> np.ndarray:
+        return np.asarray(np.arange(len(features)) == self.content.training["number"], float)
+
+    def best(self, _: np.ndarray) -> tuple[int, float]:
+        return CORRECTED, 0.5
 
 
 def random_segmenter(seed: int = 0, first_mm: float = 64.0, largest_mm: float = 150.0) -> Segmenter:

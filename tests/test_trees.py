@@ -46,7 +46,7 @@ def test_an_outline_ranker_is_read_without_xgboost() -> None:
     if importlib.util.find_spec("torchvision") is None:  # which `transformers` takes along, and it the compiler
         unwanted += ["torch._dynamo", "scipy.optimize"]
     code = (
-        "import sys; from sam_pet.segmenter import Segmenter; Segmenter.from_pretrained('default').outline_ranker\n"
+        "import sys; from sam_pet.segmenter import Segmenter; Segmenter.from_pretrained('default').ranker\n"
         f"print([name for name in {unwanted} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -33,7 +33,7 @@ def run(settings: AppSettings, host: str, port: int, *, browser: bool) -> None:
         segmenter = Segmenter.from_pretrained(settings.model, settings.device)
         segmenter.warn_of_weights()
         # Loaded by the first who needs them; two at once would do it twice.
-        _ = segmenter.lesion_classifier, segmenter.outline_ranker
+        _ = segmenter.lesion_classifier, segmenter.ranker
         room = ReadingRoom(settings, segmenter)
         _ = room.catalogue.of(settings.readers[0])
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host

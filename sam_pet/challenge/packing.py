@@ -14,14 +14,14 @@ import torch
 
 from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Box, Click, Rejection, Scribble
-from sam_pet.proposers.lesion import Lesion, Offered
+from sam_pet.proposers.lesion import Lesion, Outlines
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import Memory, MemoryBank
 from sam_pet.session.state import Entry
 
 _TREE = "tree"
 _CLASSES: dict[str, type[Any]] = {
-    c.__name__: c for c in (MaskBox, Box, Click, Clip, Entry, Lesion, Memory, MemoryBank, Offered, Rejection, Scribble)
+    c.__name__: c for c in (MaskBox, Box, Click, Clip, Entry, Lesion, Memory, MemoryBank, Outlines, Rejection, Scribble)
 }
 # One key each marks what JSON has no form for.
 _OBJECT, _TENSOR, _ARRAY, _TUPLE, _MAP = "object", "tensor", "array", "tuple", "map"

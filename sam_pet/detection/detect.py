@@ -92,7 +92,7 @@ def first_answer(
         return []
     at = [regions[i] for i in accepted]
     lesions = [prompted[i] for i in accepted] if prompted else prompt_model_at(tracker, at, settings.widest_mm)
-    if tracker.outline_ranker is None:
+    if tracker.ranker is None:
         fractions = classifier.extent(features[accepted])
         found = [_at_level(lesion, region, f) for lesion, region, f in zip(lesions, at, fractions, strict=True)]
     else:

@@ -182,9 +182,6 @@ def merged(base: LoadedModel, folder: Path, source: str) -> LoadedModel:
                 "sha256": file_sha256(folder / ADAPTER_WEIGHTS),
             }
         )
-    refiner = record.refiner or base.record.refiner
-    record = record.model_copy(
-        update={"parts": base.record.parts, "refiner": refiner, "settings": _settings(record, base)}
-    )
+    record = record.model_copy(update={"parts": base.record.parts, "settings": _settings(record, base)})
     loaded = replace(base, model=model.eval(), record=record, sha256=weights_sha256(model), source=source)
     return with_parts(loaded, folder)

@@ -35,7 +35,6 @@ from sam_pet.models.manifest import (
 )
 from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part
 from sam_pet.models.state import require_numbers, unwrapped
-from sam_pet.proposers.refiner import Refiner
 from sam_pet.proposers.volume_net import VolumeNetwork
 from sam_pet.sam2.families import adapt, family_of
 from sam_pet.sam2.families.library import PreTrainedModel, Sam2VideoConfig, Sam2VideoModel, no_init_weights
@@ -54,7 +53,7 @@ _BASES = (
 class LoadedModel:
     """A model ready for inference, its record, the SHA-256 of its weights and the words it was asked for with.
 
-    `parts` are the files of `PARTS` that are stored with it, `refiner` and `contour` the networks in theirs.
+    `parts` are the files of `PARTS` that are stored with it, `contour` is the network in its own.
 
     Examples:
         >>> from sam_pet.models import load_model
@@ -67,7 +66,6 @@ class LoadedModel:
     sha256: str
     source: str
     parts: Mapping[str, Path] = field(default_factory=dict)
-    refiner: Refiner | None = None
     contour: VolumeNetwork | None = None
 
     @property
@@ -328,22 +326,11 @@ def with_parts(loaded: LoadedModel, folder: Path) -> LoadedModel:
     if own is None or not own.parts:
         return loaded
     parts = {name: _checked(folder / part.file, part.sha256) for name, part in own.parts.items()}
-    record = loaded.record.model_copy(
-        update={"parts": {**loaded.record.parts, **own.parts}, "refiner": own.refiner or loaded.record.refiner}
-    )
-    refiner = _refiner(parts["refiner"], record) if "refiner" in parts else loaded.refiner
+    record = loaded.record.model_copy(update={"parts": {**loaded.record.parts, **own.parts}})
     contour = (
         VolumeNetwork.of(read_weights(parts["contour"]), parts["contour"]) if "contour" in parts else loaded.contour
     )
-    return replace(loaded, record=record, parts={**loaded.parts, **parts}, refiner=refiner, contour=contour)
-
-
-def _refiner(path: Path, record: ModelManifest) -> Refiner:
-    if record.refiner is None:
-        raise InputError(
-            f"{path.parent / RECORD} does not say how {path.name} is to be used; fetch the checkpoint again"
-        )
-    return Refiner.of(read_weights(path), record.refiner, path)
+    return replace(loaded, record=record, parts={**loaded.parts, **parts}, contour=contour)
 
 
 def _checked(path: Path, sha256: str) -> Path:

@@ -54,7 +54,7 @@ def load_model(source: str | Path, image_size: int | None = None, base: str | Pa
         >>> from sam_pet.models import load_model
         >>> loaded = load_model("default")
         >>> loaded.record.trained, sorted(loaded.parts)
-        (True, ['appearance', 'chooser', 'contour', 'judge', 'refiner', 'strokes'])
+        (True, ['appearance', 'contour', 'judge', 'ranker'])
     """
     entry = registry.find(source) if isinstance(source, str) else None
     path = Path(source).expanduser()

@@ -11,7 +11,6 @@ from sam_pet import __version__
 from sam_pet.errors import InputError
 from sam_pet.files import file_sha256, write_json
 from sam_pet.models.parts import ABOUT, PARTS, TRACKER, Part, from_hashes, stale
-from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.sam2.frames import RECIPES, FrameRecipe
 from sam_pet.sam2.memory_filter import MemoryFilter
@@ -26,7 +25,7 @@ class ModelManifest(BaseModel):
     """What must travel with weights: how frames and clips are made for them, and where they come from.
 
     `sha256` and `config_sha256` are those of the files of weights and configuration, `parts` the table of the parts
-    beside them; all are filled in when these are written. `refiner` is how lesions are shown to it. `memory_filter`
+    beside them; all are filled in when these are written. `memory_filter`
     says which memories the tracker leaves out; None shows all, as in training. `settings` are
     the numbers that decide in use. `base` names the model that training started from, in words `load_model` takes, and
     `base_sha256` its weights. `training` holds what the training wants remembered.
@@ -42,7 +41,6 @@ class ModelManifest(BaseModel):
     name: str
     frames: FrameRecipe = RECIPES["petct"]
     clip: ClipRecipe = ClipRecipe()
-    refiner: RefinerSettings | None = None
     memory_filter: MemoryFilter | None = None
     settings: InferenceSettings = DEFAULTS
     trained: bool = False

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-JUDGE, REFINER, CHOOSER = "first_answer.json", "refiner.safetensors", "chooser.json"
-APPEARANCE, CONTOUR, STROKES = "appearance.safetensors", "contour.safetensors", "strokes.json"
+logger = logging.getLogger(__name__)
+
+CONTOUR, APPEARANCE = "contour.safetensors", "appearance.safetensors"
+JUDGE, RANKER = "first_answer.json", "ranker.json"
 # The files by what they hold, in the order in which they are trained.
 PARTS = {
-    "refiner": REFINER,
     "contour": CONTOUR,
-    "chooser": CHOOSER,
     "appearance": APPEARANCE,
     "judge": JUDGE,
-    "strokes": STROKES,
+    "ranker": RANKER,
 }
+# Parts of earlier versions.
+_GONE = ("refiner", "chooser", "strokes")
 # SAM 2's own weights, where a part says what it was fitted to.
 TRACKER = "tracker"
 NAMES = {
     TRACKER: "tracker",
-    "refiner": "refiner",
     "contour": "contour network",
-    "chooser": "outline ranker",
     "appearance": "appearance network",
     "judge": "lesion classifier",
-    "strokes": "stroke ranker",
+    "ranker": "outline ranker",
 }
 ABOUT = {
-    "refiner": "takes a last look at what the tracker shows of a lesion",
     "contour": "draws a lesion from CT, PET and strokes, without the tracker",
-    "chooser": "picks the best of the outlines that a new lesion may have",
     "appearance": "looks at candidates of a first answer and their surroundings",
     "judge": "tells lesions from physiological uptake",
-    "strokes": "picks the best of the outlines that a lesion may have after a stroke, which may be none",
+    "ranker": "picks the best of the outlines that a lesion may have, at first and after each stroke; it may be none",
 }
 
 
@@ -61,6 +60,15 @@ class Part(BaseModel):
 def from_hashes(record: dict[str, Any]) -> dict[str, Any]:
     """A record with a table of parts, from one whose fields are the parts' hashes, as they were written before."""
     record = dict(record)
+    parts = record.get("parts")
+    if isinstance(parts, dict):
+        record["parts"] = {name: part for name, part in parts.items() if name not in _GONE}
+        if len(record["parts"]) < len(parts):
+            gone = " and ".join(name for name in _GONE if name in parts)
+            logger.warning("%s: this version does not use its %s; train a ranker for it", record.get("name"), gone)
+    for name in _GONE:
+        record.pop(name, None)
+        record.pop(f"{name}_sha256", None)
     hashes = {name: record.pop(f"{name}_sha256", None) for name in PARTS}
     if "parts" not in record:
         record["parts"] = {

@@ -23,7 +23,7 @@ def verify(source: str | Path) -> dict[str, str]:
     Examples:
         >>> from sam_pet.models.verify import verify
         >>> sorted(verify("default"))[:2]
-        ['appearance.safetensors', 'chooser.json']
+        ['appearance.safetensors', 'config.json']
     """
     entry = registry.find(source) if isinstance(source, str) else None
     if entry is None:

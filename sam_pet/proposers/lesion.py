@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cc3d
@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sam_pet.boxes import CONNECTIVITY, LogitBox, MaskBox
 from sam_pet.prompts import Box, Prompt, Voxels
+from sam_pet.proposers.first_features import FIRST_NAMES, Floats
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
 
@@ -19,15 +20,14 @@ Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Offered:
-    """Outlines that a lesion might have had from the start, and the Dice that was expected of each then.
+class Outlines:
+    """What a lesion of one prompt may be: the model's mask, the 3-D network's, then levels of uptake.
 
-    `levels` (n,) are parts of the way from the surroundings to the peak; 0, -1, -2 ... for those of networks.
+    `features` (n, `FIRST_NAMES`) are known of each.
     """
 
     blocks: tuple[MaskBox, ...] = ()
-    expected: tuple[float, ...] = ()
-    levels: tuple[float, ...] = ()
+    features: Floats = field(default_factory=lambda: np.zeros((0, len(FIRST_NAMES)), np.float32))
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Lesion:
     `score` is the model's object score (a logit) on the slices of the first prompt, the best of them, in a narrow
     window: in one as wide as an organ it says little. NaN where nothing was shown. `of_uptake` tells whether the mask
     began as an outline that follows uptake instead of what the model shows, `contour_mm` how wide the cubes are in
-    which the contour network corrects it; None where the model does. `expected` is the Dice expected of that outline,
-    `offered` are those that it was chosen from. Of the prompts the first `found` are clicks of a first answer that took
-    it for a lesion with this `probability`, and no reader's.
+    which the contour network corrects it; None where the model does. `expected` is the Dice expected of the mask,
+    `outlines` are those that it was first chosen from. Of the prompts the first `found` are clicks of a first answer
+    that took it for a lesion with this `probability`, and no reader's.
     """
 
     prompts: tuple[Prompt, ...]
@@ -50,7 +50,7 @@ class Lesion:
     of_uptake: bool = False
     contour_mm: float | None = None
     expected: float = float("nan")
-    offered: Offered = Offered()
+    outlines: Outlines = Outlines()
     found: int = 0
     probability: float = float("nan")
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.lesion import Lesion, Offered, drawn_voxels, obey, shown_mask
-from sam_pet.proposers.outline_features import NAMES, Floats, NetworkOutline, OutlineContext
+from sam_pet.proposers.first_features import FIRST_NAMES, LEVEL, NetworkOutline, OutlineContext
+from sam_pet.proposers.lesion import Lesion, Outlines, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.uptake_levels import above_levels
 from sam_pet.proposers.volume_input import WIDTHS_MM
@@ -19,27 +19,7 @@ from sam_pet.uptake.peaks import candidates_at
 from sam_pet.uptake.regions import crop_candidate
 
 if TYPE_CHECKING:
-    from sam_pet.proposers.refiner import Refiner
     from sam_pet.proposers.volume_net import VolumeNetwork
-
-_LEVEL = NAMES.index("level")
-
-
-@dataclass(frozen=True)
-class Outlines:
-    """What a lesion of one prompt may be: the model's mask, the contour network's, then levels of uptake.
-
-    `blocks` with their `features` (n, `outline.features.NAMES`); `widths` are the cubes of the network's, in mm.
-    """
-
-    blocks: list[MaskBox]
-    features: Floats
-    widths: tuple[float, ...] = ()
-
-    def offered(self, expected: Floats) -> Offered:
-        """What a lesion keeps of them, with the Dice (n,) expected of each."""
-        levels = self.features[:, _LEVEL].tolist()
-        return Offered(tuple(block.trimmed() for block in self.blocks), tuple(expected.tolist()), tuple(levels))
 
 
 @dataclass(frozen=True)
@@ -48,13 +28,11 @@ class Proposers:
 
     Attributes:
         sam2: tracks lesions.
-        refiner: corrects what it shows, where there is one.
         contour: outlines lesions by itself, where there is one.
         settings: what their logits make of a lesion.
     """
 
     sam2: Sam2Proposer
-    refiner: Refiner | None = None
     contour: VolumeNetwork | None = None
     settings: OutlineSettings = DEFAULTS.outlines
 
@@ -74,20 +52,23 @@ class Proposers:
 
     def chosen(self, lesion: Lesion, outlines: Outlines, number: int) -> Lesion:
         """The lesion with one of its outlines as its mask, corrected where that was drawn or has room."""
-        block, of_uptake = outlines.blocks[number].trimmed(), number > 0
-        of_network = 0 < number <= len(outlines.widths)
-        width = self._if_fine(outlines.widths[number - 1]) if of_network else self.cube_mm(block)
-        return replace(lesion, block=block, of_uptake=of_uptake, contour_mm=width if of_uptake else None)
+        block, level = outlines.blocks[number], int(np.floor(outlines.features[number, LEVEL]))
+        # Of the model the level is 0, of the network's cubes -1, -2 ...
+        width = self._if_fine(WIDTHS_MM[-level - 1]) if level < 0 else self.cube_mm(block)
+        return replace(
+            lesion,
+            block=block,
+            of_uptake=number > 0,
+            contour_mm=width if number > 0 else None,
+            outlines=outlines,
+        )
 
     def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> LogitBox:
         """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
             return self._cube(self.contour, drawn, background, lesion.contour_mm)
-        if self.refiner is None:
-            field = self.sam2.logits(lesion.clip, lesion.bank)
-        else:
-            field = self.refiner.refine(self.sam2.study, lesion.clip, lesion.bank.all(), drawn, background)
+        field = self.sam2.logits(lesion.clip, lesion.bank)
         if self.contour is None or not len(drawn):
             return field
         widest = widest or self._cube(self.contour, drawn, background, WIDTHS_MM[-1])
@@ -102,12 +83,11 @@ class Proposers:
         drawn, tumor = lesion.prompts[0].voxels, drawn_voxels(lesion.prompts)
         regions = [crop_candidate(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
         contour = self.contour if regions and len(tumor) else None
-        widths = WIDTHS_MM if contour is not None else ()
-        cubes = [] if contour is None else [self._cube(contour, tumor, background, width) for width in widths]
+        cubes = [] if contour is None else [self._cube(contour, tumor, background, width) for width in WIDTHS_MM]
         field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)
         model = shown_mask(field, lesion.prompts, background)
         if not regions:
-            return Outlines([model], np.zeros((1, len(NAMES)), np.float32))
+            return Outlines((model.trimmed(),), np.zeros((1, len(FIRST_NAMES)), np.float32))
         fields = [cube.widened(tumor) for cube in cubes]
         contours = [NetworkOutline(each, shown_mask(each, lesion.prompts, background)) for each in fields]
         hottest = regions[0].candidate.suv
@@ -123,4 +103,4 @@ class Proposers:
                 obey(block, lesion.prompts, background)
             features.append(prompted.describe(levels))
             blocks += levels
-        return Outlines(blocks, np.concatenate(features), widths)
+        return Outlines(tuple(block.trimmed() for block in blocks), np.concatenate(features))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
+from sam_pet.proposers.first_features import LEVEL
 from sam_pet.proposers.geodesic_split import nearer_to_tumor
 from sam_pet.proposers.lesion import Lesion, cut_off, drawn_voxels, obey, shown_mask
 from sam_pet.proposers.stroke_rules import add_stroke_affinity, apply_stroke, hotter_component, stroke_region
@@ -33,7 +34,6 @@ class Revision:
     kind: str
     raw: MaskBox
     block: MaskBox
-    expected: float = float("nan")
     level: float = float("nan")
 
 
@@ -60,7 +60,7 @@ class Revised:
     @cached_property
     def revisions(self) -> tuple[Revision, ...]:
         """All outlines: `changes`, and those that the lesion was chosen from."""
-        return (*self.changes, *_offered(self.old, self.new, self.background))
+        return (*self.changes, *_at_first(self.old, self.new, self.background))
 
     @property
     def corrected(self) -> Revision:
@@ -71,13 +71,13 @@ class Revised:
     def stroke(self) -> Prompt:
         return self.new.prompts[-1]
 
-    def taken(self, revision: Revision) -> Lesion:
-        """The lesion with one of the outlines.
+    def taken(self, revision: Revision, expected: float = float("nan")) -> Lesion:
+        """The lesion with one of the outlines, of which this Dice is expected.
 
         Where no reader has pointed at it, of the first answer's clicks those outside are gone; with none left there is
         one at the hottest voxel.
         """
-        lesion = replace(self.new, block=revision.block.trimmed())
+        lesion = replace(self.new, block=revision.block.trimmed(), expected=expected)
         if not lesion.found or lesion.pointed_at or not lesion.block.values.any():
             return lesion
         clicks = [prompt for prompt in lesion.prompts[: lesion.found] if lesion.block.touches(prompt.voxels)]
@@ -144,7 +144,7 @@ def _changes(
             levels = (settings.added_low, settings.added_high)
             outlines = above_levels(crop_candidate(study, peak), stroke.voxels, levels)
             for level, added in zip(levels, outlines, strict=True):
-                yield _obeyed("basin", _joined(block, added), new, background, level=level)
+                yield _obeyed("basin", _joined(block, added), new, background, level)
     nothing = MaskBox(block.corner, np.zeros_like(block.values))
     if new.pointed_at:
         yield _obeyed("drawn", nothing, new, background)
@@ -152,11 +152,11 @@ def _changes(
         yield Revision("drawn", nothing, nothing)
 
 
-def _offered(old: Lesion, new: Lesion, background: Voxels) -> Iterator[Revision]:
-    offered = old.offered
-    for block, expected, level in zip(offered.blocks, offered.expected, offered.levels, strict=True):
+def _at_first(old: Lesion, new: Lesion, background: Voxels) -> Iterator[Revision]:
+    known = old.outlines
+    for block, level in zip(known.blocks, known.features[:, LEVEL].tolist(), strict=True):
         kind = "level" if level > 0 else "network" if level < 0 else "model"
-        yield _obeyed(kind, block, new, background, expected, level)
+        yield _obeyed(kind, block, new, background, level)
 
 
 def _hotter_than_drawn(study: Study, block: MaskBox, lesion: Lesion) -> Bools:
@@ -178,17 +178,10 @@ def _without(kind: str, raw: MaskBox, background: Voxels) -> Revision:
     return Revision(kind, raw, block)
 
 
-def _obeyed(
-    kind: str,
-    raw: MaskBox,
-    lesion: Lesion,
-    background: Voxels,
-    expected: float = float("nan"),
-    level: float = float("nan"),
-) -> Revision:
+def _obeyed(kind: str, raw: MaskBox, lesion: Lesion, background: Voxels, level: float = float("nan")) -> Revision:
     block = _room(raw, drawn_voxels(lesion.prompts))
     obey(block, lesion.prompts, background)
-    return Revision(kind, raw, block, expected, level)
+    return Revision(kind, raw, block, level)
 
 
 def _room(block: MaskBox, voxels: Voxels) -> MaskBox:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from sam_pet.prompts import Voxels
 from sam_pet.proposers.lesion import Lesion, shown_mask
 from sam_pet.proposers.outlines import Proposers
+from sam_pet.proposers.ranker import OutlineRanker, after_stroke
 from sam_pet.proposers.revisions import Revised, revised
 from sam_pet.settings import DEFAULTS, StrokeSettings
 from sam_pet.study import Study
-
-if TYPE_CHECKING:
-    from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 
 @dataclass(frozen=True)
@@ -27,16 +24,16 @@ class Corrections:
     """
 
     proposers: Proposers
-    ranker: StrokeRanker | None = None
+    ranker: OutlineRanker | None = None
     settings: StrokeSettings = DEFAULTS.strokes
 
     @property
     def study(self) -> Study:
         return self.proposers.sam2.study
 
-    def refined(self, lesion: Lesion, background: Voxels) -> Lesion:
+    def shown(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion as the networks show it with all its strokes."""
-        if self.proposers.refiner is None or not lesion.bank.conditioning:
+        if self.proposers.contour is None or not lesion.bank.conditioning:
             return lesion
         return replace(
             lesion, block=shown_mask(self.proposers.logits(lesion, background), lesion.prompts, background).trimmed()
@@ -46,8 +43,11 @@ class Corrections:
         """The new lesion, shown a stroke, with the outline that is expected to fit best; none if it is no lesion."""
         revisions = self.revisions(old, new, background)
         if revisions is None:
-            return self.refined(new, background)
-        return revisions.taken(revisions.corrected if self.ranker is None else self.ranker.best(self.study, revisions))
+            return self.shown(new, background)
+        if self.ranker is None:
+            return revisions.taken(revisions.corrected)
+        number, expected = self.ranker.best(after_stroke(self.study, revisions))
+        return revisions.taken(revisions.revisions[number], expected)
 
     def revisions(self, old: Lesion, new: Lesion, background: Voxels) -> Revised | None:
         """The outlines that a lesion may have after a stroke; None where there is none to go on from."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,14 +13,11 @@ from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Box, Click, Prompt, Scribble, Voxels
 from sam_pet.proposers.lesion import Lesion, cut_off
 from sam_pet.proposers.outlines import Proposers
+from sam_pet.proposers.ranker import OutlineRanker, at_first
 from sam_pet.proposers.revisions import Revised
 from sam_pet.sam2.memory import MemoryBank
 from sam_pet.session.correct import Corrections
 from sam_pet.settings import DEFAULTS, StrokeSettings
-
-if TYPE_CHECKING:
-    from sam_pet.proposers.ranker import OutlineRanker
-    from sam_pet.proposers.stroke_ranker import StrokeRanker
 
 
 class LesionSegmenter:
@@ -29,22 +25,20 @@ class LesionSegmenter:
 
     Args:
         proposers: what proposes outlines.
-        outline_ranker: picks one of the outlines of a first prompt, where there is one.
-        stroke_ranker: picks one of those after a stroke, where there is one.
+        ranker: picks one of the outlines of a first prompt or after a stroke, where there is one.
         strokes: what a stroke changes.
     """
 
     def __init__(
         self,
         proposers: Proposers,
-        outline_ranker: OutlineRanker | None = None,
-        stroke_ranker: StrokeRanker | None = None,
+        ranker: OutlineRanker | None = None,
         strokes: StrokeSettings = DEFAULTS.strokes,
     ) -> None:
         self.study = proposers.sam2.study
         self.proposers = proposers
-        self.outline_ranker = outline_ranker
-        self.corrections = Corrections(proposers, stroke_ranker, strokes)
+        self.ranker = ranker
+        self.corrections = Corrections(proposers, ranker, strokes)
 
     @torch.no_grad()
     def start(self, prompts: Sequence[Prompt], background: Voxels) -> list[Lesion]:
@@ -124,7 +118,7 @@ class LesionSegmenter:
         lesions = self._seen(lesions, background)
         shown = self._with_prompt(lesions, prompt, background)
         if isinstance(prompt, Box):
-            return [self.corrections.refined(lesion, background) for lesion in shown]
+            return [self.corrections.shown(lesion, background) for lesion in shown]
         return [self.corrections.corrected(old, new, background) for old, new in zip(lesions, shown, strict=True)]
 
     @torch.no_grad()
@@ -142,15 +136,13 @@ class LesionSegmenter:
 
     @torch.no_grad()
     def select_outline(self, lesion: Lesion, background: Voxels) -> Lesion:
-        """The lesion with the outline that is expected to fit best: the refined one where there is no ranker."""
-        if self.outline_ranker is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
-            return self.corrections.refined(lesion, background)
+        """The lesion with the outline that is expected to fit best: the networks' where there is no ranker."""
+        if self.ranker is None or not lesion.bank.conditioning or isinstance(lesion.prompts[0], Box):
+            return self.corrections.shown(lesion, background)
         outlines = self.proposers.outlines(lesion, background)
-        expected = self.outline_ranker.expect(outlines.features)
-        ranked = self.outline_ranker.ranked(expected, outlines.features)
-        number = int(ranked.argmax())
-        chosen = self.proposers.chosen(lesion, outlines, number)
-        return replace(chosen, expected=float(expected[number]), offered=outlines.offered(ranked))
+        expected = self.ranker.expect(at_first(outlines.features))
+        number = int(expected.argmax())
+        return replace(self.proposers.chosen(lesion, outlines, number), expected=float(expected[number]))
 
     def without(self, lesion: Lesion, background: Voxels) -> Lesion:
         """The lesion with its mask cut by background voxels, nothing tracked again."""
@@ -163,8 +155,7 @@ class WatchedSegmenter(LesionSegmenter):
     """A segmenter that reports each of its steps, and ends with what the report raises."""
 
     def __init__(self, segmenter: LesionSegmenter, progress: Callable[[int], None]) -> None:
-        corrections = segmenter.corrections
-        super().__init__(segmenter.proposers, segmenter.outline_ranker, corrections.ranker, corrections.settings)
+        super().__init__(segmenter.proposers, segmenter.ranker, segmenter.corrections.settings)
         self._progress = progress
         self._done = 0
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sam_pet.session.session import Session
 
 # The parts of a model that make masks of strokes; the others make first answers.
-_OF_STROKES = {"refiner", "contour", "chooser"}
+_OF_STROKES = {"contour", "ranker"}
 
 
 def write(session: Session, folder: str | os.PathLike[str]) -> None:

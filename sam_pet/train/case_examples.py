@@ -17,7 +17,7 @@ from sam_pet.detection.detect import AUTO, CandidateTable, find_candidates
 from sam_pet.detection.features import NAMES
 from sam_pet.study import Study
 from sam_pet.train.candidate_examples import sample
-from sam_pet.train.refiner_examples import lesions_of
+from sam_pet.train.simulated_prompts import lesions_of
 from sam_pet.train.store import ExampleStore
 from sam_pet.train.volume_examples import save_cubes, training_cubes
 

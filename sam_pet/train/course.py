@@ -22,7 +22,7 @@ from sam_pet.segmenter import find_device
 from sam_pet.train.data import Groups, cases_of, example_store, split
 from sam_pet.train.recipe import Recipe
 from sam_pet.train.run_folder import RunFolder, environment
-from sam_pet.train.stages import MAKERS, RANKERS, STAGES, Work, parts_of
+from sam_pet.train.stages import MAKERS, STAGES, Work, parts_of
 from sam_pet.train.store import ExampleStore, digest
 from sam_pet.train.tracker import Validate, finetune
 
@@ -147,7 +147,7 @@ class _Course:
         def copy(path: Path) -> None:
             shutil.copyfile(folder / PARTS[name], path)
 
-        add_part(self._assembled, name, copy, fitted_to, **maker.changes)
+        add_part(self._assembled, name, copy, fitted_to)
         return load_model(self._assembled)
 
     def export(self) -> Path:
@@ -230,7 +230,7 @@ class _Course:
 def _sides(recipe: Recipe, groups: Groups) -> tuple[Groups, Groups]:
     """The cases that networks learn from, and those that they never see: all, where no network is trained."""
     parts = {stage for stage, _ in parts_of(recipe)}
-    learn = parts - set(RANKERS)
+    learn = parts - {"ranker"}
     if recipe.classifier is not None and recipe.classifier.start == "base":
         learn.discard("classifier")
     if not recipe.stages and not learn:

@@ -20,7 +20,7 @@ from sam_pet.prompts import Voxels
 from sam_pet.stored import stored_arrays
 from sam_pet.study import Study
 from sam_pet.train.crops import hottest_places
-from sam_pet.train.refiner_examples import first_prompt
+from sam_pet.train.simulated_prompts import first_prompt
 from sam_pet.trees import Floats
 
 Rng = np.random.Generator

@@ -21,8 +21,6 @@ from sam_pet.train.recipe_stages import (
     ContourStage,
     RankerStage,
     RecipePart,
-    RefinerStage,
-    StrokesStage,
 )
 
 _MOST_BYTES = 1 << 20
@@ -200,12 +198,10 @@ class Recipe(RecipePart):
     folds: int = Field(default=5, ge=2)
     store: Path | None = None
     half: bool = False
-    refiner: RefinerStage | None = None
     contour: ContourStage | None = None
-    ranker: RankerStage | None = None
     appearance: AppearanceStage | None = None
     classifier: ClassifierStage | None = None
-    strokes: StrokesStage | None = None
+    ranker: RankerStage | None = None
 
     @field_validator("precision", mode="before")
     @classmethod

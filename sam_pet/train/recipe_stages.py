@@ -37,18 +37,6 @@ class NetworkStage(LearnedStage):
     average: float = Field(default=0.995, ge=0, lt=1)
 
 
-class RefinerStage(NetworkStage):
-    """The refiner; each lesion is clicked `clicks` times, at most `most` lesions of a case."""
-
-    steps: int = Field(default=1000, gt=0)
-    batch: int = Field(default=4, gt=0)
-    rate: float = Field(default=2e-3, gt=0)
-    decay: float = Field(default=1e-3, ge=0)
-    average: float = Field(default=0.99, ge=0, lt=1)
-    clicks: int = Field(default=4, gt=0)
-    most: int = Field(default=12, gt=0)
-
-
 class ContourStage(NetworkStage):
     """The contour network; in bfloat16 a step takes half the time on a device that knows it."""
 
@@ -57,14 +45,6 @@ class ContourStage(NetworkStage):
     rate: float = Field(default=2e-3, gt=0)
     decay: float = Field(default=0.02, ge=0)
     bfloat16: bool = False
-
-
-class RankerStage(RecipePart):
-    """The outline ranker; each lesion is prompted `prompts` times, those of a case at least `least` times in all."""
-
-    prompts: int = Field(default=2, gt=0)
-    least: int = Field(default=8, gt=0)
-    most: int = Field(default=16, gt=0)
 
 
 class AppearanceStage(NetworkStage):
@@ -81,10 +61,17 @@ class ClassifierStage(LearnedStage):
     of the base, and all cases are held ones."""
 
 
-class StrokesStage(RecipePart):
-    """The stroke ranker; of a case so many lesions of the first answer that are none, so many that are some (`found`),
-    and so many that prompts start (`started`) are given `strokes` each."""
+class RankerStage(RecipePart):
+    """The ranker.
 
+    Each lesion is prompted `prompts` times, those of a case at least `least` times in all, of at most `most` lesions.
+    Then, of a case, so many lesions of the first answer that are none, so many that are some (`found`), and so many
+    that prompts start (`started`) are given `strokes` each.
+    """
+
+    prompts: int = Field(default=2, gt=0)
+    least: int = Field(default=8, gt=0)
+    most: int = Field(default=16, gt=0)
     found: int = Field(default=6, ge=0)
     started: int = Field(default=4, ge=0)
     strokes: int = Field(default=3, gt=0)

@@ -35,7 +35,7 @@ _RUN, _RECIPE, _ENVIRONMENT = "training", "recipe.yaml", "environment.json"
 # What may differ between a run and its continuation.
 _FREE = (
     *("out", "workers", "save_every", "validation", "store", "folds", "half"),
-    *("refiner", "contour", "ranker", "appearance", "classifier"),
+    *("contour", "appearance", "classifier", "ranker"),
 )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,26 +19,26 @@ from sam_pet.detection.coarse_batch import CoarseBatch
 from sam_pet.detection.coarse_study import CoarseStudy
 from sam_pet.detection.detect import find_candidates
 from sam_pet.errors import InputError
-from sam_pet.models.checkpoint import LoadedModel
+from sam_pet.models.checkpoint import LoadedModel, add_part
 from sam_pet.models.fp16 import write_fp16
+from sam_pet.models.loading import load_model
 from sam_pet.models.parts import NAMES as PART_NAMES
 from sam_pet.progress import steps
-from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.segmenter import Segmenter
 from sam_pet.train import appearance as appearance_net
 from sam_pet.train import classifier as trees
-from sam_pet.train import prompt_examples, ranker, refiner, stroke_ranker, volume_net
+from sam_pet.train import prompt_examples, ranker, volume_net
 from sam_pet.train.boosted import predict
 from sam_pet.train.candidate_examples import CandidateExample
 from sam_pet.train.case_examples import candidates_file, cubes_file, scene_file
 from sam_pet.train.data import Groups
 from sam_pet.train.network import TrainSettings
-from sam_pet.train.ranker_examples import RankerExamples
+from sam_pet.train.ranker_examples import FirstExamples, RankerExample
 from sam_pet.train.recipe import Recipe
 from sam_pet.train.recipe_stages import NetworkStage
-from sam_pet.train.refiner_examples import RefinerExamples, lesions_of
-from sam_pet.train.revision_examples import RevisionExamples
+from sam_pet.train.simulated_prompts import lesions_of
 from sam_pet.train.store import ExampleStore, digest, made
+from sam_pet.train.stroke_examples import StrokeExamples
 from sam_pet.train.volume_examples import load_cubes
 from sam_pet.trees import Floats
 
@@ -99,31 +100,10 @@ class Maker:
     Attributes:
         make: makes it.
         fitted_to: the parts that it learns from besides cases: when they change it is made anew.
-        changes: what the record says of it.
     """
 
     make: Callable[[Work], Made]
     fitted_to: tuple[str, ...] = ()
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-
-def make_refiner(work: Work) -> Made:
-    """Learns from what the tracker makes of clicks and strokes on the seen cases."""
-    stage = work.recipe.refiner
-    assert stage is not None
-    settings = RefinerSettings()
-    examples = RefinerExamples(work.store, settings, stage.clicks, stage.most)
-    groups = []
-    for cases, weight in work.seen:
-        files = [path for paths in _by_model(work, cases, examples.of, "refiner") for path in paths]
-        if files:
-            groups.append((files, weight))
-    _require(groups, "refiner")
-    begin = None if stage.start == "new" else _of_base("refiner", work.loaded.refiner).network
-    training = _settings(stage, work.recipe.seed)
-    network = refiner.train_refiner(groups, settings, training, begin, **work.options)
-    facts = {"examples": sum(len(files) for files, _ in groups), "steps": stage.steps}
-    return Made(lambda path: write_fp16(network, path), facts)
 
 
 def make_contour(work: Work) -> Made:
@@ -142,21 +122,6 @@ def make_contour(work: Work) -> Made:
     network = volume_net.train_contour(groups, settings, stage.bfloat16, begin, **work.options)
     facts = {"examples": sum(len(cubes) for cubes, _ in groups), "steps": stage.steps}
     return Made(lambda path: write_fp16(network, path), facts)
-
-
-def make_ranker(work: Work) -> Made:
-    """Learns from the outlines of prompts on the held cases, which no network has seen."""
-    stage = work.recipe.ranker
-    assert stage is not None
-    examples = RankerExamples(work.store, stage.prompts, stage.least, stage.most)
-    groups = []
-    for cases, _ in work.held:
-        found = _by_model(work, cases, examples.of, "outlines")
-        groups.append([one for one in found if one is not None])
-    groups = [group for group in groups if group]
-    _require(groups, "outline ranker")
-    fitted = ranker.fit(groups, work.recipe.seed)
-    return Made(fitted.write, dict(fitted.content.training))
 
 
 def make_appearance(work: Work) -> Made:
@@ -208,39 +173,51 @@ def make_classifier(work: Work) -> Made:
     return Made(classifier.write, facts)
 
 
-def make_strokes(work: Work) -> Made:
-    """Learns from strokes on the held cases, which no network has seen."""
-    stage = work.recipe.strokes
+def make_ranker(work: Work) -> Made:
+    """Learns from first prompts on the held cases, which no network has seen, then from strokes on what it chose."""
+    stage = work.recipe.ranker
     assert stage is not None
-    examples = RevisionExamples(work.store, stage.found, stage.started, stage.strokes)
-    groups = [_by_model(work, cases, examples.of, "strokes") for cases, _ in work.held]
-    groups = [group for group in groups if any(len(one.dice) for one in group)]
-    _require(groups, "stroke ranker")
-    ranker = stroke_ranker.fit(groups, work.recipe.seed)
-    return Made(ranker.write, dict(ranker.content.training))
+    first = FirstExamples(work.store, stage.prompts, stage.least, stage.most)
+    strokes = StrokeExamples(work.store, stage.found, stage.started, stage.strokes)
+    prompted = [_by_model(work, cases, first.of, "first prompts") for cases, _ in work.held]
+    if not any(one.choices for group in prompted for one in group):
+        raise InputError("outline ranker: no case has a lesion to learn from; check the labels, or give more cases")
+    corrected = _strokes(work, prompted, strokes)
+    groups = [
+        [one.joined(other) for one, other in zip(*group, strict=True)]
+        for group in zip(prompted, corrected, strict=True)
+    ]
+    fitted = ranker.fit(groups, work.recipe.seed)
+    return Made(fitted.write, dict(fitted.content.training))
+
+
+def _strokes(
+    work: Work, prompted: Sequence[Sequence[RankerExample]], examples: StrokeExamples
+) -> list[list[RankerExample]]:
+    """Strokes on the held cases, on masks chosen by a ranker that has learned from first prompts on the other half."""
+    found = [[RankerExample.of([])] * len(cases) for cases, _ in work.held]
+    folder = work.folder / "first"
+    for half in (0, 1):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(work.checkpoint, folder)
+        others = [group[1 - half :: 2] for group in prompted]
+        if any(one.choices for group in others for one in group):
+            add_part(folder, "ranker", ranker.fit(others, work.recipe.seed).write)
+        begun = replace(work, loaded=load_model(folder), checkpoint=folder)
+        for group, (cases, _) in zip(found, work.held, strict=True):
+            group[half::2] = _by_model(begun, cases[half::2], examples.of, "strokes")
+    shutil.rmtree(folder)
+    return found
 
 
 MAKERS = {
-    "refiner": Maker(make_refiner, ("tracker",), {"refiner": RefinerSettings()}),
     "contour": Maker(make_contour),
-    "chooser": Maker(make_ranker, ("tracker", "refiner", "contour")),
     "appearance": Maker(make_appearance),
     "judge": Maker(make_classifier, ("appearance",)),
-    "strokes": Maker(make_strokes, ("tracker", "refiner", "contour", "chooser", "judge")),
+    "ranker": Maker(make_ranker, ("tracker", "contour", "judge")),
 }
 # The stages by the names that recipes have for them, with the parts that they make, in this order.
-STAGES = {
-    "refiner": "refiner",
-    "contour": "contour",
-    "ranker": "chooser",
-    "appearance": "appearance",
-    "classifier": "judge",
-    "strokes": "strokes",
-}
-
-
-# Those that learn from held cases alone.
-RANKERS = ("ranker", "strokes")
+STAGES = {"contour": "contour", "appearance": "appearance", "classifier": "judge", "ranker": "ranker"}
 
 
 def _settings(stage: NetworkStage, seed: int) -> TrainSettings:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sam_pet.cases import Case
 from sam_pet.cohort.local_pool import over_processes
@@ -23,12 +23,6 @@ R = TypeVar("R")
 _FORMAT = 1
 _DIGESTS = "digests"
 _SHA256 = 64
-
-
-class Example(Protocol):
-    """The examples, as they are stored."""
-
-    def save(self, path: Path) -> None: ...
 
 
 class ExampleStore:
@@ -56,24 +50,6 @@ class ExampleStore:
             with replacing(path) as temporary:
                 make(temporary)
         return path
-
-    def many(self, kind: str, facts: Any, make: Callable[[], Iterable[Example]]) -> list[Path]:
-        """The files of examples that are made together but read one by one, as `get`."""
-
-        def write(index: Path) -> None:
-            key = digest([_FORMAT, kind, facts])
-            names = []
-            for number, example in enumerate(make()):
-                names.append(f"{key[:2]}/{key[:24]}-{number:04d}.npz")
-                with replacing(self.folder / kind / names[-1]) as temporary:
-                    example.save(temporary)
-            write_json(names, index)
-
-        def names_in(content: Any) -> list[Path] | None:
-            known = isinstance(content, list) and all(isinstance(name, str) for name in content)
-            return [self.folder / kind / name for name in content] if known else None
-
-        return self._kept(kind, facts, write, names_in)
 
     def fingerprint(self, case: Case) -> str:
         """The SHA-256 of a case's files, whatever their names; reckoned once for each state of a file."""

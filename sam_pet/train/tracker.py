@@ -309,7 +309,6 @@ def _record(recipe: Recipe, base: LoadedModel) -> ModelManifest:
         name=recipe.name,
         frames=base.record.frames if recipe.frames is None else frame_recipe(recipe.frames),
         clip=recipe.clip or base.record.clip,
-        refiner=base.record.refiner,
         settings=base.record.settings.with_given(recipe.settings),
         parts=base.record.parts,
         trained=True,

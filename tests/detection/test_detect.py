@@ -133,7 +133,7 @@ def test_an_outline_loses_a_peak_that_is_improbable_not_one_that_is_doubtful(
     study.pet[second] = 5.0
     both = ball(SPOT, 10) | second
     tracker = segmenter.tracker(study)
-    tracker.outline_ranker = object()  # type: ignore[assignment]
+    tracker.ranker = object()  # type: ignore[assignment]
     monkeypatch.setattr(tracker, "select_outline", lambda lesion, _: replace(lesion, block=MaskBox((0, 0, 0), both)))
     (lesion,) = first_answer(tracker, Torn(0.9, uses_model=False), "fdg")  # type: ignore[arg-type]
     assert lesion.block.within((0, 0, 0), both.shape)[ball(SPOT, 10)].all()

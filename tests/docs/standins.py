@@ -20,7 +20,7 @@ from tests.docs.blocks import ROOT
 CENTRES = ((163, 118, 123), (20, 24, 10))
 _TINY_RUN = (
     "train='[{folder: cases}]' stages='[{steps: 1, batch: 1, length: 2}]' workers=0 "
-    "refiner=null contour=null ranker=null appearance=null classifier=null strokes=null"
+    "contour=null appearance=null classifier=null ranker=null"
 )
 _TINY_LORA = f"{_TINY_RUN} base=nano-untrained image_size=64 validation=null precision=no"
 _SMALL_GRID = "--grid 60x60x90@8x8x11"

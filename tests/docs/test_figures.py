@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from sam_pet.models import load_model
-from sam_pet.proposers.revision_features import REVISION_NAMES
+from sam_pet.proposers.ranker import NAMES as RANKER_NAMES
 from sam_pet.proposers.uptake_levels import LEVELS
 from sam_pet.proposers.volume_input import WIDTHS_MM
 from sam_pet.settings import DEFAULTS
@@ -189,7 +189,7 @@ def test_the_rules_for_strokes_are_those_of_the_code() -> None:
         f"{rules.coldest:g} to {rules.hottest:g} times its own",
         f"up to {rules.hottest:g} times its own; {rules.trim_hottest:g} in a mask that follows uptake",
     ]
-    assert f"expect a Dice of each from {len(REVISION_NAMES)} numbers" in text(page)
+    assert f"expect a Dice of each from {len(RANKER_NAMES)} numbers" in text(page)
     assert f"within {DEFAULTS.lesions.neighbourhood_mm:g} mm of one" in text(page)
     assert f"cubes of {WIDTHS_MM[0]:g}, {WIDTHS_MM[1]:g} and {WIDTHS_MM[2]:g} mm" in text(page)
     assert f"{len(LEVELS)} levels of uptake" in text(page)

@@ -26,7 +26,7 @@ from sam_pet.models.convert import convert_meta, read_meta
 from sam_pet.models.hashes import read_hashes
 from sam_pet.models.manifest import ModelManifest, read_manifest
 from sam_pet.models.registry import checkpoints_folder
-from sam_pet.proposers.outline_features import NAMES as OUTLINE
+from sam_pet.proposers.ranker import NAMES as OUTLINE
 from sam_pet.proposers.ranker import OutlineRanker
 from sam_pet.proposers.volume_net import VolumeNetwork, new_network
 from sam_pet.trees import from_text, to_text
@@ -96,14 +96,14 @@ def _folders(scratch: Path) -> dict[str, Target]:
 
 
 def _parts() -> dict[str, Target]:
-    chooser = OutlineRanker.make(_boosted(len(OUTLINE)), 0.1, {}).content.model_dump_json().encode()
+    ranker = OutlineRanker.make(_boosted(len(OUTLINE)), 0.1, {}).content.model_dump_json().encode()
     small = to_text(_boosted(4))
     content = json.loads((checkpoints_folder() / "default" / "first_answer.json").read_text())
     trees = dict.fromkeys(("glance", "extent", "context", "opinion"), small)
     judge = json.dumps({**content, **trees, "appearance": None}).encode()
     found = {
         "trees": Target("t.ubj", bytes(_boosted(4).save_raw("ubj")), _trees),
-        "outline ranker": Target("c.json", chooser, lambda folder: OutlineRanker.read(folder / "c.json")),
+        "outline ranker": Target("r.json", ranker, lambda folder: OutlineRanker.read(folder / "r.json")),
         "lesion classifier": Target("j.json", judge, lambda folder: LesionClassifier.read(folder / "j.json")),
     }
     network: torch.nn.Module = AppearanceNetwork(len(NAMES))

@@ -175,7 +175,7 @@ def test_the_parts_of_a_checkpoint_are_fetched_with_it(hub: Hub) -> None:
     save_model(default.model, default.record, folder, default.parts)
     loaded = load_model("lab/parts")
     assert set(loaded.parts) == set(default.parts)
-    assert loaded.refiner is not None
+    assert loaded.contour is not None
 
 
 def test_a_later_fetch_keeps_to_the_recorded_commit(hub: Hub) -> None:

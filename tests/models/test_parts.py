@@ -36,7 +36,7 @@ def files(loaded: LoadedModel) -> dict[str, bytes]:
 
 
 # Of another tracker than the one that they were fitted to.
-RANKERS = {"chooser": ["tracker"], "strokes": ["tracker"]}
+RANKERS = {"ranker": ["tracker"]}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,6 @@ def test_full_fine_tuning_carries_every_part_and_says_which_are_stale(default: L
     folder = trained(tmp_path)
     loaded = load_model(folder)
     assert same_parts(loaded, default)
-    assert loaded.refiner is not None
     assert loaded.contour is not None
     assert loaded.record.stale == RANKERS
     assert set(verify(folder)) >= {"model.safetensors", *PARTS.values()}
@@ -95,19 +94,19 @@ def test_an_adapter_of_a_few_steps_answers_and_replays_like_its_merged_model(
 def test_an_adapter_may_bring_a_part_of_its_own(default: LoadedModel, tmp_path: Path) -> None:
     folder = trained(tmp_path, **LORA)
     before = load_model(folder)
-    content = default.parts["chooser"].read_text()
-    fitted_to = {name: before.hashes[name] for name in ("tracker", "refiner", "contour")}
-    add_part(folder, "chooser", lambda path: path.write_text(content + "\n") and None, fitted_to)
+    content = default.parts["ranker"].read_text()
+    fitted_to = {name: before.hashes[name] for name in ("tracker", "contour", "judge")}
+    add_part(folder, "ranker", lambda path: path.write_text(content + "\n") and None, fitted_to)
     after = load_model(folder)
-    assert after.parts["chooser"].parent == folder
-    assert same_parts(after, default, ["refiner", "contour", "judge", "appearance"])
-    assert after.record.stale == {"strokes": ["tracker", "chooser"]}
+    assert after.parts["ranker"].parent == folder
+    assert same_parts(after, default, ["contour", "judge", "appearance"])
+    assert after.record.stale == {}
     record = read_manifest(folder)
     assert record is not None
     assert record.sha256 is not None
-    assert set(record.parts) == {"chooser"}
+    assert set(record.parts) == {"ranker"}
     merge_adapter(folder, tmp_path / "merged")
-    assert load_model(tmp_path / "merged").record.stale == {"strokes": ["tracker", "chooser"]}
+    assert load_model(tmp_path / "merged").record.stale == {}
 
 
 def test_a_retrained_part_names_those_that_were_fitted_to_it(default: LoadedModel, tmp_path: Path) -> None:
@@ -116,7 +115,7 @@ def test_a_retrained_part_names_those_that_were_fitted_to_it(default: LoadedMode
     weights = bytearray(content)
     weights[-1] ^= 1
     record = add_part(tmp_path / "mine", "contour", lambda path: path.write_bytes(weights) and None)
-    assert record.stale["chooser"] == ["tracker", "contour"]  # half precision became single: other bytes
+    assert record.stale["ranker"] == ["tracker", "contour"]  # half precision became single: other bytes
     assert torch.equal(load_model(tmp_path / "mine").model.state_dict()["no_memory_embedding"].float(),
                        default.model.state_dict()["no_memory_embedding"].float())  # fmt: skip
 

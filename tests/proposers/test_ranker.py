@@ -13,38 +13,24 @@ from sam_pet.errors import InputError
 from sam_pet.models import load_model, save_model
 from sam_pet.models.checkpoint import add_part, untrained
 from sam_pet.models.manifest import ModelManifest
-from sam_pet.models.parts import CHOOSER
+from sam_pet.models.parts import RANKER
 from sam_pet.models.verify import verify
 from sam_pet.prompts import Voxels
-from sam_pet.proposers.outline_features import NAMES, Floats
-from sam_pet.proposers.ranker import OutlineRanker
+from sam_pet.proposers.first_features import FIRST_NAMES
 from sam_pet.proposers.uptake_levels import LEVELS, above_levels
 from sam_pet.sam2.clips import ClipRecipe
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
 from sam_pet.study import Study
 from sam_pet.train.ranker import fit
-from sam_pet.train.ranker_examples import RankerExample, RankerExamples
+from sam_pet.train.ranker_examples import FirstExamples
 from sam_pet.train.store import ExampleStore
 from sam_pet.uptake.peaks import Candidate, candidates_at
 from sam_pet.uptake.regions import crop_candidate
-from tests.fakes import random_segmenter, two_lesion_study
+from tests.fakes import FixedRanker, random_segmenter, two_lesion_study
 from tests.train.cases import write_cases
 
 FIRST, SECOND = (20, 24, 10), (44, 24, 30)
-
-
-class Fixed:
-    """Always takes the outline of one number."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def expect(self, features: Floats) -> Floats:
-        return np.ones(len(features))
-
-    def ranked(self, expected: Floats, _: Floats) -> Floats:
-        return expected * (np.arange(len(expected)) == self.number)
 
 
 def voxels(*points: tuple[int, int, int]) -> Voxels:
@@ -53,7 +39,7 @@ def voxels(*points: tuple[int, int, int]) -> Voxels:
 
 def opened(study: Study, number: int | None) -> Session:
     segmenter = random_segmenter()
-    segmenter.__dict__["outline_ranker"] = None if number is None else Fixed(number)
+    segmenter.__dict__["ranker"] = None if number is None else FixedRanker(number)
     return segmenter.open(study)
 
 
@@ -61,23 +47,6 @@ def ball(study: Study, place: tuple[int, int, int]) -> np.ndarray:
     z, y, x = np.mgrid[: study.pet.shape[0], : study.pet.shape[1], : study.pet.shape[2]]
     near: np.ndarray = ((x - place[0]) * 5) ** 2 + ((y - place[1]) * 5) ** 2 + ((z - place[2]) * 4) ** 2 < 30**2
     return (study.pet > 5) & near
-
-
-def made_lesson(seed: int, prompts: int = 12, outlines: int = 5) -> RankerExample:
-    """The outline with the steepest edge fits best; the model's one always fits moderately."""
-    rng = np.random.default_rng(seed)
-    features = rng.normal(0, 1, (prompts, outlines, len(NAMES))).astype(np.float32)
-    slope = features[..., NAMES.index("slope")]
-    dice = np.clip(0.5 + 0.2 * slope, 0, 1)
-    dice[:, 0] = 0.6
-    features[:, 0, NAMES.index("level")] = 0
-    features[:, 1:, NAMES.index("level")] = 1
-    return RankerExample(features, dice.astype(np.float32))
-
-
-@pytest.fixture(scope="module")
-def ranker() -> OutlineRanker:
-    return fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
 
 
 def test_boxes_overlap_where_they_do() -> None:
@@ -148,13 +117,13 @@ def test_every_outline_is_described(with_ct: bool) -> None:
     session.add_click(FIRST)
     outlines = tracker.proposers.outlines(session.state.lesions[1], np.zeros((0, 3), np.int64))
     blocks, features = outlines.blocks, outlines.features
-    assert features.shape == (len(blocks), len(NAMES)) == (1 + len(LEVELS), len(NAMES))
-    of_ct = np.isin(NAMES, ("hu", "hu_spread", "rim_hu"))
-    of_contours = np.array([name.startswith(("contour_", "agreement_")) for name in NAMES])
+    assert features.shape == (len(blocks), len(FIRST_NAMES)) == (1 + len(LEVELS), len(FIRST_NAMES))
+    of_ct = np.isin(FIRST_NAMES, ("hu", "hu_spread", "rim_hu"))
+    of_contours = np.array([name.startswith(("contour_", "agreement_")) for name in FIRST_NAMES])
     assert np.isfinite(features[:, ~of_ct & ~of_contours]).all()
     assert np.isnan(features[:, of_contours]).all()
     assert np.isfinite(features[:, of_ct]).all() == with_ct
-    column = dict(zip(NAMES, features.T, strict=True))
+    column = dict(zip(FIRST_NAMES, features.T, strict=True))
     np.testing.assert_allclose(column["level"], [0.0, *LEVELS], rtol=1e-6)
     size = ball(study, FIRST).sum() * study.grid.voxel_ml
     assert np.exp(column["volume"][6]) == pytest.approx(size, rel=1e-4)
@@ -187,71 +156,35 @@ def test_a_box_keeps_the_models_mask() -> None:
     assert (masks[0] == masks[1]).all()
 
 
-def test_trees_learn_which_outline_fits_and_the_margin_holds_the_widest_contour_back(ranker: OutlineRanker) -> None:
-    facts = ranker.content.training
-    assert facts["note"] == "made"
-    assert facts["prompts"] == [144, 72]
-    for model, chosen, best in zip(facts["dice_of_model"], facts["dice_chosen"], facts["dice_of_best"], strict=True):
-        assert model == pytest.approx(0.6)
-        assert model + 0.5 * (best - model) < chosen <= best
-    expected = np.array([[0.5, 0.51, 0.5, 0.55], [0.5, 0.8, 0.7, 0.95]])
-    networks = np.full((2, 4, len(NAMES)), np.nan)
-    networks[:, :, NAMES.index("level")] = -np.arange(4)
-    assert OutlineRanker.best(expected, networks, 0.1).tolist() == [1, 3]
-    assert OutlineRanker.best(expected, networks, 0.0).tolist() == [3, 3]
-    assert OutlineRanker.best(expected, np.full_like(networks, 0.5), 0.1).tolist() == [3, 3]
-
-
-def test_the_same_examples_give_the_same_file_and_it_reads_back(ranker: OutlineRanker, tmp_path: Path) -> None:
-    again = fit([[made_lesson(seed) for seed in range(12)], [made_lesson(seed) for seed in range(12, 18)]], note="made")
-    ranker.write(tmp_path / "one.json")
-    again.write(tmp_path / "other.json")
-    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "other.json").read_bytes()
-    features = made_lesson(99).features[0]
-    np.testing.assert_array_equal(OutlineRanker.read(tmp_path / "one.json").expect(features), ranker.expect(features))
-
-
-def test_a_damaged_or_foreign_file_says_so(ranker: OutlineRanker, tmp_path: Path) -> None:
-    path = tmp_path / "chooser.json"
-    path.write_text('{"features": []')
-    with pytest.raises(InputError, match="does not rank outlines"):
-        OutlineRanker.read(path)
-    ranker.write(path)
-    path.write_text(path.read_text().replace('"slope"', '"steepness"'))
-    with pytest.raises(InputError, match="trained on other features"):
-        OutlineRanker.read(path)
-
-
 def test_an_outline_ranker_is_carried_checked_and_told_apart(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint"
     clip = ClipRecipe(first_mm=64.0, largest_mm=64.0)
     save_model(untrained("nano", 64), ModelManifest(name="small", clip=clip, trained=True), checkpoint)
     plain = Segmenter(load_model(checkpoint), "cpu")
     (case,) = find_cases(write_cases(tmp_path / "cases", 1))
-    examples = RankerExamples(ExampleStore(tmp_path / "store"), prompts=1)
+    examples = FirstExamples(ExampleStore(tmp_path / "store"), prompts=1)
     found = examples.of(case, plain, seed=0)
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.npz")}
     again = examples.of(case, plain, seed=0)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.npz")} == made
-    assert found is not None
-    assert again is not None
-    assert len(found.dice) == 8
-    add_part(checkpoint, "chooser", fit([[found]]).write, {"tracker": plain.sha256})
+    np.testing.assert_array_equal(found.features, again.features)
+    assert found.choices == 8
+    add_part(checkpoint, "ranker", fit([[found]]).write, {"tracker": plain.sha256})
     segmenter = Segmenter(load_model(checkpoint), "cpu")
-    assert segmenter.outline_ranker is not None
-    assert segmenter.outline_ranker.content.training["prompts"] == [8]
-    assert segmenter.facts["chooser"] == verify(checkpoint)[CHOOSER]
+    assert segmenter.ranker is not None
+    assert segmenter.ranker.content.training["prompts"] == 8
+    assert segmenter.facts["ranker"] == verify(checkpoint)[RANKER]
     session = segmenter.open(two_lesion_study())
     session.add_click(FIRST)
     session.save(tmp_path / "saved")
     with pytest.raises(InputError, match="another model"):
         Session.replay(tmp_path / "saved", two_lesion_study(), plain)
-    damaged = bytearray((checkpoint / CHOOSER).read_bytes())
+    damaged = bytearray((checkpoint / RANKER).read_bytes())
     damaged[-3] ^= 1
-    (checkpoint / CHOOSER).write_bytes(damaged)
-    with pytest.raises(InputError, match=CHOOSER):
+    (checkpoint / RANKER).write_bytes(damaged)
+    with pytest.raises(InputError, match=RANKER):
         verify(checkpoint)
-    with pytest.raises(InputError, match=CHOOSER):
+    with pytest.raises(InputError, match=RANKER):
         load_model(checkpoint)
 
 

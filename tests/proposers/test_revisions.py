@@ -8,8 +8,9 @@ import pytest
 from sam_pet.boxes import LOGIT_LIMIT, LogitBox, MaskBox
 from sam_pet.geometry import Grid
 from sam_pet.prompts import Click, Scribble
-from sam_pet.proposers.lesion import Lesion, Offered
-from sam_pet.proposers.revision_features import REVISION_NAMES, describe_revisions
+from sam_pet.proposers.first_features import FIRST_NAMES, LEVEL, SHARED
+from sam_pet.proposers.lesion import Lesion, Outlines
+from sam_pet.proposers.ranker import NAMES, after_stroke
 from sam_pet.proposers.revisions import KINDS, Revised, revised
 from sam_pet.sam2.clips import Clip
 from sam_pet.sam2.memory import MemoryBank
@@ -37,8 +38,10 @@ def merged(study: Study, *, found: bool) -> Lesion:
     block = MaskBox((0, 0, 0), study.pet > 2.5)
     clip = Clip((20.0, 24.0), 64.0, 64, (2.0, 2.0), 0, 23)
     node = MaskBox((12, 16, 4), study.pet[4:21, 16:33, 12:27] > 3)
-    offered = Offered((node,), (0.8,), (0.4,))
-    return Lesion((Click(NODE),), clip, MemoryBank(), block, 1.0, offered=offered, found=int(found), probability=0.9)
+    features = np.arange(len(FIRST_NAMES), dtype=np.float32)[None] / 100
+    features[0, LEVEL] = 0.4
+    outlines = Outlines((node,), features)
+    return Lesion((Click(NODE),), clip, MemoryBank(), block, 1.0, outlines=outlines, found=int(found), probability=0.9)
 
 
 def revisions_after(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
@@ -99,22 +102,27 @@ def test_a_tumor_stroke_offers_what_is_hot_at_it(study: Study) -> None:
 
 def test_what_is_known_of_each_outline_tells_them_apart(study: Study) -> None:
     found = revisions_after(study, merged(study, found=True), ACROSS)
-    table = describe_revisions(study, found)
-    assert table.shape == (len(found.revisions), len(REVISION_NAMES))
-    column = dict(zip(REVISION_NAMES, table.T, strict=True))
-    assert [KINDS[int(number)] for number in column["kind"]] == [one.kind for one in found.revisions]
+    table = after_stroke(study, found)
+    assert table.shape == (len(found.revisions), len(NAMES))
+    column = dict(zip(NAMES, table.T, strict=True))
+    assert [KINDS[int(number)] for number in column["stroke_kind"]] == [one.kind for one in found.revisions]
     by_kind = {one.kind: row for one, row in zip(found.revisions, table, strict=True)}
 
     def value(kind: str, name: str) -> float:
-        return float(by_kind[kind][REVISION_NAMES.index(name)])
+        return float(by_kind[kind][NAMES.index(name)])
 
-    assert value("standing", "held_now") == 1
-    assert value("standing", "denied") == 1
-    assert value("basin", "held_now") < 0.1
-    assert value("basin", "lost") > value("corrected", "lost")
-    assert value("level", "expected") == pytest.approx(0.8)
-    assert value("basin", "lost_suv") > 0.5
-    assert value("drawn", "to_standing") < -5
-    assert column["depth"].min() == column["depth"].max() > 0.8
-    assert column["found"].all()
-    assert not column["pointed_at"].any()
+    assert value("standing", "stroke_held_now") == 1
+    assert value("standing", "stroke_denied") == 1
+    assert value("basin", "stroke_held_now") < 0.1
+    assert value("basin", "stroke_lost") > value("corrected", "stroke_lost")
+    # What was known at first: all of it of an outline of then, of the others what is the lesion's.
+    assert value("level", "first_level") == pytest.approx(0.4)
+    first = table[:, : len(FIRST_NAMES)]
+    assert np.isfinite(first[:, :SHARED]).all()
+    assert np.isnan(first[:-1, SHARED:]).all()
+    assert np.isfinite(first[-1]).all()
+    assert value("basin", "stroke_lost_suv") > 0.5
+    assert value("drawn", "stroke_to_standing") < -5
+    assert column["stroke_depth"].min() == column["stroke_depth"].max() > 0.8
+    assert column["stroke_found"].all()
+    assert not column["stroke_pointed_at"].any()

@@ -12,8 +12,8 @@ from sam_pet.boxes import LogitBox, MaskBox
 from sam_pet.errors import InputError
 from sam_pet.models.fp16 import write_fp16
 from sam_pet.prompts import Click, Voxels
-from sam_pet.proposers.outline_features import NAMES
-from sam_pet.proposers.outlines import Outlines
+from sam_pet.proposers.first_features import FIRST_NAMES, LEVEL
+from sam_pet.proposers.lesion import Outlines
 from sam_pet.proposers.sam2 import Sam2Proposer
 from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, volume_input
 from sam_pet.proposers.volume_net import VolumeNetwork, new_network
@@ -23,21 +23,10 @@ from sam_pet.study import Study
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.volume_examples import Cube, load_cubes, save_cubes, training_cubes
 from sam_pet.train.volume_net import prompted, train_contour
-from tests.fakes import random_segmenter, two_lesion_study
+from tests.fakes import FixedRanker, random_segmenter, two_lesion_study
 
 FIRST, SECOND = (20, 24, 10), (44, 24, 30)
 NOTHING: Voxels = np.zeros((0, 3), np.int64)
-
-
-class Fixed:
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def expect(self, features: np.ndarray) -> np.ndarray:
-        return np.ones(len(features))
-
-    def ranked(self, expected: np.ndarray, _: np.ndarray) -> np.ndarray:
-        return expected * (np.arange(len(expected)) == self.number)
 
 
 def settings(steps: int, batch: int = 1, rate: float = 2e-3, seed: int = 0) -> TrainSettings:
@@ -112,7 +101,7 @@ def test_a_session_takes_its_outline_and_corrects_it_with_it(contour: VolumeNetw
     def opened(number: int) -> Session:
         segmenter = random_segmenter()
         segmenter.contour = contour
-        segmenter.__dict__["outline_ranker"] = Fixed(number)
+        segmenter.__dict__["ranker"] = FixedRanker(number)
         return segmenter.open(two_lesion_study())
 
     session = opened(1)
@@ -144,7 +133,7 @@ def test_what_the_network_corrects_is_not_tracked_again_until_a_box_asks_the_mod
     monkeypatch.setattr(Sam2Proposer, "_settle", counted)
     segmenter = random_segmenter()
     segmenter.contour = contour
-    segmenter.__dict__["outline_ranker"] = Fixed(1)
+    segmenter.__dict__["ranker"] = FixedRanker(1)
     session = segmenter.open(two_lesion_study())
     session.add_click(FIRST)
     session.add_scribble([(23, 24, 10), (24, 24, 10)])
@@ -186,7 +175,9 @@ def test_a_lesion_too_wide_for_fine_cubes_is_corrected_by_the_model(contour: Vol
 
     def widths(side: int, settings: OutlineSettings = DEFAULTS.outlines) -> list[float | None]:
         block = MaskBox((0, 0, 0), np.ones((side, side, side), bool))
-        outlines = Outlines([block] * 5, np.zeros((5, len(NAMES)), np.float32), WIDTHS_MM)
+        features = np.zeros((5, len(FIRST_NAMES)), np.float32)
+        features[:, LEVEL] = [0, -1, -2, -3, 0.4]
+        outlines = Outlines((block,) * 5, features)
         proposers = replace(segmenter.proposers(two_lesion_study()), settings=settings)
         lesion = proposers.sam2.unseen(Click(FIRST), block)
         return [proposers.chosen(lesion, outlines, number).contour_mm for number in range(5)]
@@ -202,14 +193,12 @@ def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(c
     tracker = segmenter.tracker(study)
     (lesion,) = tracker.track([Click(FIRST)], NOTHING)
     plain = tracker.proposers.outlines(lesion, NOTHING)
-    assert plain.widths == ()
-    assert np.isnan(plain.features[:, NAMES.index("contour_logit_64")]).all()
+    assert np.isnan(plain.features[:, FIRST_NAMES.index("contour_logit_64")]).all()
     segmenter.contour = contour
     drawn = segmenter.tracker(study).proposers.outlines(lesion, NOTHING)
-    assert drawn.widths == WIDTHS_MM
     assert len(drawn.blocks) == len(plain.blocks) + len(WIDTHS_MM)
-    assert drawn.features[1, NAMES.index("agreement_64")] == 1
-    assert drawn.features[1, NAMES.index("level")] == -1
+    assert drawn.features[1, FIRST_NAMES.index("agreement_64")] == 1
+    assert drawn.features[1, LEVEL] == -1
 
 
 @pytest.mark.parametrize("seed", range(20))

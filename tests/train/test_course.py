@@ -32,7 +32,7 @@ from sam_pet.train.store import ExampleStore
 
 TINY = Path(__file__).parents[2] / "finetune" / "tiny.yaml"
 GRID = "80x60x110@7x7x8.5"
-STAGES = ("tracker", "refiner", "contour", "ranker", "appearance", "classifier", "strokes")
+STAGES = ("tracker", "contour", "appearance", "classifier", "ranker")
 
 
 def name(seed: int) -> str:
@@ -144,12 +144,12 @@ def test_only_what_depends_on_a_changed_setting_is_run_again(done: Path, cases: 
     out = tmp_path / "out"
     shutil.copytree(done / "out", out)
     before = {stage: stamps(out / stage) for stage in STAGES}
-    again = [*changes(cases, out, done / "store"), "refiner.steps=3"]
+    again = [*changes(cases, out, done / "store"), "contour.steps=3"]
     train(read_recipe(TINY, again), device="cpu")
     after = {stage: stamps(out / stage) for stage in STAGES}
-    assert {stage for stage in STAGES if after[stage] != before[stage]} == {"refiner", "ranker", "strokes"}
+    assert {stage for stage in STAGES if after[stage] != before[stage]} == {"contour", "ranker"}
     train(read_recipe(TINY, again), device="cpu", start="appearance")
-    assert {s for s in STAGES if stamps(out / s) != after[s]} == {"appearance", "classifier", "strokes"}
+    assert {s for s in STAGES if stamps(out / s) != after[s]} == {"appearance", "classifier", "ranker"}
 
 
 def test_numbers_of_a_recipe_travel_with_the_model_and_what_was_made_by_others_is_made_anew(
@@ -161,11 +161,10 @@ def test_numbers_of_a_recipe_travel_with_the_model_and_what_was_made_by_others_i
     asked = changes(cases, out, done / "store")
     train(read_recipe(TINY, [*asked, "settings.strokes.reach_mm=10"]), device="cpu")
     assert load_model(out / "checkpoint").record.settings.changes == {"strokes.reach_mm": 10.0}
-    assert {s for s in STAGES if stamps(out / s) != before[s]} == {"refiner", "ranker", "strokes"}
+    assert {s for s in STAGES if stamps(out / s) != before[s]} == {"ranker"}
     # What needs no stage is told, too.
-    none = [f"{stage}=null" for stage in ("refiner", "ranker", "strokes")]
-    train(read_recipe(TINY, [*asked, *none, "settings.lesions.mirror_mm=40"]), device="cpu")
-    train(read_recipe(TINY, [*asked, *none, "settings.lesions.mirror_mm=50"]), device="cpu")
+    train(read_recipe(TINY, [*asked, "ranker=null", "settings.lesions.mirror_mm=40"]), device="cpu")
+    train(read_recipe(TINY, [*asked, "ranker=null", "settings.lesions.mirror_mm=50"]), device="cpu")
     assert load_model(out / "checkpoint").record.settings.changes == {"lesions.mirror_mm": 50.0}
 
 
@@ -173,7 +172,7 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
     done: Path, cases: Path, tmp_path: Path
 ) -> None:
     base = done / "out" / "checkpoint"
-    own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
+    own = ["stages=[]", "contour=null", "ranker=null", "appearance=null"]
     asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={base}", *own, "classifier.start=base"]
     made = Segmenter(load_model(train(read_recipe(TINY, asked), device="cpu"))).lesion_classifier
     was = Segmenter(load_model(base)).lesion_classifier
@@ -193,7 +192,7 @@ def test_first_trees_stay_the_bases_and_what_weighs_them_is_learned_anew(
 
 def test_a_network_goes_on_from_the_bases(done: Path, cases: Path, tmp_path: Path) -> None:
     base = load_model(done / "out" / "checkpoint").contour
-    own = ["stages=[]", "refiner=null", "ranker=null", "appearance=null", "classifier=null", "strokes=null"]
+    own = ["stages=[]", "ranker=null", "appearance=null", "classifier=null"]
     # Of another seed than the base, so that a new network would begin elsewhere.
     asked = [*changes(cases, tmp_path / "out", done / "store"), f"base={done / 'out' / 'checkpoint'}", "seed=5", *own]
     stage = "contour={start: base, steps: 1, batch: 1, rate: 1.0e-6}"
@@ -206,7 +205,7 @@ def test_a_network_goes_on_from_the_bases(done: Path, cases: Path, tmp_path: Pat
 
 def test_without_a_classifier_there_are_no_first_trees_to_keep(cases: Path, tmp_path: Path) -> None:
     save_model(untrained("nano", 64), ModelManifest(name="bare", trained=True), tmp_path / "bare")
-    own = ["stages=[]", "refiner=null", "contour=null", "ranker=null", "appearance=null", "strokes=null"]
+    own = ["stages=[]", "contour=null", "ranker=null", "appearance=null"]
     base = [f"base={tmp_path / 'bare'}", "frames=null", "clip=null", "image_size=null"]
     asked = [*changes(cases, tmp_path / "out", tmp_path / "store"), *base, *own, "classifier.start=base"]
     with pytest.raises(InputError, match="the base has no lesion classifier"):
@@ -218,11 +217,11 @@ def test_a_changed_tracker_names_the_parts_that_were_fitted_to_another(
 ) -> None:
     recipe = [f"base={done / 'out' / 'checkpoint'}", f"out={tmp_path / 'out'}", f"store={done / 'store'}"]
     recipe += [f"train={json.dumps([{'folder': str(cases)}])}", "stages=[{steps: 1, batch: 1, length: 1}]"]
-    recipe += [f"{part}=null" for part in ("refiner", "contour", "ranker", "appearance", "classifier", "strokes")]
+    recipe += [f"{part}=null" for part in ("contour", "appearance", "classifier", "ranker")]
     loaded = load_model(train(read_recipe(TINY, recipe), device="cpu"))
-    assert loaded.record.stale == {part: ["tracker"] for part in ("refiner", "chooser", "strokes")}
+    assert loaded.record.stale == {"ranker": ["tracker"]}
     Segmenter(loaded, "cpu").warn_of_weights()
-    assert "the refiner of 'tiny' was fitted to another tracker" in caplog.text
+    assert "the outline ranker of 'tiny' was fitted to another tracker" in caplog.text
 
 
 def test_studies_of_a_patient_are_on_one_side(cases: Path) -> None:
@@ -241,7 +240,7 @@ def test_a_patient_in_two_groups_is_on_one_side() -> None:
 
 def test_an_unknown_stage_says_which_there_are(done: Path, cases: Path) -> None:
     recipe = read_recipe(TINY, changes(cases, done / "out", done / "store"))
-    with pytest.raises(InputError, match="there is no stage 'judge' in this recipe; it has tracker, refiner"):
+    with pytest.raises(InputError, match="there is no stage 'judge' in this recipe; it has tracker, contour"):
         train(recipe, device="cpu", only="judge")
 
 

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 
-from sam_pet.proposers.refiner_settings import RefinerSettings
 from sam_pet.settings import DEFAULTS, InferenceSettings, StrokeSettings
-from sam_pet.train.ranker_examples import RankerExamples
-from sam_pet.train.refiner_examples import RefinerExamples
-from sam_pet.train.revision_examples import RevisionExamples
+from sam_pet.train.ranker_examples import FirstExamples
 from sam_pet.train.store import digest
+from sam_pet.train.stroke_examples import StrokeExamples
 
 
 class _AskedError(Exception):
@@ -33,16 +31,13 @@ class Asked:
         self.facts.append(facts)
         raise _AskedError
 
-    many = get
 
-
-@pytest.mark.parametrize("kind", ["outlines", "refiner", "revisions"])
+@pytest.mark.parametrize("kind", ["first", "strokes"])
 def test_other_numbers_are_other_examples(kind: str) -> None:
     store: Any = Asked()
     made: dict[str, Any] = {
-        "outlines": RankerExamples(store),
-        "refiner": RefinerExamples(store, RefinerSettings()),
-        "revisions": RevisionExamples(store),
+        "first": FirstExamples(store),
+        "strokes": StrokeExamples(store),
     }
     others = InferenceSettings(strokes=StrokeSettings(reach_mm=10.0))
     for settings in (DEFAULTS, InferenceSettings(), others):

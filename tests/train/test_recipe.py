@@ -44,7 +44,7 @@ def test_no_precision_is_a_word_and_not_false(word: str) -> None:
         ("name=[", "is not YAML"),
         ("train.0.phantoms=many", "seeds 'many' are not FIRST"),
         ("train.0.phantoms=0:9999999999", "more than anybody makes"),
-        ("refiner.steps=0", "refiner.steps: Input should be greater than 0"),
+        ("contour.steps=0", "contour.steps: Input should be greater than 0"),
         ("seed=true", "seed is true and must be a number"),
         ("stages.0.steps=on", "stages.0.steps is true and must be a number"),
         ("optimization.lr=yes", "optimization.lr is true and must be a number"),

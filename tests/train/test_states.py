@@ -28,7 +28,6 @@ from sam_pet.train.crops import read_crop
 from sam_pet.train.prompt_examples import Pointed
 from sam_pet.train.ranker_examples import RankerExample
 from sam_pet.train.recipe import Recipe
-from sam_pet.train.refiner_examples import RefinerExample
 from sam_pet.train.run_folder import RunFolder, read_state
 from sam_pet.train.store import ExampleStore
 from sam_pet.train.tracker import finetune
@@ -94,10 +93,9 @@ def test_a_line_of_metrics_that_a_killed_run_left_is_dropped(tmp_path: Path) -> 
 
 READERS: dict[str, Callable[[Path], object]] = {
     "crop": read_crop,
-    "outlines": RankerExample.load,
+    "choices": RankerExample.load,
     "places": Pointed.load,
     "candidates": CandidateExample.load,
-    "refiner": RefinerExample.load,
     "cubes": load_cubes,
     "coarse": CoarseStudy.load,
 }
@@ -116,16 +114,12 @@ def test_a_damaged_example_is_told_with_what_to_do(tmp_path: Path, read: Callabl
 
 @pytest.mark.parametrize("content", ["", "{", "[" * 100_000, "7", "null", '["a", 1]'])
 def test_what_a_store_keeps_is_made_again_where_it_is_damaged(tmp_path: Path, content: str) -> None:
-    class Text:
-        def save(self, path: Path) -> None:
-            path.write_text("example")
-
-    store = ExampleStore(tmp_path)
-    made = store.many("texts", {"a": 1}, lambda: [Text(), Text()])
-    for path in (tmp_path / "texts").rglob("*.json"):
+    store, file = ExampleStore(tmp_path / "store"), tmp_path / "pet.nii.gz"
+    file.write_bytes(b"a study")
+    known = store.sha256(file)
+    for path in (tmp_path / "store" / "digests").rglob("*.json"):
         path.write_text(content)
-    assert store.many("texts", {"a": 1}, lambda: [Text(), Text()]) == made
-    assert [path.read_text() for path in made] == ["example"] * 2
+    assert store.sha256(file) == known
 
 
 def test_a_folder_that_no_run_made_is_not_removed(tmp_path: Path) -> None:

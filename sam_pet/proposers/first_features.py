@@ -1,4 +1,4 @@
-"""What tells how well an outline fits a lesion, as numbers; what is not known is NaN."""
+"""What tells at a first prompt how well an outline fits a lesion, as numbers; what is not known is NaN."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ _OF_OUTLINE = (
     *("depth", "length", "compactness", "hu", "hu_spread", "rim_hu"),
     *(f"contour_{name}_{width:g}" for width in WIDTHS_MM for name in ("likely", "inside", "outside")),
 )
-NAMES = (*_OF_PROMPT, *_OF_OUTLINE)
+FIRST_NAMES = (*_OF_PROMPT, *_OF_OUTLINE)
+LEVEL = FIRST_NAMES.index("level")
+# The features that all outlines of a prompt share come first.
+SHARED = len(_OF_PROMPT)
 _MARGIN = 2
 _SMALL = 1e-3
 
@@ -79,13 +82,13 @@ class OutlineContext:
     hottest: float
 
     def describe_networks(self) -> Floats:
-        """The rows of `NAMES` for the model's mask and the contour network's."""
+        """The rows of `FIRST_NAMES` for the model's mask and the contour network's."""
         blocks = [self.model, *(contour.block for contour in self.contours)]
         nothing = [0.0] * len(blocks)
         return self._rows([float(-number) for number in range(len(blocks))], blocks, nothing, nothing)
 
     def describe(self, outlines: Sequence[MaskBox]) -> Floats:
-        """The rows of `NAMES` for outlines of the region at each of `LEVELS`."""
+        """The rows of `FIRST_NAMES` for outlines of the region at each of `LEVELS`."""
         sizes = np.array([max(int(block.values.sum()), 1) for block in outlines])
         steps = np.log(sizes[:-2] / sizes[2:]).tolist()
         return self._rows(LEVELS, outlines, [*steps, 0.0, 0.0], [0.0, 0.0, *steps])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from sam_pet.boxes import MaskBox
-from sam_pet.train.refiner_examples import stroke_on
+from sam_pet.train.simulated_prompts import stroke_on
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -17,23 +17,23 @@ from sam_pet.study import Study
 Floats = npt.NDArray[np.floating[Any]]
 _OF_STROKE = (
     *("tumor", "length", "voxels", "stroke_suv", "stroke_spread", "tumor_strokes", "background_strokes"),
-    *("pointed_at", "found", "probability", "by_network", "best_expected", "standing_volume"),
+    *("pointed_at", "found", "probability", "by_network", "standing_volume"),
 )
 _OF_OUTLINE = (
-    *("kind", "level", "expected", "missed", "missed_now", "held", "held_now", "denied"),
+    *("kind", "level", "missed", "missed_now", "held", "held_now", "denied"),
     *("depth", "section", "spanned", "of_largest"),
     *("volume", "to_standing", "of_standing", "like_corrected", "like_shown"),
     *("mean", "hottest", "coldest", "stroke_to_mean", "stroke_to_hottest", "drawn_to_mean", "logit", "shown"),
     *("gained", "gained_suv", "gained_logit", "lost", "lost_suv", "lost_logit"),
 )
-REVISION_NAMES = (*_OF_STROKE, *_OF_OUTLINE)
+STROKE_NAMES = (*_OF_STROKE, *_OF_OUTLINE)
 _SMALL = 1e-3
 # What `gained` is where an outline adds nothing to the one that stands.
 GAINS_NOTHING = float(np.float32(np.log(_SMALL)))
 
 
 def describe_revisions(study: Study, revised: Revised) -> Floats:
-    """Rows of `REVISION_NAMES`, one for each outline."""
+    """Rows of `STROKE_NAMES`, one for each outline."""
     stroke = _of_stroke(study, revised)
     shown = MaskBox(revised.field.corner, revised.field.values > 0)
     return np.array([[*stroke, *_of_outline(study, revised, one, shown)] for one in revised.revisions], np.float32)
@@ -55,7 +55,6 @@ def _of_stroke(study: Study, revised: Revised) -> list[float]:
         float(lesion.found > 0),
         lesion.probability,
         float(lesion.by_network),
-        max(revised.old.offered.expected, default=float("nan")),
         _log(int(revised.old.block.values.sum()) * study.grid.voxel_ml),
     ]
 
@@ -83,7 +82,6 @@ def _of_outline(study: Study, revised: Revised, one: Revision, shown: MaskBox) -
     return [
         float(KINDS.index(one.kind)),
         one.level,
-        one.expected,
         1 - one.raw.touches(drawn) / max(len(drawn), 1),
         1 - one.raw.touches(stroke) / len(stroke) if tumor else np.nan,
         sum(one.raw.touches(v) for v in background) / max(sum(map(len, background)), 1),

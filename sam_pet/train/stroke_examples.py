@@ -1,60 +1,38 @@
-"""Outlines of lesions after strokes, on cases whose truth is known, and how well each one fits."""
+"""Outlines of lesions after strokes, on cases whose truth is known: examples for the ranker."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from sam_pet.boxes import MaskBox
 from sam_pet.cases import Case
 from sam_pet.detection.detect import AUTO, first_answer
-from sam_pet.prompts import Scribble, Voxels
+from sam_pet.prompts import Voxels
+from sam_pet.proposers.first_features import Floats
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
-from sam_pet.proposers.revision_features import REVISION_NAMES, describe_revisions
-from sam_pet.proposers.revisions import Revised
+from sam_pet.proposers.ranker import NAMES, after_stroke
+from sam_pet.proposers.revisions import CORRECTED
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.study import Study
-from sam_pet.train.refiner_examples import first_prompt, lesions_of, stroke_on
+from sam_pet.train.ranker_examples import RankerExample, dice_of
+from sam_pet.train.simulated_prompts import first_prompt, lesions_of, stroke_on
 from sam_pet.train.store import ExampleStore, digest
 
 Rng = np.random.Generator
-Floats = npt.NDArray[np.floating[Any]]
-Ints = npt.NDArray[np.integer[Any]]
 _NONE: Voxels = np.zeros((0, 3), np.int64)
 # How often the next stroke follows on the corrected outline, on the best one, and else on any.
 _CORRECTED, _BEST = 0.5, 0.8
 _BAR = 0.2
-# Examples of another version of this module are made anew.
-_FORMAT = 2
 
 
 @dataclass(frozen=True)
-class RevisionExample:
-    """A case's strokes: `features` (outlines, `REVISION_NAMES`), `dice` (outlines,), and the `stroke` of each."""
-
-    features: Floats
-    dice: Floats
-    stroke: Ints
-
-    def save(self, path: Path) -> None:
-        with path.open("wb") as stream:
-            np.savez_compressed(stream, features=self.features, dice=self.dice, stroke=self.stroke)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        with np.load(path, allow_pickle=False) as held:
-            return cls(held["features"], held["dice"], held["stroke"])
-
-
-@dataclass(frozen=True)
-class RevisionExamples:
+class StrokeExamples:
     """Strokes on lesions of the first answer, false ones too, and on lesions that clicks and strokes start.
 
     Attributes:
@@ -69,35 +47,26 @@ class RevisionExamples:
     started: int = 4
     strokes: int = 3
 
-    def of(self, case: Case, segmenter: Segmenter, seed: int) -> RevisionExample:
-        """Those of a case."""
-        # A stroke ranker that is there already has no part in them.
-        parts = {name: sha256 for name, sha256 in segmenter.record.part_hashes.items() if name != "strokes"}
+    def of(self, case: Case, segmenter: Segmenter, seed: int) -> RankerExample:
+        """Those of a case, on masks that the segmenter's ranker chooses."""
         facts = [
-            _FORMAT,
-            *(self.store.fingerprint(case), segmenter.sha256, parts, REVISION_NAMES),
+            *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, NAMES),
             *(self.found, self.started, self.strokes, seed),
             *segmenter.settings.changes.items(),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
-        return RevisionExample.load(
-            self.store.get("revisions", facts, lambda file: self._made(case, segmenter, rng).save(file))
+        return RankerExample.load(
+            self.store.get("strokes", facts, lambda file: self._made(case, segmenter, rng).save(file))
         )
 
     @torch.no_grad()
-    def _made(self, case: Case, segmenter: Segmenter, rng: Rng) -> RevisionExample:
+    def _made(self, case: Case, segmenter: Segmenter, rng: Rng) -> RankerExample:
         study = case.study()
         labels, large = lesions_of(case, study, 0.0)
         scene = _Scene(study, labels, segmenter.tracker(study), rng)
-        lesions = list(self._lesions(scene, segmenter, large))
-        for lesion in lesions:
+        for lesion in list(self._lesions(scene, segmenter, large)):
             scene.correct(lesion, self.strokes)
-        counts = [len(rows) for rows in scene.features]
-        return RevisionExample(
-            np.concatenate([np.zeros((0, len(REVISION_NAMES)), np.float32), *scene.features]),
-            np.concatenate([np.zeros(0, np.float32), *scene.dice]),
-            np.repeat(np.arange(len(counts)), counts),
-        )
+        return RankerExample.of(scene.rows)
 
     def _lesions(self, scene: _Scene, segmenter: Segmenter, numbers: list[int]) -> Iterator[Lesion]:
         # A bar so low that there are false lesions: on studies unlike these the usual one will let some through.
@@ -126,8 +95,7 @@ class _Scene:
     labels: npt.NDArray[np.integer[Any]]
     tracker: LesionSegmenter
     rng: Rng
-    features: list[Floats] = field(default_factory=list)
-    dice: list[Floats] = field(default_factory=list)
+    rows: list[tuple[Floats, Floats]] = field(default_factory=list)
 
     def touched(self, lesion: Lesion) -> list[int]:
         """The true lesions that a mask and what was drawn as tumor touch."""
@@ -141,7 +109,7 @@ class _Scene:
         background = _NONE
         for _ in range(strokes):
             numbers = self.touched(lesion)
-            stroke = self._stroke(lesion, np.isin(self.labels, numbers))
+            stroke = stroke_on(lesion.block, np.isin(self.labels, numbers), self.rng)
             if stroke is None:
                 return
             if stroke.label == "background":
@@ -149,27 +117,15 @@ class _Scene:
             revised = self.tracker.revisions(lesion, stroke, background)
             if revised is None:
                 return
-            dice = self._dice(revised, numbers)
-            self.features.append(describe_revisions(self.study, revised))
-            self.dice.append(dice)
+            total = int(np.isin(self.labels, numbers).sum())
+            dice = np.array([dice_of(one.block, self.labels, numbers, total) for one in revised.revisions], np.float32)
+            self.rows.append((after_stroke(self.study, revised), dice))
             lesion = revised.taken(revised.revisions[self._next(dice)])
             if not lesion.block.values.any():
                 return
 
-    def _stroke(self, lesion: Lesion, truth: npt.NDArray[np.bool_]) -> Scribble | None:
-        return stroke_on(lesion.block, truth, self.rng)
-
     def _next(self, dice: Floats) -> int:
         drawn = self.rng.random()
-        return 1 if drawn < _CORRECTED else int(dice.argmax() if drawn < _BEST else self.rng.integers(len(dice)))
-
-    def _dice(self, revised: Revised, numbers: list[int]) -> Floats:
-        total = int(np.isin(self.labels, numbers).sum())
-        return np.array([self._fit(one.block, numbers, total) for one in revised.revisions], np.float32)
-
-    def _fit(self, block: MaskBox, numbers: list[int], total: int) -> float:
-        size = int(block.values.sum())
-        if not total and not size:
-            return 1.0
-        shared = int(np.isin(self.labels[block.slices][block.values], numbers).sum())
-        return 2 * shared / (size + total)
+        if drawn < _CORRECTED:
+            return CORRECTED
+        return int(dice.argmax() if drawn < _BEST else self.rng.integers(len(dice)))
