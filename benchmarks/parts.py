@@ -1,7 +1,7 @@
 """What each part of a checkpoint is worth: the model on cases with all its parts, and without one at a time.
 
     python benchmarks/parts.py --cases data/sts --names STS_021,STS_022 --start click --out runs/parts
-                               [--model default] [--workers 1]
+                               [--model default] [--workers 1] [--table benchmarks/results/parts.json]
 
 Prints a table and writes it, as table.csv, into OUT: mean Dice at step 0 and after five of the challenge's strokes,
 AUC-Dice and AUC-DMM, and how much higher AUC-Dice is with the part, with the standard error over cases. What is done is
@@ -17,6 +17,7 @@ import subprocess
 from pathlib import Path
 
 import pandas as pd
+from kept import keep
 
 from sam_pet.files import write_json
 from sam_pet.models.loading import checkpoint_folder
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model", default="default")
     parser.add_argument("--workers", default="1")
+    parser.add_argument("--table", type=Path, help="a JSON file to keep the table in")
     options = parser.parse_args()
     folder = checkpoint_folder(options.model)
     names = {f"sam-pet:{options.model}": _ALL}
@@ -80,6 +82,8 @@ def main() -> None:
     found = table(options.out / "results", names)
     found.to_csv(options.out / "table.csv", index=False)
     print(found.to_string(index=False))
+    if options.table is not None:
+        keep({row.pop("without"): row for row in json.loads(found.to_json(orient="records"))}, options.table)
 
 
 if __name__ == "__main__":

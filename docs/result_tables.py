@@ -15,7 +15,12 @@ from typing import Any
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 # How parts are called in files and in pages.
-PARTS = {"contour": "contour network", "ranker": "outline ranker"}
+PARTS = {
+    "all parts": "nothing",
+    "contour": "contour network",
+    "ranker": "outline ranker",
+    "appearance": "appearance network, lesion classifier",
+}
 TABLE = re.compile(r"(<!-- figures: ([\w-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -301,6 +306,21 @@ def first_clicks(found: Any) -> str:
     return markdown("world | lesions | without | innermost | hottest | random | lost (standard error)", rows)
 
 
+def parts(found: Any) -> str:
+    return markdown(
+        "without | Dice, click | after five strokes | AUC-Dice | lost | standard error",
+        (
+            [
+                PARTS[part],
+                *(number(row[score], 3) for score in ("dice_first", "dice_last", "auc_dice")),
+                *(number(row[score] if part != "all parts" else None, 3) for score in ("lost", "standard_error")),
+            ]
+            for part, row in found.items()
+            if part in PARTS
+        ),
+    )
+
+
 def adapters(found: Any) -> str:
     return markdown(
         "variant | after a click | after five scribbles | weights trained, % | s per step | MB stored",
@@ -344,6 +364,7 @@ TABLES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "worlds-at-first": ("worlds", worlds_at_first),
     "false-lesions": ("false_lesions", false_lesions),
     "first-clicks": ("first_clicks", first_clicks),
+    "parts": ("parts", parts),
     "adapters": ("adapters", adapters),
     "from-default": ("sts_lora", from_default),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,7 +23,10 @@ from sam_pet.uptake.regions import crop_candidate
 
 Bools = npt.NDArray[np.bool_]
 # Where the outlines come from, from what changes least to what changes most.
-KINDS = ("standing", "corrected", "far", "shown", "basin", "divided", "cooler", "drawn", "model", "network", "level")
+KINDS = (
+    *("standing", "corrected", "far", "shown", "tracked", "redrawn", "basin", "divided", "cooler", "drawn"),
+    *("model", "network", "level"),
+)
 CORRECTED = KINDS.index("corrected")
 
 
@@ -91,7 +94,7 @@ class Revised:
 
 
 def revised(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, settings: StrokeSettings
+    study: Study, old: Lesion, new: Lesion, background: Voxels, fields: Sequence[LogitBox], settings: StrokeSettings
 ) -> Revised:
     """The outlines of a lesion after one more stroke.
 
@@ -100,18 +103,24 @@ def revised(
         old: the lesion before.
         new: with the stroke, and what the tracker makes of it.
         background: axial voxels (n, 3) of all background strokes.
-        field: the networks' logits for all strokes.
+        fields: the networks' logits for all strokes, then, where they are a sum, SAM 2's and the 3-D network's.
         settings: what a stroke changes.
     """
     stroke = new.prompts[-1]
     standing = old.block.voxels()
-    field = field.widened(np.concatenate([standing, stroke.voxels]))
-    changes = tuple(_changes(study, old, new, background, field, settings))
+    field, *alone = (field.widened(np.concatenate([standing, stroke.voxels])) for field in fields)
+    changes = tuple(_changes(study, old, new, background, field, alone, settings))
     return Revised(study, old, new, background, field, changes)
 
 
 def _changes(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, settings: StrokeSettings
+    study: Study,
+    old: Lesion,
+    new: Lesion,
+    background: Voxels,
+    field: LogitBox,
+    alone: Sequence[LogitBox],
+    settings: StrokeSettings,
 ) -> Iterator[Revision]:
     stroke, tumor = new.prompts[-1], drawn_voxels(new.prompts)
     block = MaskBox(field.corner, np.zeros(field.values.shape, bool))
@@ -128,8 +137,8 @@ def _changes(
         cut = MaskBox(after.corner, after.values.copy())
         cut_off(cut, block.values, new.prompts, background, shown, settings.still_shown_part)
         yield Revision(kind, after, cut)
-    now = MaskBox(field.corner, field.values > 0)
-    yield Revision("shown", now, shown_mask(field, new.prompts, background))
+    for kind, one in zip(("shown", "tracked", "redrawn"), (field, *alone), strict=False):
+        yield Revision(kind, MaskBox(one.corner, one.values > 0), shown_mask(one, new.prompts, background))
     if stroke.label == "background":
         for peak in candidates_at(study, stroke.voxels)[:1]:
             rest = block.less([MaskBox(peak.corner, peak.basin)])

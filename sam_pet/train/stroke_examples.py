@@ -16,7 +16,7 @@ from sam_pet.prompts import Voxels
 from sam_pet.proposers.first_features import Floats
 from sam_pet.proposers.lesion import Lesion, drawn_voxels
 from sam_pet.proposers.ranker import NAMES, after_stroke
-from sam_pet.proposers.revisions import CORRECTED
+from sam_pet.proposers.revisions import CORRECTED, KINDS
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.engine import LesionSegmenter
 from sam_pet.study import Study
@@ -50,7 +50,7 @@ class StrokeExamples:
     def of(self, case: Case, segmenter: Segmenter, seed: int) -> RankerExample:
         """Those of a case, on masks that the segmenter's ranker chooses."""
         facts = [
-            *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, NAMES),
+            *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, NAMES, KINDS),
             *(self.found, self.started, self.strokes, seed),
             *segmenter.settings.changes.items(),
         ]
