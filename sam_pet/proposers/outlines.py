@@ -63,19 +63,16 @@ class Proposers:
             outlines=outlines,
         )
 
-    def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> list[LogitBox]:
-        """The logits that make the mask; where they are a sum of SAM 2's and the contour network's, these after them.
-
-        `widest` are the contour network's in its widest cube, if they are known.
-        """
+    def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> LogitBox:
+        """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
-            return [self._cube(self.contour, drawn, background, lesion.contour_mm)]
+            return self._cube(self.contour, drawn, background, lesion.contour_mm)
         field = self.sam2.logits(lesion.clip, lesion.bank)
         if self.contour is None or not len(drawn):
-            return [field]
+            return field
         widest = widest or self._cube(self.contour, drawn, background, WIDTHS_MM[-1])
-        return [field.plus(widest, self.settings.widest_weight), field, widest]
+        return field.plus(widest, self.settings.widest_weight)
 
     def _cube(self, contour: VolumeNetwork, drawn: Voxels, background: Voxels, width_mm: float) -> LogitBox:
         narrowest = self.settings.narrowest_probability
@@ -87,7 +84,7 @@ class Proposers:
         regions = [crop_candidate(self.sam2.study, candidate) for candidate in candidates_at(self.sam2.study, drawn)]
         contour = self.contour if regions and len(tumor) else None
         cubes = [] if contour is None else [self._cube(contour, tumor, background, width) for width in WIDTHS_MM]
-        field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)[0]
+        field = self.logits(replace(lesion, contour_mm=None), background, cubes[-1] if cubes else None)
         model = shown_mask(field, lesion.prompts, background)
         if not regions:
             return Outlines((model.trimmed(),), np.zeros((1, len(FIRST_NAMES)), np.float32))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -23,10 +23,7 @@ from sam_pet.uptake.regions import crop_candidate
 
 Bools = npt.NDArray[np.bool_]
 # Where the outlines come from, from what changes least to what changes most.
-KINDS = (
-    *("standing", "corrected", "far", "shown", "tracked", "redrawn", "basin", "divided", "cooler", "drawn"),
-    *("model", "network", "level"),
-)
+KINDS = ("standing", "corrected", "far", "shown", "basin", "divided", "cooler", "drawn", "model", "network", "level")
 CORRECTED = KINDS.index("corrected")
 
 
@@ -94,7 +91,7 @@ class Revised:
 
 
 def revised(
-    study: Study, old: Lesion, new: Lesion, background: Voxels, fields: Sequence[LogitBox], settings: StrokeSettings
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, settings: StrokeSettings
 ) -> Revised:
     """The outlines of a lesion after one more stroke.
 
@@ -103,24 +100,18 @@ def revised(
         old: the lesion before.
         new: with the stroke, and what the tracker makes of it.
         background: axial voxels (n, 3) of all background strokes.
-        fields: the networks' logits for all strokes, then, where they are a sum, SAM 2's and the 3-D network's.
+        field: the networks' logits for all strokes.
         settings: what a stroke changes.
     """
     stroke = new.prompts[-1]
     standing = old.block.voxels()
-    field, *alone = (field.widened(np.concatenate([standing, stroke.voxels])) for field in fields)
-    changes = tuple(_changes(study, old, new, background, field, alone, settings))
+    field = field.widened(np.concatenate([standing, stroke.voxels]))
+    changes = tuple(_changes(study, old, new, background, field, settings))
     return Revised(study, old, new, background, field, changes)
 
 
 def _changes(
-    study: Study,
-    old: Lesion,
-    new: Lesion,
-    background: Voxels,
-    field: LogitBox,
-    alone: Sequence[LogitBox],
-    settings: StrokeSettings,
+    study: Study, old: Lesion, new: Lesion, background: Voxels, field: LogitBox, settings: StrokeSettings
 ) -> Iterator[Revision]:
     stroke, tumor = new.prompts[-1], drawn_voxels(new.prompts)
     block = MaskBox(field.corner, np.zeros(field.values.shape, bool))
@@ -137,8 +128,8 @@ def _changes(
         cut = MaskBox(after.corner, after.values.copy())
         cut_off(cut, block.values, new.prompts, background, shown, settings.still_shown_part)
         yield Revision(kind, after, cut)
-    for kind, one in zip(("shown", "tracked", "redrawn"), (field, *alone), strict=False):
-        yield Revision(kind, MaskBox(one.corner, one.values > 0), shown_mask(one, new.prompts, background))
+    now = MaskBox(field.corner, field.values > 0)
+    yield Revision("shown", now, shown_mask(field, new.prompts, background))
     if stroke.label == "background":
         for peak in candidates_at(study, stroke.voxels)[:1]:
             rest = block.less([MaskBox(peak.corner, peak.basin)])

@@ -35,8 +35,9 @@ class Corrections:
         """The lesion as the networks show it with all its strokes."""
         if self.proposers.contour is None or not lesion.bank.conditioning:
             return lesion
-        field = self.proposers.logits(lesion, background)[0]
-        return replace(lesion, block=shown_mask(field, lesion.prompts, background).trimmed())
+        return replace(
+            lesion, block=shown_mask(self.proposers.logits(lesion, background), lesion.prompts, background).trimmed()
+        )
 
     def corrected(self, old: Lesion, new: Lesion, background: Voxels) -> Lesion:
         """The new lesion, shown a stroke, with the outline that is expected to fit best; none if it is no lesion."""
@@ -53,5 +54,5 @@ class Corrections:
         if not old.block.values.any() or not new.bank.conditioning:
             return None
         new = replace(old, prompts=new.prompts, clip=new.clip, bank=new.bank, block=new.block, score=new.score)
-        fields = self.proposers.logits(new, background)
-        return revised(self.study, old, new, background, fields, self.settings)
+        field = self.proposers.logits(new, background)
+        return revised(self.study, old, new, background, field, self.settings)

@@ -50,13 +50,13 @@ class StrokeExamples:
     def of(self, case: Case, segmenter: Segmenter, seed: int) -> RankerExample:
         """Those of a case, on masks that the segmenter's ranker chooses."""
         facts = [
-            *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, NAMES, KINDS),
+            *(self.store.fingerprint(case), segmenter.sha256, segmenter.record.part_hashes, NAMES),
             *(self.found, self.started, self.strokes, seed),
             *segmenter.settings.changes.items(),
         ]
         rng = np.random.default_rng([seed, int(digest(facts)[:16], 16)])
         return RankerExample.load(
-            self.store.get("strokes", facts, lambda file: self._made(case, segmenter, rng).save(file))
+            self.store.get("strokes", [*facts, KINDS], lambda file: self._made(case, segmenter, rng).save(file))
         )
 
     @torch.no_grad()

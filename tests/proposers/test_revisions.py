@@ -49,7 +49,7 @@ def revisions_after(study: Study, lesion: Lesion, stroke: Scribble) -> Revised:
     logits = np.where(study.pet > 2.5, 4.0, -LOGIT_LIMIT).astype(np.float32)
     background = stroke.voxels if stroke.label == "background" else np.zeros((0, 3), np.int64)
     new = replace(lesion, prompts=(*lesion.prompts, stroke))
-    return revised(study, lesion, new, background, [LogitBox((0, 0, 0), logits)], DEFAULTS.strokes)
+    return revised(study, lesion, new, background, LogitBox((0, 0, 0), logits), DEFAULTS.strokes)
 
 
 def kinds(found: Revised) -> dict[str, np.ndarray]:
@@ -66,21 +66,6 @@ def test_a_stroke_in_the_organ_offers_the_mask_without_the_organs_basin(study: S
     assert not found["basin"][12, 24, 32:40].any()
     assert found["basin"].sum() < 0.3 * found["standing"].sum()
     assert found["level"].sum() < 0.3 * found["standing"].sum()
-
-
-def test_where_the_mask_is_a_sum_each_network_offers_its_own(study: Study) -> None:
-    lesion = merged(study, found=False)
-    new = replace(lesion, prompts=(*lesion.prompts, ACROSS))
-    both, tracked, redrawn = (
-        LogitBox((0, 0, 0), np.where(study.pet > level, 4.0, -LOGIT_LIMIT).astype(np.float32)) for level in (2.5, 4, 5)
-    )
-    found = kinds(revised(study, lesion, new, ACROSS.voxels, [both, tracked, redrawn], DEFAULTS.strokes))
-    assert list(found)[:6] == ["standing", "corrected", "far", "shown", "tracked", "redrawn"]
-    assert found["redrawn"].sum() < found["tracked"].sum() < found["shown"].sum()
-    alone = kinds(revised(study, lesion, new, ACROSS.voxels, [both], DEFAULTS.strokes))
-    assert not {"tracked", "redrawn"} & set(alone)
-    for kind, mask in alone.items():
-        assert np.array_equal(mask, found[kind]), kind
 
 
 def test_nothing_is_offered_until_a_reader_has_pointed_at_the_lesion(study: Study) -> None:
