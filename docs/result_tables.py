@@ -339,10 +339,15 @@ def adapters(found: Any) -> str:
 
 
 def from_default(found: Any) -> str:
+    shown = {
+        "sam-pet": "`default`",
+        "sam-pet:runs/sts-lora/checkpoint": "with the adapter",
+        "sam-pet:runs/sts-merged": "the two merged",
+    }
     return markdown(
         "model | click | 1 | 2 | 3 | 4 | 5 | AUC-Dice",
         (
-            [name, *(number(dice, 3) for dice in run["dice"]), number(run["auc_dice"])]
+            [shown[name], *(number(dice, 3) for dice in run["dice"]), number(run["auc_dice"])]
             for name, run in found["methods"].items()
         ),
     )
