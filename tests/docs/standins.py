@@ -60,7 +60,8 @@ SMALL = {
         f"sam-pet finetune finetune/sts_lora.yaml out=runs/sts-lora {_TINY_LORA}"
     ),
     "sam-pet evaluate --cases data/sts --out runs/sts-lora-eval --reader scribble-mixed --start click --method sam-pet "
-    "--method sam-pet:runs/sts-lora/checkpoint --method sam-pet:runs/sts-merged --names STS_021,STS_022,STS_023,STS_024,STS_025,STS_026,STS_027,"
+    "--method sam-pet:runs/sts-lora/checkpoint --method sam-pet:runs/sts-merged "
+    "--names STS_021,STS_022,STS_023,STS_024,STS_025,STS_026,STS_027,"
     "STS_028,STS_029,STS_030,STS_031": (
         "sam-pet evaluate --cases cases --out runs/sts-lora-eval --reader scribble-mixed --start click --steps 1 "
         "--method threshold41 --method sam-pet:runs/sts-lora/checkpoint"
