@@ -61,14 +61,13 @@ def from_hashes(record: dict[str, Any]) -> dict[str, Any]:
     """A record with a table of parts, from one whose fields are the parts' hashes, as they were written before."""
     record = dict(record)
     parts = record.get("parts")
-    if isinstance(parts, dict):
-        record["parts"] = {name: part for name, part in parts.items() if name not in _GONE}
-        if len(record["parts"]) < len(parts):
-            gone = " and ".join(name for name in _GONE if name in parts)
-            logger.warning("%s: this version does not use its %s; train a ranker for it", record.get("name"), gone)
-    for name in _GONE:
-        record.pop(name, None)
-        record.pop(f"{name}_sha256", None)
+    named = parts if isinstance(parts, dict) else {}
+    gone = [name for name in _GONE if record.pop(f"{name}_sha256", None) is not None or name in named]
+    if gone:
+        logger.warning("%s: this version does not use its %s; train a ranker", record.get("name"), " and ".join(gone))
+    if named:
+        record["parts"] = {name: part for name, part in named.items() if name not in _GONE}
+    record.pop("refiner", None)
     hashes = {name: record.pop(f"{name}_sha256", None) for name in PARTS}
     if "parts" not in record:
         record["parts"] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -110,8 +110,8 @@ class _Table:
         data = xgboost.DMatrix(self.features[rows], label=self.dice[rows], weight=weights, missing=np.nan)
         return xgboost.train({**_TREES, "seed": seed}, data, num_boost_round=_ROUNDS)
 
-    def chosen(self, choices: Ints, pick_in: Any) -> Floats:
-        """The Dice (n,) of what is picked in each choice."""
+    def chosen(self, choices: Ints, pick_in: Callable[[int, int], int]) -> Floats:
+        """The Dice (n,) of what is picked in each choice, from where its outlines begin and end."""
         spans = zip(self.start[choices].tolist(), self.end[choices].tolist(), strict=True)
         found: Floats = self.dice[[a + pick_in(a, b) for a, b in spans]]
         return found

@@ -132,6 +132,20 @@ def test_records_with_a_hash_a_part_are_read_as_before(default: LoadedModel, tmp
     assert ModelManifest(name="none").parts == {}
 
 
+def test_parts_of_earlier_versions_are_left_out_and_that_is_said(
+    default: LoadedModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_model(default.model, default.record, tmp_path / "old", default.parts)
+    record = json.loads((tmp_path / "old" / RECORD).read_text())
+    for name, file in (("refiner", "refiner.safetensors"), ("chooser", "chooser.json")):
+        (tmp_path / "old" / file).write_bytes(b"of then")
+        record["parts"][name] = {"file": file, "sha256": "0" * 64}
+    record["refiner"] = {"side": 40}
+    (tmp_path / "old" / RECORD).write_text(json.dumps(record))
+    assert same_parts(load_model(tmp_path / "old"), default)
+    assert "does not use its refiner and chooser; train a ranker" in caplog.text
+
+
 def test_every_part_has_a_name_in_words() -> None:
     assert set(NAMES) == {"tracker", *PARTS}
     assert stale({}, None) == {}
