@@ -49,7 +49,7 @@ def _crop() -> bytes:
 
 
 def _outlines() -> bytes:
-    return _packed(features=np.zeros((2, 3, 4)), dice=np.ones((2, 3)))
+    return _packed(features=np.zeros((6, 4)), dice=np.ones(6), choice=np.repeat([0, 1], 3))
 
 
 def _coarse() -> bytes:
