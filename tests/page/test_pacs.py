@@ -87,8 +87,10 @@ def test_the_keyboard_reads_a_study_of_the_pacs(screen: Screen, pacs: Pacs) -> N
     assert found > 2
     screen.keep("app-preselect")
     screen.press("j")
+    expect(screen.page.locator("tr.chosen")).to_have_count(1)
+    chosen = int(screen.page.locator("tr.chosen").get_attribute("data-lesion") or 0)
     screen.changes(lambda: screen.press("y"))
-    assert [one["lesion"] for one in screen.api()["lesions"] if one["accepted"]] == [2]
+    assert [one["lesion"] for one in screen.api()["lesions"] if one["accepted"]] == [chosen]
     screen.changes(lambda: screen.press("x"))
     expect(rows).to_have_count(found - 1)
     assert screen.api()["totals"]["lesions"] == found - 1
