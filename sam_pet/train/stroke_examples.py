@@ -109,7 +109,8 @@ class _Scene:
         background = _NONE
         for _ in range(strokes):
             numbers = self.touched(lesion)
-            stroke = stroke_on(lesion.block, np.isin(self.labels, numbers), self.rng)
+            truth = np.isin(self.labels, numbers)
+            stroke = stroke_on(lesion.block, truth, self.rng)
             if stroke is None:
                 return
             if stroke.label == "background":
@@ -117,7 +118,7 @@ class _Scene:
             revised = self.tracker.revisions(lesion, stroke, background)
             if revised is None:
                 return
-            total = int(np.isin(self.labels, numbers).sum())
+            total = int(truth.sum())
             dice = np.array([dice_of(one.block, self.labels, numbers, total) for one in revised.revisions], np.float32)
             self.rows.append((after_stroke(self.study, revised), dice))
             lesion = revised.taken(revised.revisions[self._next(dice)])
