@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sam_pet.boxes import MaskBox
 from sam_pet.prompts import Voxels
 from sam_pet.sam2.clips import Clip, linear_weights
 from sam_pet.study import Volume
@@ -45,6 +46,16 @@ class IsotropicGrid:
         """An axial array [z, y, x] at the cells' centres, by linear interpolation, averaged where voxels are finer."""
         slices = list(self.clip.slices)
         return self.stack(self._plane.sample(volume, slices, outside))
+
+    def filled(self, block: MaskBox) -> Volume:
+        """Which part of each cell a mask fills."""
+        x, y, z = block.corner
+        plane = replace(self._plane, center=(self.clip.center[0] - x, self.clip.center[1] - y))
+        planes = np.zeros((len(self.clip.slices), self.side, self.side), np.float32)
+        here = [at for at in self.clip.slices if 0 <= at - z < len(block.values)]
+        found = plane.sample(block.values.astype(np.float32), [at - z for at in here], 0.0)
+        planes[[at - self.clip.first for at in here]] = found
+        return self.stack(planes)
 
     def stack(self, planes: Volume) -> Volume:
         """Slices (n, ...) of the clip, along z at the cells' centres."""

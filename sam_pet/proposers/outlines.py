@@ -63,20 +63,36 @@ class Proposers:
             outlines=outlines,
         )
 
-    def logits(self, lesion: Lesion, background: Voxels, widest: LogitBox | None = None) -> LogitBox:
-        """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known."""
+    def logits(
+        self,
+        lesion: Lesion,
+        background: Voxels,
+        widest: LogitBox | None = None,
+        standing: MaskBox | None = None,
+    ) -> LogitBox:
+        """The logits that make the mask; `widest` are the contour network's in its widest cube, if they are known.
+
+        `standing` is the mask that the newest stroke corrects.
+        """
         drawn = drawn_voxels(lesion.prompts)
         if lesion.contour_mm is not None and self.contour is not None:
-            return self._cube(self.contour, drawn, background, lesion.contour_mm)
+            return self._cube(self.contour, drawn, background, lesion.contour_mm, standing)
         field = self.sam2.logits(lesion.clip, lesion.bank)
         if self.contour is None or not len(drawn):
             return field
-        widest = widest or self._cube(self.contour, drawn, background, WIDTHS_MM[-1])
+        widest = widest or self._cube(self.contour, drawn, background, WIDTHS_MM[-1], standing)
         return field.plus(widest, self.settings.widest_weight)
 
-    def _cube(self, contour: VolumeNetwork, drawn: Voxels, background: Voxels, width_mm: float) -> LogitBox:
+    def _cube(
+        self,
+        contour: VolumeNetwork,
+        drawn: Voxels,
+        background: Voxels,
+        width_mm: float,
+        standing: MaskBox | None = None,
+    ) -> LogitBox:
         narrowest = self.settings.narrowest_probability
-        return contour.predict_logits(self.sam2.study, drawn, background, width_mm, narrowest)
+        return contour.predict_logits(self.sam2.study, drawn, background, width_mm, narrowest, standing)
 
     def outlines(self, lesion: Lesion, background: Voxels) -> Outlines:
         """The outlines that a lesion of one click or stroke may have, the model's first."""

@@ -25,6 +25,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
+        self.channels = channels
         self.multiple = 2 ** len(widths)
         self.enter = nn.Conv3d(8 * channels, widths[0], 3, padding=1)
         self.down = nn.ModuleList(Residual(width) for width in widths)

@@ -54,5 +54,5 @@ class Corrections:
         if not old.block.values.any() or not new.bank.conditioning:
             return None
         new = replace(old, prompts=new.prompts, clip=new.clip, bank=new.bank, block=new.block, score=new.score)
-        field = self.proposers.logits(new, background)
+        field = self.proposers.logits(new, background, standing=old.block)
         return revised(self.study, old, new, background, field, self.settings)

@@ -235,6 +235,9 @@ def _sides(recipe: Recipe, groups: Groups) -> tuple[Groups, Groups]:
         learn.discard("classifier")
     if not recipe.stages and not learn:
         return [], groups
+    held = [group for group, data in zip(groups, recipe.train, strict=True) if data.held]
+    if held:
+        return [group for group, data in zip(groups, recipe.train, strict=True) if not data.held], held
     return split(groups, recipe.folds) if parts else (groups, [])
 
 

@@ -103,7 +103,7 @@ def train_network(
         optimizer.zero_grad(set_to_none=True)
         average.update_parameters(network)
         done = step + 1
-        report(done, value.item())
+        report(done, reached := value.item())
         if state is not None and (done % save_every == 0 or done == settings.steps):
             with replacing(state) as temporary:
                 torch.save(
@@ -119,6 +119,6 @@ def train_network(
         if now - logged > _EVERY_S:
             logged = now
             left = (now - began) / (done - first) * (settings.steps - done)
-            logger.info("%s: step %d of %d, loss %.4f, %.0f min left", name, done, settings.steps, value, left / 60)
+            logger.info("%s: step %d of %d, loss %.4f, %.0f min left", name, done, settings.steps, reached, left / 60)
     averaged = cast("N", copy.deepcopy(average.module))
     return averaged.cpu().eval()

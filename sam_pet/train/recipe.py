@@ -47,6 +47,8 @@ class Data(RecipePart):
         coarsest_mm: of phantoms on maps, voxels are at least so long along each axis, to save time.
         ct: whether they come with their CT.
         weight: how often networks draw from them.
+        held: whether they are for the ranker and the lesion classifier alone. Where a recipe has such cases, networks
+            learn from all others; elsewhere one patient in `folds` is held.
     """
 
     folder: Path | None = None
@@ -60,6 +62,7 @@ class Data(RecipePart):
     coarsest_mm: float = Field(default=0.0, ge=0)
     ct: bool = True
     weight: float = Field(default=1.0, gt=0)
+    held: bool = False
 
     @field_validator("phantoms")
     @classmethod
@@ -160,7 +163,8 @@ class Recipe(RecipePart):
     """One training run. Relative folders are relative to where the command runs.
 
     `sam-pet finetune` trains the tracker alone; `sam-pet train` also what stands below `folds`, each part that is
-    named: one case in `folds` is kept from the networks, and the ranker and the classifier's points are fitted to it.
+    named: one case in `folds`, or what is said to be held, is kept from the networks, and the ranker and the
+    classifier's points are fitted to it.
     Without `stages` the tracker is the base's. `settings` are numbers that decide when the model is used; those not
     named are the base's.
     `store` keeps examples for this and other runs, by default one in the user's cache folder; `workers` processes make

@@ -79,7 +79,9 @@ def finetune(
     base = load_model(recipe.base, recipe.image_size)
     record = _record(recipe, base)
     store = example_store(recipe)
-    groups = groups or [(cases_of(data, store, workers=recipe.workers), data.weight) for data in recipe.train]
+    groups = groups or [
+        (cases_of(data, store, workers=recipe.workers), data.weight) for data in recipe.train if not data.held
+    ]
     crops = _crops(recipe, accelerator, groups)
     if accelerator.is_main_process:
         run.open(recipe, [path for paths, _ in crops for path in paths])

@@ -333,6 +333,17 @@ def test_the_gate_closes_where_silence_is_worth_more() -> None:
     assert facts["lesion_free_auc_dice"] == 5.0
 
 
+def test_lesion_free_studies_stay_silent_whatever_that_costs_where_lesions_are() -> None:
+    samples = [example(1, 0), *[example(1, 2)] * 9]
+    extents = [np.full(40, 5)] * len(samples)
+    # What is hot in the study without a lesion is as convincing as most lesions are.
+    convincing = [np.where(np.arange(40) == 7, 0.6, 0.0), *[np.where(np.arange(40) < 2, 0.6, 0.0)] * 8]
+    convincing.append(np.where(np.arange(40) < 2, 0.9, 0.0))
+    point, facts = best_operating_point(samples, convincing, extents, 0.03)
+    assert facts["lesion_free_auc_dice"] == 5.0
+    assert [point.accept(one).any() for one in convincing] == [False] * 9 + [True]
+
+
 def test_the_quick_mask_needs_the_study_alone(segmenter: Segmenter) -> None:
     session = opened(segmenter, 0.0)
     table = find_candidates(session.study)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sam_pet.boxes import MaskBox
 from sam_pet.proposers.isotropic_grid import IsotropicGrid
 from sam_pet.sam2.clips import Clip
 
@@ -45,6 +46,16 @@ def test_a_voxel_lies_in_the_cell_that_samples_it() -> None:
     assert len(place) == 1
     sampled = found.sample(volume, 0.0)
     assert sampled[tuple(place[0])] >= 0.5 * sampled.max() > 0
+
+
+def test_a_mask_in_a_box_fills_the_cells_that_it_fills_in_the_whole_volume() -> None:
+    rng = np.random.default_rng(0)
+    for corner, shape in (((14, 12, 5), (4, 9, 11)), ((2, 0, 0), (20, 30, 42)), ((30, 30, 14), (3, 5, 5))):
+        block = MaskBox(corner, rng.random(shape) < 0.5)
+        volume = np.zeros((20, 40, 44), np.float32)
+        volume[block.slices] = block.values
+        for side in (9, 20, 31):
+            np.testing.assert_allclose(cells(side).filled(block), cells(side).sample(volume, 0.0), atol=1e-6)
 
 
 def test_voxels_beyond_the_clip_have_no_cell() -> None:

@@ -15,14 +15,23 @@ from sam_pet.prompts import Click, Voxels
 from sam_pet.proposers.first_features import FIRST_NAMES, LEVEL
 from sam_pet.proposers.lesion import Outlines
 from sam_pet.proposers.sam2 import Sam2Proposer
-from sam_pet.proposers.volume_input import CHANNELS, SIDE, WIDTHS_MM, cells_round, volume_input
+from sam_pet.proposers.volume_input import (
+    CHANNELS,
+    SIDE,
+    STANDING,
+    WIDTHS_MM,
+    VolumeInput,
+    cells_round,
+    middle_of,
+    volume_input,
+)
 from sam_pet.proposers.volume_net import VolumeNetwork, new_network
 from sam_pet.session.session import Session
 from sam_pet.settings import DEFAULTS, OutlineSettings
 from sam_pet.study import Study
 from sam_pet.train.network import TrainSettings
 from sam_pet.train.volume_examples import Cube, load_cubes, save_cubes, training_cubes
-from sam_pet.train.volume_net import prompted, train_contour
+from sam_pet.train.volume_net import Drawing, train_contour
 from tests.fakes import FixedRanker, random_segmenter, two_lesion_study
 
 FIRST, SECOND = (20, 24, 10), (44, 24, 30)
@@ -204,13 +213,98 @@ def test_outlines_of_a_model_without_the_network_are_told_by_the_same_features(c
 @pytest.mark.parametrize("seed", range(20))
 def test_strokes_are_drawn_on_the_lesion_and_beside_it(seed: int) -> None:
     for cube in cubes(two_lesion_study()):
-        inputs, truth = prompted(cube, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        inputs, truth = Drawing.begun(cube, rng).example(rng)
         assert inputs.shape == (CHANNELS, SIDE, SIDE, SIDE)
         assert truth.shape == (SIDE, SIDE, SIDE)
         tumor, background = inputs[5] == 1, inputs[6] == 1
         assert tumor.any()
         assert (truth[tumor] >= 0.5).all()
         assert not (background & (truth >= 0.5)).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_correction_is_drawn_on_an_error_of_the_mask_that_stands(seed: int) -> None:
+    for cube in cubes(two_lesion_study()):
+        rng = np.random.default_rng(seed)
+        drawing = Drawing.begun(cube, rng)
+        assert not drawing.inputs()[STANDING].any()
+        before = drawing.tumor.copy(), drawing.background.copy()
+        drawing.corrected(rng.random((SIDE,) * 3) < 0.2, rng)
+        standing = drawing.standing
+        if not standing.any():  # a level of uptake that was right
+            assert (drawing.tumor == before[0]).all()
+            assert (drawing.background == before[1]).all()
+            continue
+        assert (standing[before[0]] | before[1][before[0]]).all()
+        assert not standing[before[1]].any()
+        drawn = drawing.tumor & ~before[0], drawing.background & ~before[1]
+        assert drawn[0].any() != drawn[1].any()
+        assert (drawing.mask & ~standing)[drawn[0]].all()
+        assert (standing & ~drawing.mask)[drawn[1]].all()
+        assert drawing.inputs()[STANDING].sum() == standing[drawing.window].sum()
+
+
+def test_a_mask_that_is_right_is_not_corrected() -> None:
+    (cube, *_) = cubes(two_lesion_study())
+    rng = np.random.default_rng(0)
+    drawing = Drawing.begun(replace(cube, ct=None), rng)
+    drawing.pet = np.where(drawing.mask, 1.0, 0.0).astype(np.float32)
+    drawing.background[:] = False
+    before = drawing.tumor.copy()
+    drawing.corrected(drawing.seen(drawing.mask) > 0, rng)
+    assert not drawing.standing.any()
+    assert (drawing.tumor == before).all()
+    assert not drawing.background.any()
+
+
+def test_a_cube_shows_the_mask_that_stands_and_what_was_drawn() -> None:
+    drawn, room = np.array([[10.0, 10.0, 10.0], [12.0, 10.0, 10.0]]), np.full(3, 8.0)
+    assert middle_of(drawn, np.zeros((0, 3)), room).tolist() == [11, 10, 10]
+    assert middle_of(drawn, np.array([[10.0, 4.0, 10.0]]), room).tolist() == [11, 7, 10]
+    assert middle_of(drawn, np.array([[100.0, 10.0, -100.0]]), room).tolist() == [18, 10, 2]
+    long = np.array([[0.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
+    assert middle_of(long, np.array([[100.0, 0.0, 0.0]]), room).tolist() == [20, 0, 0]
+
+
+def test_a_stroke_shows_the_network_the_mask_that_it_corrects(
+    contour: VolumeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[np.ndarray] = []
+    whole = VolumeInput.inputs
+
+    def kept(self: VolumeInput) -> np.ndarray:
+        seen.append(whole(self))
+        return seen[-1]
+
+    monkeypatch.setattr(VolumeInput, "inputs", kept)
+    segmenter = random_segmenter()
+    segmenter.contour = contour
+    segmenter.__dict__["ranker"] = FixedRanker(1)
+    session = segmenter.open(two_lesion_study())
+    session.add_click(FIRST)
+    assert not any(one[STANDING].any() for one in seen)
+    seen.clear()
+    ml = session.array.sum() * session.study.grid.voxel_ml
+    session.add_scribble([(23, 24, 10), (24, 24, 10)])
+    (one,) = seen
+    assert one[STANDING].sum() * (WIDTHS_MM[0] / SIDE) ** 3 / 1000 == pytest.approx(ml, rel=0.1)
+
+
+def test_a_network_that_was_never_shown_a_mask_still_works(contour: VolumeNetwork) -> None:
+    earlier = VolumeNetwork.of(new_network(CHANNELS - 1).state_dict(), Path("contour.safetensors"))
+    drawn, block = np.array([FIRST]), MaskBox((0, 0, 0), np.ones((3, 3, 3), bool))
+    fields = [
+        earlier.predict_logits(two_lesion_study(), drawn, NOTHING, WIDTHS_MM[0], 0.35, standing)
+        for standing in (None, block)
+    ]
+    assert fields[0].corner == fields[1].corner
+    assert (fields[0].values == fields[1].values).all()
+    assert (fields[0].values > 0).all()
+    state = contour.network.state_dict()
+    state["enter.weight"] = state["enter.weight"][:, :16]
+    with pytest.raises(InputError, match="contour network"):
+        VolumeNetwork.of(state, Path("contour.safetensors"))
 
 
 def test_cubes_are_kept_as_they_are(tmp_path: Path) -> None:

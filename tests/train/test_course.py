@@ -25,7 +25,7 @@ from sam_pet.phantom import make_phantom, write_nnunet
 from sam_pet.phantom.frame import parse_grid
 from sam_pet.segmenter import Segmenter
 from sam_pet.session.session import Session
-from sam_pet.train.course import train
+from sam_pet.train.course import _Course, train
 from sam_pet.train.data import split
 from sam_pet.train.recipe import read_recipe
 from sam_pet.train.store import ExampleStore
@@ -236,6 +236,16 @@ def test_a_patient_in_two_groups_is_on_one_side() -> None:
     seen, held = split([(case, 1.0), (case[::-1], 2.0)], 2)
     assert {c.patient for members, _ in held for c in members} == {"1", "3"}
     assert [weight for _, weight in seen] == [1.0, 2.0]
+
+
+def test_networks_never_see_what_a_recipe_holds_from_them(cases: Path, tmp_path: Path) -> None:
+    names = sorted(case.name for case in find_cases(cases))
+    held = {"folder": str(cases), "cases": names[:2], "held": True}
+    data = [{"folder": str(cases), "cases": names[2:5], "weight": 2.0}, held]
+    recipe = read_recipe(TINY, [f"train={json.dumps(data)}", f"out={tmp_path / 'out'}", f"store={tmp_path / 'store'}"])
+    course = _Course(recipe, "cpu")
+    found = [[([case.name for case in group], weight) for group, weight in side] for side in (course.seen, course.held)]
+    assert found == [[(names[2:5], 2.0)], [(names[:2], 1.0)]]
 
 
 def test_an_unknown_stage_says_which_there_are(done: Path, cases: Path) -> None:
