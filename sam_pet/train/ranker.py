@@ -35,6 +35,11 @@ _TREES = {
 }
 
 
+def unchecked(groups: Sequence[Sequence[RankerExample]], seed: int = 0) -> OutlineRanker:
+    """A ranker like that of `fit`, in a sixth of the time: nobody asks what it gains, and its margin is 0."""
+    return OutlineRanker.make(_Table(groups).trees(seed), 0.0, {})
+
+
 def fit(groups: Sequence[Sequence[RankerExample]], seed: int = 0) -> OutlineRanker:
     """A ranker; its `training` says what it gains on cases that its trees have not seen, by cross-validation.
 

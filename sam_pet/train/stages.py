@@ -202,7 +202,7 @@ def _strokes(
         shutil.copytree(work.checkpoint, folder)
         others = [group[1 - half :: 2] for group in prompted]
         if any(one.choices for group in others for one in group):
-            add_part(folder, "ranker", ranker.fit(others, work.recipe.seed).write)
+            add_part(folder, "ranker", ranker.unchecked(others, work.recipe.seed).write)
         begun = replace(work, loaded=load_model(folder), checkpoint=folder)
         for group, (cases, _) in zip(found, work.held, strict=True):
             group[half::2] = _by_model(begun, cases[half::2], examples.of, "strokes")

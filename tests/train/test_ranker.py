@@ -11,7 +11,7 @@ from sam_pet.proposers.first_features import FIRST_NAMES
 from sam_pet.proposers.ranker import NAMES, OutlineRanker, at_first, pick
 from sam_pet.proposers.revisions import CORRECTED
 from sam_pet.proposers.stroke_features import GAINS_NOTHING
-from sam_pet.train.ranker import fit
+from sam_pet.train.ranker import fit, unchecked
 from sam_pet.train.ranker_examples import RankerExample
 
 OUTLINES = 4
@@ -54,6 +54,12 @@ def both(seeds: range) -> list[RankerExample]:
 @pytest.fixture(scope="module")
 def ranker() -> OutlineRanker:
     return fit([both(range(6)), both(range(6, 9))])
+
+
+def test_a_ranker_that_nobody_asks_what_it_gains_has_the_same_trees(ranker: OutlineRanker) -> None:
+    quick = unchecked([both(range(6)), both(range(6, 9))])
+    assert quick.content.trees == ranker.content.trees
+    assert quick.content.training == {}
 
 
 def test_trees_learn_which_outline_a_first_prompt_and_a_stroke_mean(ranker: OutlineRanker) -> None:
