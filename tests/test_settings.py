@@ -22,7 +22,7 @@ DEFINED: dict[str, set[str]] = {
     "sam2": {"ABSENT_LOGIT", "_PROMPT_LOGIT_LIMIT", "_IMAGENET_MEAN", "_IMAGENET_STD", "_SMALLEST_GRID"},
     "proposers": {
         *("_MARGIN", "_SMALL", "_UPTAKE_LIMIT", "CHANNELS", "_GROUPS", "LEVELS", "SIDE", "WIDTHS_MM", "_REACH"),
-        *("_LEVELS", "(_TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH)"),
+        *("STANDING", "OFF_MIDDLE", "_LEVELS", "(_TUMOR, _BACKGROUND, _BOX_LOW, _BOX_HIGH)"),
     },
     "session": set(),
     "detection": {
